@@ -1,0 +1,144 @@
+"""Element types and the promotion rule.
+
+A `dtype` is one of a fixed set of objects, compared by identity. `promote` is the whole table of
+PyTorch's promotion, derived from three facts per type: its category (bool < integer < float <
+complex), its width and its signedness.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+
+class dtype:
+    """An element type, such as `cresset.float32`; there is one object of each."""
+
+    __slots__ = ("category", "code", "is_signed", "itemsize", "llvm", "name", "numpy")
+
+    # The categories in the order in which a higher one wins a promotion.
+    BOOL, INTEGER, FLOAT, COMPLEX = range(4)
+
+    def __init__(self, name, code, category, itemsize, llvm, numpy=None, signed=True):
+        self.name = name
+        self.code = code
+        self.category = category
+        self.itemsize = itemsize
+        self.llvm = llvm
+        self.numpy = None if numpy is None else np.dtype(numpy)
+        self.is_signed = signed
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.category == dtype.FLOAT
+
+    @property
+    def is_complex(self) -> bool:
+        return self.category == dtype.COMPLEX
+
+    def to_real(self) -> dtype:
+        """The type of a complex type's parts; any other type itself."""
+        return {complex64: float32, complex128: float64}.get(self, self)
+
+    def to_complex(self) -> dtype:
+        """The complex type whose parts have this type."""
+        return {float32: complex64, float64: complex128}.get(self, self)
+
+    def __repr__(self) -> str:
+        return f"cresset.{self.name}"
+
+    def __reduce__(self):
+        return self.name
+
+
+bool = dtype("bool", "b1", dtype.BOOL, 1, "i8", "bool", signed=False)
+uint8 = dtype("uint8", "u8", dtype.INTEGER, 1, "i8", "uint8", signed=False)
+uint16 = dtype("uint16", "u16", dtype.INTEGER, 2, "i16", "uint16", signed=False)
+uint32 = dtype("uint32", "u32", dtype.INTEGER, 4, "i32", "uint32", signed=False)
+uint64 = dtype("uint64", "u64", dtype.INTEGER, 8, "i64", "uint64", signed=False)
+int8 = dtype("int8", "i8", dtype.INTEGER, 1, "i8", "int8")
+int16 = dtype("int16", "i16", dtype.INTEGER, 2, "i16", "int16")
+int32 = dtype("int32", "i32", dtype.INTEGER, 4, "i32", "int32")
+int64 = dtype("int64", "i64", dtype.INTEGER, 8, "i64", "int64")
+float16 = dtype("float16", "f16", dtype.FLOAT, 2, "half", "float16")
+bfloat16 = dtype("bfloat16", "bf16", dtype.FLOAT, 2, "bfloat")
+float32 = dtype("float32", "f32", dtype.FLOAT, 4, "float", "float32")
+float64 = dtype("float64", "f64", dtype.FLOAT, 8, "double", "float64")
+complex64 = dtype("complex64", "c64", dtype.COMPLEX, 8, "", "complex64")
+complex128 = dtype("complex128", "c128", dtype.COMPLEX, 16, "", "complex128")
+
+ALL = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, bfloat16, float32,
+       float64, complex64, complex128)
+# What kernels compute on today; the others take part in promotion and carry their names.
+COMPUTED = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float32, float64)
+ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
+           "long": int64, "cfloat": complex64, "cdouble": complex128}
+FROM_NUMPY = {d.numpy: d for d in ALL if d.numpy is not None}
+
+
+@cache
+def promote(a: dtype, b: dtype) -> dtype:
+    """The smallest type that both convert to, as PyTorch's `promote_types` has it.
+
+    The higher category wins; within floats the wider wins and float16 with bfloat16 gives float32;
+    an unsigned integer with a signed one gives a signed one that is wider than the unsigned.
+
+    Raises TypeError where PyTorch has no answer (uint16/32/64 with a different integer type).
+    """
+    if a is b:
+        return a
+    if a.category != b.category:
+        high, low = (a, b) if a.category > b.category else (b, a)
+        if high is complex64 and low is float64:
+            return complex128
+        return high
+    if a.category == dtype.INTEGER:
+        wide = {uint16, uint32, uint64} & {a, b}
+        if wide:
+            raise TypeError(
+                f"promote_types: {a} and {b} have no common type; "
+                "need integers of which none is an unsigned one wider than 8 bits; "
+                "convert one of them with .to(dtype)"
+            )
+        if a.is_signed == b.is_signed:
+            return a if a.itemsize >= b.itemsize else b
+        signed = a if a.is_signed else b
+        return signed if signed.itemsize > 1 else int16
+    if {a, b} == {float16, bfloat16}:
+        return float32
+    return a if a.itemsize >= b.itemsize else b
+
+
+class _Default:
+    """The type that Python floats become where no tensor says otherwise."""
+
+    dtype = float32
+
+
+def get_default_dtype() -> dtype:
+    """The floating type of new tensors, float32 unless set.
+
+    >>> get_default_dtype()
+    cresset.float32
+    """
+    return _Default.dtype
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Set the floating type of new tensors. Raises TypeError unless `d` is a floating type."""
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError(f"set_default_dtype: only floating types can be the default; got {d!r}")
+    _Default.dtype = d
+
+
+def of_number(number) -> dtype:
+    """The type that a Python number has on its own."""
+    kind = type(number)
+    if kind is float:
+        return _Default.dtype
+    if kind is int:
+        return int64
+    if kind is complex:
+        return _Default.dtype.to_complex()
+    return bool

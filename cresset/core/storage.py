@@ -1,0 +1,29 @@
+"""Storages: the memory under tensors.
+
+A `Storage` is one block of bytes, an owner that keeps it alive, and a version that every in-place
+write raises, so that autograd can tell that a value it saved was overwritten.
+"""
+
+from __future__ import annotations
+
+
+class Storage:
+    """A block of memory shared by all tensors that view it.
+
+    `ptr` is its address, `nbytes` its size; `owner` is whatever frees the memory when it goes (a
+    block of the caching allocator, a NumPy array). `version` counts in-place writes. `writer` is
+    None until autograd saves a tensor over this storage; from then on it notes the last in-place
+    write as (version, operation, place), for the error message.
+    """
+
+    __slots__ = ("__weakref__", "nbytes", "owner", "ptr", "version", "writer")
+
+    def __init__(self, ptr: int, nbytes: int, owner):
+        self.ptr = ptr
+        self.nbytes = nbytes
+        self.owner = owner
+        self.version = 0
+        self.writer = None
+
+    def __repr__(self) -> str:
+        return f"Storage(nbytes={self.nbytes}, version={self.version})"

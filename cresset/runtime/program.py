@@ -1,0 +1,51 @@
+"""Programs: what a plan runs, as data.
+
+A program is a list of kernel launches over a table of values. The value table holds, in order, the
+addresses of the outputs (new memory), of the inputs (tensors, or numbers as words), of the
+temporaries (memory that lives for the call), and last the status block.
+
+A kernel is `void kernel(ptr args, i64 begin, i64 end)`: `args` points to 8-byte words, first the
+step's operands (picked from the value table), then its constants (sizes, strides); it does the
+units begin..end of its work, in any order, on any thread.
+
+A kernel that finds its data at fault (an index out of range) stores a non-zero word at the status
+block, then up to three words of detail, and the program stops after that step with what `explain`
+raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cresset.core.layout import Layout
+from cresset.runtime.ir import Module
+
+STATUS = -1
+
+
+class Step(NamedTuple):
+    """One kernel launch."""
+
+    key: str  # names the kernel in the cache: equal keys mean equal text
+    write: Callable[[], Module]  # writes the kernel's IR when no cache has it
+    operands: tuple[int, ...]  # indices into the value table; STATUS is the status block
+    constants: tuple[int, ...] = ()  # 8-byte words that follow the operands
+    units: int = 1  # the kernel is asked for 0..units, in pieces
+    grain: int = 1 << 62  # units to a piece when the work is shared among threads
+    work: int = 0  # rough nanoseconds on one thread, to decide whether sharing pays
+
+
+class Program(NamedTuple):
+    """Steps over a value table.
+
+    `inputs` has one letter per argument of the call: "t" a tensor, "w" a tensor that is written,
+    "d" a Python number as float64, "i" a Python number as int64. Without outputs the call returns
+    its first argument.
+    """
+
+    inputs: str
+    outputs: tuple[Layout, ...]
+    steps: tuple[Step, ...]
+    temporaries: tuple[int, ...] = ()  # bytes each
+    explain: Callable | None = None  # explain(word1, word2, word3) raises the error of a bad status
