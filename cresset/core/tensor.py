@@ -7,6 +7,10 @@ above put on it as they declare them.
 from __future__ import annotations
 
 
+# What Python offers as a number to operations; the word stands in signatures.
+Number = bool | int | float
+
+
 class Tensor:
     """An n-dimensional view over a storage.
 

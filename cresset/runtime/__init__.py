@@ -1,0 +1,1 @@
+"""Machine code and memory: how a plan runs."""

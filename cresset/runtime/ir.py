@@ -203,9 +203,8 @@ class Value:
 
     def unordered(self, other):
         """True where either side is NaN."""
-        return self.function.emit(
-            vector("i1", lanes(self.type)), f"fcmp uno {self.type} {self.text}, {self._other(other)}"
-        )
+        text = f"fcmp uno {self.type} {self.text}, {self._other(other)}"
+        return self.function.emit(vector("i1", lanes(self.type)), text)
 
 
 class Loop:
@@ -357,6 +356,11 @@ class Function:
             text = f"call {returns} @{name}({spelled})"
         return self.emit(None if returns == "void" else returns, text)
 
+    def address(self, name):
+        """The address of a datum or function by name, declared unless the module defines it."""
+        self.module.declared.setdefault(name, f"@{name} = external global i8")
+        return Value(self, "ptr", f"@{name}")
+
     def alloca(self, type, count=1, align=64):
         """Stack space of `count` elements, taken once at the function's entry."""
         self.count += 1
@@ -432,6 +436,15 @@ class Function:
         self.branch(done)
         self.place(done)
 
+    @contextmanager
+    def leave(self, condition):
+        """Run the body, which must end by returning, where `condition` (i1) holds."""
+        out, on = self.label("out"), self.label("on")
+        self.branch(out, condition, on)
+        self.place(out)
+        yield
+        self.place(on)
+
     def either(self, condition, yes, no):
         """Branch: the values that `yes()` or `no()` return (a value or a tuple of values)."""
         then, other, done = self.label("then"), self.label("else"), self.label("done")
@@ -482,6 +495,7 @@ class Module:
             self.declared[name] = f"declare {returns} @{name}({', '.join(types)})"
 
     def text(self):
-        declared = [line for name, line in self.declared.items() if name not in self.functions]
+        defined = self.functions.keys() | {line[1 : line.index(" ")] for line in self.globals}
+        declared = [line for name, line in self.declared.items() if name not in defined]
         bodies = [f.text() for f in self.functions.values()]
         return "\n".join(self.globals + declared + bodies) + "\n"

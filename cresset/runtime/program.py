@@ -40,8 +40,8 @@ class Program(NamedTuple):
     """Steps over a value table.
 
     `inputs` has one letter per argument of the call: "t" a tensor, "w" a tensor that is written,
-    "d" a Python number as float64, "i" a Python number as int64. Without outputs the call returns
-    its first argument.
+    "d" a Python number as float64, "i" a Python number as int64, "n" anything, not read. Without
+    outputs the call returns its first argument.
     """
 
     inputs: str

@@ -1,0 +1,34 @@
+# Every target makes what it needs: .venv, and in it the package with the extra that the target uses.
+
+PYTHON ?= python3
+GROUP ?= small models
+venv := .venv/bin/python
+
+.PHONY: demo test compare bench lint
+.NOTPARALLEL:
+
+demo: .venv/installed-plot  ## train a network on handwritten digits
+	$(venv) examples/digits.py
+
+test: .venv/installed-test  ## run every test
+	$(venv) -m pytest
+
+compare: .venv/installed-compare  ## install PyTorch, so that `make test` compares with it live
+
+bench: .venv/installed-compare  ## measure beside PyTorch: make bench GROUP="big matmul conv"
+	$(venv) benchmarks/start.py
+	@for group in $(GROUP); do \
+		$(venv) benchmarks/side_by_side.py --libs torch,cresset --group $$group || exit; \
+	done
+
+lint: .venv/installed-lint  ## style and types
+	$(venv) -m ruff check .
+	$(venv) -m mypy
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# One stamp for each extra: pip runs again only when pyproject.toml has changed.
+.venv/installed-%: pyproject.toml | .venv/bin/python
+	$(venv) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

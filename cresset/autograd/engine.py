@@ -1,0 +1,251 @@
+"""The walk backwards: from the outputs' nodes to the leaves, newest node first.
+
+Nodes are numbered as they are made, so taking the highest number first visits every node after all
+that use its output. There is no recursion: a graph may be as deep as memory allows.
+"""
+
+from __future__ import annotations
+
+import sys
+from heapq import heappop, heappush
+
+from cresset.autograd.mode import mode
+from cresset.autograd.node import Leaf, Pick, live, undo_broadcast
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.ops.creation import ones_like
+from cresset.runtime import native
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+    """Accumulate the gradients of `tensors` in the leaves' `.grad`.
+
+    `grad_tensors` gives the gradient of each (1 for scalars). With `create_graph` the gradients are
+    themselves recorded; `inputs` restricts the accumulation to those tensors.
+
+    Raises RuntimeError where a tensor does not require gradients, is no scalar and has no gradient
+    given, or where the graph was freed.
+
+    >>> import cresset
+    >>> x = cresset.tensor([2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([4., 6.])
+    """
+    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    roots = _roots(tensors, grad_tensors)
+    only = None
+    if inputs is not None:
+        inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+        only = {_node_of(x, "backward") for x in inputs}
+    keep = create_graph if retain_graph is None else retain_graph
+    before = mode.enabled
+    mode.enabled = create_graph
+    try:
+        walk(roots, keep, create_graph, accumulate=True, only=only)
+    finally:
+        mode.enabled = before
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False,
+         only_inputs=True, allow_unused=None, is_grads_batched=False, materialize_grads=False):
+    """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple.
+
+    An input that the outputs do not depend on is an error, unless `allow_unused` (then None) or
+    `materialize_grads` (then zeros).
+
+    >>> import cresset
+    >>> x = cresset.tensor(3.0, requires_grad=True)
+    >>> (first,) = cresset.autograd.grad(x**3, x, create_graph=True)
+    >>> cresset.autograd.grad(first, x)
+    (tensor(18.),)
+    """
+    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    roots = _roots(outputs, grad_outputs)
+    nodes = [_node_of(x, "grad") for x in inputs]
+    keep = create_graph if retain_graph is None else retain_graph
+    before = mode.enabled
+    mode.enabled = create_graph
+    try:
+        found = walk(roots, keep, create_graph, accumulate=False, only=set(nodes))
+    finally:
+        mode.enabled = before
+    out = []
+    for k, (x, node) in enumerate(zip(inputs, nodes)):
+        g = found.get(node)
+        if g is None and materialize_grads:
+            g = _zeros_like(x)
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: one of the differentiated Tensors appears to not have been used in the "
+                f"graph: input {k} of shape {tuple(x.layout.shape)}; set allow_unused=True if this "
+                "is the desired behavior"
+            )
+        out.append(g)
+    return tuple(out)
+
+
+def _zeros_like(x):
+    from cresset.ops.creation import zeros_like
+
+    return zeros_like(x)
+
+
+def _node_of(x, operation):
+    node = live(x)
+    if node is None:
+        raise RuntimeError(
+            f"{operation}: one of the differentiated Tensors does not require grad: shape "
+            f"{tuple(x.layout.shape)}; call requires_grad_() on it before it is used"
+        )
+    return node
+
+
+def _roots(tensors, gradients):
+    """[(node, gradient)] of the tensors to start from."""
+    if gradients is None:
+        gradients = (None,) * len(tensors)
+    elif isinstance(gradients, Tensor):
+        gradients = (gradients,)
+    roots = []
+    for x, g in zip(tensors, gradients, strict=True):
+        node = live(x)
+        if node is None:
+            raise RuntimeError(
+                "backward: element 0 of tensors does not require grad and does not have a grad_fn: "
+                f"shape {tuple(x.layout.shape)}; nothing that it was made of requires gradients"
+            )
+        if g is None:
+            if x.layout.numel != 1:
+                raise RuntimeError(
+                    "backward: grad can be implicitly created only for scalar outputs; got shape "
+                    f"{tuple(x.layout.shape)}; reduce it, e.g. with sum(), or give its gradient"
+                )
+            g = ones_like(x)
+        elif tuple(g.layout.shape) != tuple(x.layout.shape):
+            raise RuntimeError(
+                f"backward: Mismatch in shape: grad_output has a shape of {tuple(g.layout.shape)} "
+                f"and output has a shape of {tuple(x.layout.shape)}"
+            )
+        roots.append((node, g))
+    return roots
+
+
+def _leading_to(roots, targets):
+    """The nodes from which some target can be reached, targets included."""
+    seen, stack = set(), [node for node, _ in roots]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(edge for edge in node.edges if edge is not None)
+    useful = set(targets)
+    # Operands have lower numbers, leaves the lowest.
+    for node in sorted(seen, key=lambda n: n.sequence):
+        if any(edge in useful for edge in node.edges):
+            useful.add(node)
+    return useful
+
+
+def walk(roots, keep, create_graph, accumulate, only=None):
+    """Carry gradients from the roots to the leaves; returns those that reached `only`."""
+    pending: dict = {}
+    heap: list = []
+    by_number: dict = {}
+    leaves: dict = {}
+    found: dict = {}
+    useful = None if only is None else _leading_to(roots, only)
+
+    def deliver(node, g):
+        if type(node) is Leaf:
+            held = leaves.get(node)
+            leaves[node] = g if held is None else held + g
+            return
+        held = pending.get(node)
+        if held is None:
+            pending[node] = g
+            by_number[node.sequence] = node
+            heappush(heap, -node.sequence)
+        else:
+            pending[node] = held + g
+
+    for node, g in roots:
+        deliver(node, g)
+    del g
+    while heap:
+        node = by_number.pop(-heappop(heap))
+        g = pending.pop(node)
+        if type(g) is not list:
+            g = _observe(node, g)
+        if only is not None and node in only:
+            found[node] = g
+        if type(node) is Pick:
+            parent = node.edges[0]
+            if useful is None or parent in useful:
+                slots = pending.get(parent)
+                if slots is None:
+                    slots = pending[parent] = [None] * node.total
+                    by_number[parent.sequence] = parent
+                    heappush(heap, -parent.sequence)
+                slots[node.slot] = g
+            continue
+        if type(g) is list:
+            g = node.complete(g)
+        for edge, layout, part in zip(node.edges, node.layouts, node.apply(g)):
+            if edge is not None and part is not None and (useful is None or edge in useful):
+                deliver(edge, undo_broadcast(part, layout))
+        if not keep:
+            node.release()
+        part = None
+    for leaf, g in leaves.items():
+        g = _observe(leaf, g)
+        if only is not None and leaf in only:
+            found[leaf] = g
+        if accumulate and (only is None or leaf in only):
+            leaves[leaf] = None
+            _accumulate(leaf, g, create_graph)
+    return found
+
+
+def _observe(node, g):
+    """Run the hooks of a node, and keep the gradient where that was asked for."""
+    if node.hooks:
+        for hook in tuple(node.hooks.values()):
+            changed = hook(g)
+            if changed is not None:
+                g = changed
+    if node.retain is not None:
+        tensor = node.retain()
+        if tensor is not None:
+            tensor.grad = g if tensor.grad is None else tensor.grad + g
+    return g
+
+
+def _accumulate(leaf, g, create_graph):
+    """Add a gradient to the leaf's `.grad`, in place where that cannot be seen."""
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    held = tensor.grad
+    if held is not None:
+        tensor.grad = held + g if create_graph else held.add_(g)
+        return
+    if create_graph:
+        tensor.grad = g
+        return
+    # The gradient itself can be kept if nobody else holds it: this frame and its caller do.
+    alone = (
+        g.base is None
+        and g.layout is tensor.layout
+        and sys.getrefcount(g) <= 3
+        and sys.getrefcount(g.storage) <= 2
+    )
+    tensor.grad = g if alone else _owned(g, tensor.layout)
+
+
+def _owned(g, layout: Layout):
+    """A copy of a gradient that lies in memory as what it belongs to."""
+    if not layout.dense:
+        return g.detach().clone()
+    return native.new(layout).copy_(g.detach())

@@ -1,0 +1,139 @@
+"""In-place writes: one rule by which a write enters the graph.
+
+A write into a tensor is the functional operation followed by an overwrite. Where the tensor is a
+view, its base gets a `Scattered` node, which is the old base with the viewed part replaced, and
+every other alias is replayed from the base when it is next asked for its node (`node.live`).
+"""
+
+from __future__ import annotations
+
+from cresset.autograd.mode import mode
+from cresset.autograd.node import Leaf, Node, OperationNode, ViewNode, live, view_node
+from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
+from cresset.ops.kinds.elementwise import Elementwise
+
+
+class Scattered(Node):
+    """base with the part that a chain of views shows replaced: edges (old base, new part)."""
+
+    __slots__ = ("chain",)
+
+    def __init__(self, old, new, base_layout, part_layout, chain):
+        super().__init__(None, (old, new), (base_layout, part_layout))
+        self.chain = chain
+
+    @property
+    def name(self):
+        return "CopySlices"
+
+    def view(self, g):
+        """The part of a gradient of the base that the views show."""
+        for op, args in self.chain:
+            g = op.function(g, *args[1:])
+        return g
+
+    def apply(self, g):
+        kept = None
+        if self.edges[0] is not None:
+            kept = g.clone()
+            self.view(kept).zero_()
+        return [kept, self.view(g)]
+
+
+def record_write(op, out, args, run):
+    """Do a write by `run()` and enter it into the graph; returns `out`."""
+    if not mode.enabled:
+        run()
+        dispatch.note_write(out, op)
+        return out
+    _check(op, out, args)
+    edges, layouts = [], []
+    for place in op.tensor_places:
+        a = args[place]
+        tensor = isinstance(a, Tensor)
+        edges.append(live(a) if tensor else None)
+        layouts.append(a.layout if tensor else None)
+    tracked = any(edge is not None for edge in edges)
+    root, chain = _root(out)
+    old = live(root) if chain else None
+    node, spare = None, None
+    if tracked:
+        node = OperationNode(op, tuple(edges), tuple(layouts))
+        spare = _spare(op, out, args, edges)
+        run()
+        node.keep(out, args, spare)
+        if spare is not None:
+            spare[1].history = edges[0]
+    else:
+        run()
+    dispatch.note_write(out, op)
+    if not chain:
+        out.history = node
+    elif node is not None or old is not None:
+        root.history = Scattered(
+            old, node, root.layout, out.layout, [(v.history.op, v.history.args) for v in chain]
+        )
+        made, parent = root.history, root
+        for view in chain:
+            made = view_node(view.history.op, view.history.args, parent, made)
+            view.history = made
+            parent = view
+    return out
+
+
+def _check(op, out, args):
+    """Raise RuntimeError where a write cannot be undone by backward."""
+    if type(out.history) is Leaf:
+        raise RuntimeError(
+            f"{op.name}_: a leaf Variable that requires grad is being used in an in-place "
+            "operation; do it under no_grad(), or write to a clone()"
+        )
+    root = out
+    while root.base is not None:
+        if root.history is None:
+            raise RuntimeError(
+                f"{op.name}_: a view was created in no_grad mode and is being modified inplace with "
+                "grad mode enabled; make the view outside of no_grad, or write under no_grad"
+            )
+        root = root.base
+    if root is not out and type(root.history) is Leaf:
+        raise RuntimeError(
+            f"{op.name}_: a view of a leaf Variable that requires grad is being used in an "
+            "in-place operation; do it under no_grad(), or write to a clone()"
+        )
+
+
+def _root(out):
+    """(the tensor that out is a view of, the chain of views from there to out)."""
+    chain = []
+    root = out
+    while root.base is not None:
+        chain.append(root)
+        root = root.base
+    return root, chain[::-1]
+
+
+def _spare(op, out, args, edges):
+    """(out, a copy of its old value) where the derivative reads that; else None."""
+    if not any(a is out for a in args if isinstance(a, Tensor)):
+        return None
+    if isinstance(op, Elementwise):
+        needs = [False] * len(args)
+        for place, edge in zip(op.tensor_places, edges):
+            needs[place] = edge is not None
+        present = tuple(
+            a if kind == "static" else None if a is None else True
+            for kind, a in zip(op.parameter_kinds, args)
+        )
+        reads = op.backward_form(tuple(needs), present).reads
+    else:
+        reads = op.saves
+    if any(a is out and n in reads for n, a in zip(op.parameter_names, args)):
+        return out, dispatch.namespace["detached_copy"](out)
+    return None
+
+
+def is_view_node(node) -> bool:
+    """Whether a node is that of a view."""
+    return type(node) is ViewNode

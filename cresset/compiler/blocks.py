@@ -1,0 +1,92 @@
+"""The kernel that multiplies matrices tile by tile.
+
+A unit of work is a block of rows and a panel of columns of one matrix of the batch: the panel of b
+stays in the first cache while the rows of a pass, from the second.
+"""
+
+from __future__ import annotations
+
+from cresset.compiler.batch import Batch
+from cresset.compiler.pack import copy_across, copy_along, copy_strided
+from cresset.compiler.tile import Tile, product
+from cresset.compiler.words import Words
+from cresset.runtime.ir import Module
+
+DEEPEST = 384  # the most k that the copy of a panel of b holds; it lies on the stack
+
+
+def tiles(tile: Tile, reading: str, bias: str) -> Module:
+    """c = a b (+ bias); c has unit column strides.
+
+    `reading` is how b's panels are read: "along" (unit column strides) where they lie or copied,
+    "across" (unit strides from k to k) and "strided" always copied, which holds DEEPEST k. `bias`
+    is "none", "row" (unit column stride) or "column" (column stride 0).
+
+    Words: pointers a, b, c, bias; m, n, k, rows of a unit, number of row blocks and of panels,
+    whether to copy; strides in a of a panel's row (0: it is not packed), of a row and from k to k;
+    in b of a column and from k to k; of a row of c and of bias; where a and b start; the batch of
+    (a, b, c, bias).
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    pointers = [words.pointer() for _ in range(4)]
+    m, n, k, tall, row_blocks, panels, copies = words.integers(7)
+    a_panel, a_row, a_step, b_column, b_step, c_row, bias_row, a_start, b_start = words.integers(9)
+    batch = Batch(words, 4)
+    # A panel of one row's tile is read once: there is nothing to gain by a copy.
+    copied = f.alloca(tile.vector, DEEPEST * tile.vectors) if tile.rows > 1 else None
+    _, begin, end = f.arguments
+    with f.loop(begin, end) as unit:
+        blocks = unit.udiv(panels)
+        column = unit.urem(panels) * tile.columns
+        first = blocks.urem(row_blocks) * tall
+        offsets = batch.offsets(f, blocks.udiv(row_blocks))
+        offsets[0], offsets[1] = offsets[0] + a_start, offsets[1] + b_start
+        x, y, z, w = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
+        starts = [
+            f.minimum(column + v * tile.lanes, n - tile.lanes) for v in range(tile.vectors)
+        ]
+        if reading == "along":
+            vectors = [f.offset(y, start, tile.type) for start in starts]
+            step = b_step
+            if copied:
+                with f.when(copies.ne(0)):
+                    copy_along(f, tile, vectors, copied, k, b_step)
+                step = f.select(copies.ne(0), tile.columns, step)
+                vectors = [
+                    f.select(copies.ne(0), f.offset(copied, v, tile.vector), vector)
+                    for v, vector in enumerate(vectors)
+                ]
+        else:
+            copy = copy_across if reading == "across" else copy_strided
+            with f.loop(0, tile.vectors) as v:
+                start = f.minimum(column + v * tile.lanes, n - tile.lanes)
+                group = f.offset(y, start * b_column, tile.type)
+                target = f.offset(copied, v, tile.vector)
+                copy(f, tile, tile.lanes, group, b_column, b_step, target, tile.columns, k)
+            vectors = [f.offset(copied, v, tile.vector) for v in range(tile.vectors)]
+            step = f.constant("i64", tile.columns)
+        with f.loop(first, f.minimum(first + tall, m), tile.rows) as turn:
+            row = f.minimum(turn, m - tile.rows)
+            plain = f.offset(x, row * a_row, tile.type)
+            x_tile = f.select(a_panel.eq(0), plain, f.offset(x, turn * a_panel, tile.type))
+            sums = product(f, tile, k, x_tile, a_row, a_step, vectors, step)
+            out = f.offset(z, row * c_row, tile.type)
+            if bias != "none":
+                added = f.offset(w, row * bias_row, tile.type)
+            for number in range(tile.rows):
+                if bias == "column":
+                    term = f.splat(f.load(tile.type, added), tile.lanes)
+                for v, start in enumerate(starts):
+                    total = sums[number * tile.vectors + v]
+                    if bias == "row":
+                        term = f.load(tile.vector, f.offset(added, start, tile.type))
+                    if bias != "none":
+                        total = total + term
+                    f.store(total, f.offset(out, start, tile.type))
+                out = f.offset(out, c_row, tile.type)
+                if bias != "none":
+                    added = f.offset(added, bias_row, tile.type)
+    f.ret()
+    return module

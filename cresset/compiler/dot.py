@@ -1,0 +1,133 @@
+"""Products without vectors of c: rows against rows, and the plain triple loop.
+
+`dots` serves c = a b^T where a and b both run along k: few rows, a vector against a matrix, few
+columns. `plain` takes any type and any strides, one element after another.
+"""
+
+from __future__ import annotations
+
+from cresset.compiler.batch import Batch
+from cresset.compiler.words import Words
+from cresset.runtime import ir
+from cresset.runtime.ir import Function, Module, Value, vector
+
+ROWS, COLUMNS = 3, 4  # sums in flight; the columns are folded four at a time
+
+
+def dots(type: str, lanes: int, biased: bool) -> Module:
+    """c[i, j] = sum_k a[i, k] b[j, k] (+ bias[i, j]), unit strides along k, any others.
+
+    Words: pointers a, b, c, bias; m, n, k, rows and columns of a unit, number of row and column
+    blocks; strides of a row of a, of a column of b, of c (row, column), of bias (row, column); the
+    batch of (a, b, c, bias).
+    """
+    wide_type = vector(type, lanes)
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    a, b, c, bias = (words.pointer() for _ in range(4))
+    m, n, k, tall, wide, row_blocks, column_blocks = words.integers(7)
+    a_row, b_column, c_row, c_column, bias_row, bias_column = words.integers(6)
+    batch = Batch(words, 4)
+    whole = k.udiv(lanes) * lanes
+    _, begin, end = f.arguments
+    with f.loop(begin, end) as unit:
+        first_column = unit.urem(column_blocks) * wide
+        end_column = f.minimum(first_column + wide, n)
+        rest = unit.udiv(column_blocks)
+        first_row = rest.urem(row_blocks) * tall
+        end_row = f.minimum(first_row + tall, m)
+        offsets = batch.offsets(f, rest.udiv(row_blocks))
+        x, y, z, w = (f.offset(p, o, type) for p, o in zip((a, b, c, bias), offsets))
+        with f.loop(first_column, end_column, COLUMNS) as column:
+            columns = _numbers(f, column, end_column, COLUMNS)
+            ys = [f.offset(y, j * b_column, type) for j in columns]
+            with f.loop(first_row, end_row, ROWS) as row:
+                rows = _numbers(f, row, end_row, ROWS)
+                xs = [f.offset(x, i * a_row, type) for i in rows]
+                sums = _accumulate(f, wide_type, xs, ys, 0, whole, lanes)
+                rest = _accumulate(f, type, xs, ys, whole, k, 1)
+                for number, i in enumerate(rows):
+                    these = slice(number * COLUMNS, (number + 1) * COLUMNS)
+                    folded = fold(f, sums[these])
+                    for lane, (j, tail) in enumerate(zip(columns, rest[these])):
+                        total = f.extract(folded, lane) + tail
+                        if biased:
+                            place = i * bias_row + j * bias_column
+                            total = total + f.load(type, f.offset(w, place, type))
+                        f.store(total, f.offset(z, i * c_row + j * c_column, type))
+    f.ret()
+    return module
+
+
+def _numbers(f: Function, first: Value, end: Value, count: int) -> list[Value]:
+    """first, first + 1, ...; the last one below `end` again where they would reach it."""
+    return [first] + [f.minimum(first + number, end - 1) for number in range(1, count)]
+
+
+def _accumulate(f, type, xs, ys, start, stop, step) -> list[Value]:
+    """The sums of products of every x with every y, in values of `type`."""
+    zeros = [f.constant(type, 0)] * (len(xs) * len(ys))
+    with f.loop(start, stop, step, carry=zeros) as loop:
+        scalar = ir.element(type)
+        right = [f.load(type, f.offset(y, loop.index, scalar)) for y in ys]
+        sums = iter(loop.values)
+        following = []
+        for x in xs:
+            left = f.load(type, f.offset(x, loop.index, scalar))
+            following += [f.intrinsic("fmuladd", left, other, next(sums)) for other in right]
+        loop.next(*following)
+    return loop.results
+
+
+def fold(f: Function, vectors: list[Value]) -> Value:
+    """The sums over the lanes of four vectors, as one vector of four."""
+    count = ir.lanes(vectors[0].type)
+    while count > COLUMNS:
+        count //= 2
+        low, high = range(count), range(count, 2 * count)
+        vectors = [f.shuffle(v, None, low) + f.shuffle(v, None, high) for v in vectors]
+    while count > 1 and len(vectors) > 1:
+        even, odd = range(0, 2 * count, 2), range(1, 2 * count, 2)
+        pairs = zip(vectors[::2], vectors[1::2])
+        vectors = [f.shuffle(x, y, even) + f.shuffle(x, y, odd) for x, y in pairs]
+        if len(vectors) * count == COLUMNS:
+            break
+    if len(vectors) == 1:
+        return vectors[0]
+    return f.shuffle(*vectors, range(COLUMNS))
+
+
+def plain(type: str, biased: bool) -> Module:
+    """c[i, j] = sum_k a[i, k] b[k, j] (+ bias[i, j]) for any type and strides; a unit is a row.
+
+    Words: pointers a, b, c, bias; m, n, k; strides of a (row, k), b (k, column), c (row, column)
+    and bias (row, column); the batch of (a, b, c, bias).
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    a, b, c, bias = (words.pointer() for _ in range(4))
+    m, n, k = words.integers(3)
+    a_row, a_step, b_step, b_column, c_row, c_column, bias_row, bias_column = words.integers(8)
+    batch = Batch(words, 4)
+    _, begin, end = f.arguments
+    with f.loop(begin, end) as unit:
+        row = unit.urem(m)
+        offsets = batch.offsets(f, unit.udiv(m))
+        x, y, z, w = (
+            f.offset(p, offset + row * step, type)
+            for p, offset, step in zip((a, b, c, bias), offsets, (a_row, 0, c_row, bias_row))
+        )
+        with f.loop(0, n) as column:
+            y_column = f.offset(y, column * b_column, type)
+            with f.loop(0, k, carry=[f.constant(type, 0)]) as loop:
+                left = f.load(type, f.offset(x, loop.index * a_step, type))
+                right = f.load(type, f.offset(y_column, loop.index * b_step, type))
+                loop.next(loop.values[0] + left * right)
+            total = loop.results[0]
+            if biased:
+                total = total + f.load(type, f.offset(w, column * bias_column, type))
+            f.store(total, f.offset(z, column * c_column, type))
+    f.ret()
+    return module

@@ -1,0 +1,6 @@
+"""The vector mathematics of the compiler."""
+
+from cresset.compiler.mathematics.exponential import exp, sigmoid, tanh
+from cresset.compiler.mathematics.logarithm import log,log2,log10,log1p
+
+TABLE = {"exp": exp, "sigmoid": sigmoid, "tanh": tanh,"log":log,"log2":log2,"log10":log10,"log1p":log1p}

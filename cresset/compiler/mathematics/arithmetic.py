@@ -1,0 +1,124 @@
+"""The steps that the functions share: formats, polynomials, scaling, exact sums and products.
+
+Nothing here knows a function. Every step works on scalars and on vectors of `float` and `double`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cresset.runtime import ir
+
+
+class Format(NamedTuple):
+    """One binary floating-point format of IEEE 754, by its sizes."""
+
+    name: str  # LLVM's: "float", "double"
+    integer: str  # the integer type of as many bits
+    bits: int
+    mantissa: int  # stored bits of the significand
+    bias: int  # what is added to an exponent; also the greatest exponent
+
+    @property
+    def rounder(self) -> float:
+        """Adding it rounds to an integer, which then stands in the low bits of the sum."""
+        return 1.5 * 2.0**self.mantissa
+
+    @property
+    def smallest(self) -> float:
+        """The least normal number."""
+        return 2.0 ** (1 - self.bias)
+
+    def power(self, exponent: int) -> int:
+        """The bits of 2^exponent; of infinity, for the first exponent too great."""
+        return (self.bias + exponent) << self.mantissa
+
+
+FORMATS = {
+    "float": Format("float", "i32", 32, 23, 127),
+    "double": Format("double", "i64", 64, 52, 1023),
+}
+
+
+def format_of(x: ir.Value) -> Format:
+    """The format of a value's lanes.
+
+    Raises TypeError unless it is float or double.
+    """
+    found = FORMATS.get(ir.element(x.type))
+    if found is None:
+        raise TypeError(
+            f"mathematics: no function is written for {x.type}; need float or double lanes; "
+            "convert the value first"
+        )
+    return found
+
+
+def bits(f: ir.Function, x: ir.Value) -> ir.Value:
+    """The same bits as integers."""
+    return f.bitcast(x, ir.vector(format_of(x).integer, ir.lanes(x.type)))
+
+
+def number(f: ir.Function, integer: ir.Value) -> ir.Value:
+    """The same bits as floating-point numbers."""
+    name = {"i32": "float", "i64": "double"}[ir.element(integer.type)]
+    return f.bitcast(integer, ir.vector(name, ir.lanes(integer.type)))
+
+
+def polynomial(f: ir.Function, x: ir.Value, coefficients: Sequence[float]) -> ir.Value:
+    """c[0] + c[1] x + c[2] x^2 + ... by Horner's rule: one fma for each power."""
+    total = f.value(x.type, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = f.fma(total, x, coefficient)
+    return total
+
+
+def absolute(f: ir.Function, x: ir.Value) -> ir.Value:
+    """|x|"""
+    return f.intrinsic("fabs", x)
+
+
+def with_sign(f: ir.Function, x: ir.Value, sign: ir.Value) -> ir.Value:
+    """|x| with the sign of `sign`, zeros and NaN included."""
+    return f.intrinsic("copysign", x, sign)
+
+
+def at_most(f: ir.Function, x: ir.Value, bound: float) -> ir.Value:
+    """min(x, bound); NaN stays NaN. One instruction, unlike LLVM's minimum."""
+    bound = f.value(x.type, bound)
+    return f.select(bound < x, bound, x)
+
+
+def at_least(f: ir.Function, x: ir.Value, bound: float) -> ir.Value:
+    """max(x, bound); NaN stays NaN."""
+    bound = f.value(x.type, bound)
+    return f.select(bound > x, bound, x)
+
+
+def nearest(f: ir.Function, x: ir.Value, scale: float) -> tuple[ir.Value, ir.Value]:
+    """The integer n nearest to `scale` x: as a number, and bits whose low part is n.
+
+    |n| must stay below 2^22 (float) or 2^51 (double). The other bits are not n's: shift them out.
+    """
+    rounder = f.value(x.type, format_of(x).rounder)
+    sum = f.fma(x, scale, rounder)
+    return sum - rounder, bits(f, sum)
+
+
+def power_of_two(f: ir.Function, low: ir.Value) -> ir.Value:
+    """2^n, where `low` holds n in its low bits (see `nearest`); n within the normal exponents."""
+    form = FORMATS["float" if ir.element(low.type) == "i32" else "double"]
+    return number(f, (low << form.mantissa) + form.power(0))
+
+
+def exact_sum(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """The rounded sum and what rounding left off; needs |a| >= |b| or a = 0 (Dekker 1971)."""
+    high = a + b
+    return high, b - (high - a)
+
+
+def exact_product(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """The rounded product and what rounding left off."""
+    high = a * b
+    return high, f.fma(a, b, -high)

@@ -1,0 +1,112 @@
+"""Exponential functions: exp, exp2, expm1, sigmoid, tanh, sinh, cosh.
+
+All write x = n ln 2 + r with an integer n, and e^r = 1 + r + r^2 E(r) with a polynomial E.
+"""
+
+from __future__ import annotations
+
+from cresset.compiler.mathematics.arithmetic import (
+    absolute,
+    at_least,
+    at_most,
+    bits,
+    format_of,
+    nearest,
+    number,
+    polynomial,
+    power_of_two,
+    with_sign,
+)
+from cresset.runtime import ir
+
+LOG2_E = 1.4426950408889634
+
+# ln 2 = high + low, the high part rounded to the format.
+LN2 = {
+    "float": (0.693147182464599609375, -1.904654299957768e-09),
+    "double": (0.693147180559945286, 2.3190468138462996e-17),
+}
+
+# E(r) = (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2; the error of e^r is 2^-28.2 and 2^-55.2 of it.
+EXP = {
+    "float": (0.49999994, 0.16666517, 0.041668102, 0.008369163, 0.0013837891),
+    "double": (
+        0.5, 0.16666666666661933, 0.04166666666661972, 0.008333333336539515,
+        0.0013888888920636723, 0.00019841262657990664, 2.4801516159942775e-05,
+        2.7563861245013813e-06, 2.7622312107925715e-07, 2.2978340271195844e-08,
+    ),
+}  # fmt: skip
+
+# The same for |r| <= ln 2, minimal in the error of e^r - 1: 2^-27.2 and 2^-58.8 of it.
+EXPM1 = {
+    "float": (
+        0.50000006, 0.1666667, 0.041665874, 0.008332733, 0.0013914929, 2.0085921e-04, 2.248281e-05,
+    ),
+    "double": (
+        0.5, 0.16666666666666663, 0.04166666666666707, 0.008333333333335495,
+        0.0013888888888790281, 0.00019841269837802628, 2.4801587384303362e-05,
+        2.7557321588428542e-06, 2.7557288223622436e-07, 2.5051324932940966e-08,
+        2.088202202063955e-09, 1.618383409115552e-10, 1.1164272763037969e-11,
+    ),
+}  # fmt: skip
+
+# (tanh x / x - 1) / x^2 in x^2, for |x| <= 0.5493; the error of tanh x is 2^-24.7 and 2^-55.5.
+TANH = {
+    "float": (-0.33332947, 0.13320732, -0.05267229, 0.01643851),
+    "double": (
+        -0.3333333333333232, 0.13333333333169714, -0.05396825387654551, 0.02186948598558563,
+        -0.00886319464619768, 0.0035917208318059952, -0.0014532223387940042,
+        0.000579153563097839, -0.00021032948221634754, 5.104027109866234e-05,
+    ),
+}  # fmt: skip
+
+
+def exp(f: ir.Function, x: ir.Value) -> ir.Value:
+    """e^x"""
+    form = format_of(x)
+    # At the bounds the result has overflowed to infinity or underflowed to zero already.
+    low, high = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}[form.name]
+    part, n_bits = _reduced(f, at_most(f, at_least(f, x, low), high))
+    # 2^n in two factors, each a normal number: the second is a constant, away from 1 as n is.
+    half = (form.bias + 1) // 2
+    negative = bits(f, x) < 0
+    one = f.select(negative, *(f.value(n_bits.type, form.power(k)) for k in (half, -half)))
+    constant = f.select(negative, *(f.value(x.type, 2.0**k) for k in (-half, half)))
+    return part * number(f, (n_bits << form.mantissa) + one) * constant
+
+
+def _reduced(f, x):
+    """e^r and the low bits of n, with x = n ln 2 + r."""
+    name = format_of(x).name
+    high, low = LN2[name]
+    n, n_bits = nearest(f, x, LOG2_E)
+    r = f.fma(n, -low, f.fma(n, -high, x))
+    return polynomial(f, r, (1.0, 1.0, *EXP[name])), n_bits
+
+
+def sigmoid(f: ir.Function, x: ir.Value) -> ir.Value:
+    """1 / (1 + e^-x)"""
+    form = format_of(x)
+    low = {"float": -104.5, "double": -746.0}[form.name]
+    part, n_bits = _reduced(f, at_least(f, -absolute(f, x), low))
+    half = (form.bias + 1) // 2
+    power = part * number(f, (n_bits << form.mantissa) + form.power(half)) * 2.0**-half
+    above = f.select(x < 0, power, 1.0)
+    quotient = above / (power + 1.0)
+    # One correction for what the divisor and the quotient lost in rounding.
+    return quotient + f.fma(-quotient, power, above - quotient)
+
+
+def tanh(f: ir.Function, x: ir.Value) -> ir.Value:
+    """(e^x - e^-x) / (e^x + e^-x)"""
+    form = format_of(x)
+    # From tanh x = 1/2 upward: 1 - 2 / (e^2x + 1). Beyond the bound it is 1.
+    size = at_most(f, absolute(f, x), {"float": 9.1, "double": 19.1}[form.name])
+    n, n_bits = nearest(f, size, 2 * LOG2_E)
+    r = f.fma(n, -0.5 * LN2[form.name][0], size)
+    doubled = [c * 2.0**k for k, c in enumerate((1.0, 1.0, *EXP[form.name]))]
+    divisor = f.fma(polynomial(f, r, doubled), power_of_two(f, n_bits), 1.0)
+    large = 1.0 - 2.0 / divisor
+    square = x * x
+    small = f.fma(polynomial(f, square, TANH[form.name]), square * x, x)
+    return with_sign(f, f.select(size < 0.54930615, small, large), x)

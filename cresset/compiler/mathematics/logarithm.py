@@ -1,0 +1,106 @@
+"""Logarithms: log, log2, log10, log1p.
+
+All write x = 2^k m with m in [sqrt 1/2, sqrt 2), and with s = (m - 1) / (m + 1)
+log m = 2 artanh s = 2 s + s R(s^2); as 2 s = d - s d for d = m - 1, this is d - s (d - R).
+"""
+
+from __future__ import annotations
+
+import math
+
+from cresset.compiler.mathematics.arithmetic import bits, format_of, number, polynomial
+from cresset.runtime import ir
+
+LN2 = math.log(2)
+LOG2_E = 1.4426950408889634
+LOG10_E = 0.4342944819032518
+LOG10_2 = 0.3010299956639812
+
+# R(z) / z = (2 artanh(s) / s - 2) / z in z = s^2, |s| <= 0.1716; the error of log m is 2^-30.2
+# and 2^-59.5 of it.
+LOG = {
+    "float": (0.66666776, 0.39977586, 0.2987069),
+    "double": (
+        0.6666666666666734, 0.39999999999416963, 0.285714287419247, 0.22222198617158745,
+        0.18183562191261785, 0.15314101877668926, 0.1479546510368015,
+    ),
+}  # fmt: skip
+
+# The bits of sqrt 1/2.
+ROOT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}
+
+
+def log(f: ir.Function, x: ir.Value) -> ir.Value:
+    """The natural logarithm."""
+    k, fraction, _ = split(f, *scaled(f, x))
+    d, s, g = parts(f, fraction - 1.0)
+    return guarded(f, x, f.fma(k, LN2, f.fma(-s, g, d)))
+
+
+def log2(f: ir.Function, x: ir.Value) -> ir.Value:
+    """The logarithm to base 2."""
+    k, fraction, _ = split(f, *scaled(f, x))
+    d, s, g = parts(f, fraction - 1.0)
+    return guarded(f, x, k + f.fma(d, LOG2_E, s * g * -LOG2_E))
+
+
+def log10(f: ir.Function, x: ir.Value) -> ir.Value:
+    """The logarithm to base 10."""
+    k, fraction, _ = split(f, *scaled(f, x))
+    d, s, g = parts(f, fraction - 1.0)
+    return guarded(f, x, f.fma(k, LOG10_2, f.fma(d, LOG10_E, s * g * -LOG10_E)))
+
+
+def log1p(f: ir.Function, x: ir.Value) -> ir.Value:
+    """log(1 + x), accurate for small x."""
+    form = format_of(x)
+    sum = x + 1.0
+    lost = x - (sum - 1.0)
+    k, fraction, exponent = split(f, sum, _bias(form))
+    # 2^-k, which must not become infinite where k = 1 + bias: nothing was lost there.
+    inverse = form.power(form.bias) - exponent
+    inverse = number(f, f.select(inverse < 0, 0, inverse))
+    d, s, g = parts(f, f.fma(lost, inverse, fraction - 1.0))
+    result = guarded(f, sum, f.fma(k, LN2, f.fma(-s, g, d)))
+    return f.select(x.eq(0), x, result)
+
+
+def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """x with subnormal numbers brought into the normal range, and the bias that `split` then needs."""
+    form = format_of(x)
+    shift = form.mantissa + 1
+    small = x < form.smallest
+    bias = f.select(small, *(f.value(x.type, _bias(form) + k) for k in (shift, 0)))
+    return f.select(small, x * 2.0**shift, x), bias
+
+
+def _bias(form):
+    return 2.0**form.mantissa + form.bias
+
+
+def split(f: ir.Function, x: ir.Value, bias) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """k, m and the bits of 2^k, with x = 2^k m and m in [sqrt 1/2, sqrt 2), for positive normal x.
+
+    k is the exponent's field in the low bits of 2^mantissa, as a number, less `bias`.
+    """
+    form = format_of(x)
+    root = ROOT_HALF[form.name]
+    moved = bits(f, x) + (form.power(0) - root)
+    low = (1 << form.mantissa) - 1
+    field = number(f, moved.lshr(form.mantissa) | form.power(form.mantissa))
+    return field - bias, number(f, (moved & low) + root), moved & ~low
+
+
+def parts(f: ir.Function, d: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """d, s and g with log(1 + d) = d - s g."""
+    s = d / (d + 2.0)
+    square = s * s
+    g = f.fma(-square, polynomial(f, square, LOG[format_of(d).name]), d)
+    return d, s, g
+
+
+def guarded(f: ir.Function, x: ir.Value, result: ir.Value) -> ir.Value:
+    """`result`, but infinity and NaN as they are, log 0 = -infinity, NaN for negative numbers."""
+    result = f.select(x < math.inf, result, x)
+    pole = f.select(x.eq(0), *(f.value(x.type, v) for v in (-math.inf, math.nan)))
+    return f.select(x > 0, result, pole)

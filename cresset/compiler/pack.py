@@ -1,0 +1,119 @@
+"""Packing: rows or columns of a matrix copied side by side, k by k, for the tile kernel.
+
+The tile kernel copies panels of b itself, as it comes to them. `pack_rows` copies all of a beforehand.
+A group that would pass the last row or column starts earlier, as the kernel's tiles do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from cresset.compiler.batch import Batch, batch_words
+from cresset.compiler.tile import Tile
+from cresset.compiler.words import Words
+from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.program import Step
+
+PIECE = 20_000  # nanoseconds that a piece of shared work should last
+PACE = 1  # elements copied in a nanosecond
+
+
+def pack_rows(tile: Tile, source: int, target: int, rows: int, k: int, row: int, step: int,
+              sizes: Sequence[int] = (), strides: Sequence[int] = ()) -> tuple[Step, int]:
+    """Panels of `tile.rows` rows of a matrix; returns the step and the elements of its target.
+
+    `source` and `target` are values of the program; `row` and `step` are the strides of a row and
+    along k, `strides` those of the batch `sizes`. The target is (*sizes, panels, k, tile.rows).
+    """
+    panels = -(-rows // tile.rows)
+    packed = []
+    size = panels * k * tile.rows
+    for extent in reversed(sizes):
+        packed.append(size)
+        size *= extent
+    units = panels * prod(sizes)
+    work = size // PACE
+    return Step(
+        f"pack_{tile.type}_{tile.rows}", lambda: row_panels(tile), (source, target),
+        (rows, k, row, step, panels, *batch_words(sizes, (strides, packed[::-1]))),
+        units, max(1, PIECE * units // max(work, 1)), work,
+    ), size
+
+
+def row_panels(tile: Tile) -> Module:
+    """The kernel of `pack_rows`; a unit is a panel.
+
+    Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix; the
+    batch of (source, target).
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    source, target = words.pointer(), words.pointer()
+    rows, k, row, step, panels = words.integers(5)
+    batch = Batch(words, 2)
+    _, begin, end = f.arguments
+    with f.loop(begin, end) as unit:
+        read, write = batch.offsets(f, unit.udiv(panels))
+        panel = unit.urem(panels) * tile.rows
+        read = read + f.minimum(panel, rows - tile.rows) * row
+        group = f.offset(source, read, tile.type)
+        copy_strided(f, tile, tile.rows, group, row, step,
+                     f.offset(target, write + panel * k, tile.type), tile.rows, k)
+    f.ret()
+    return module
+
+
+def copy_along(f: Function, tile: Tile, vectors: list[Value], target: Value, k: Value, step: Value):
+    """target[k][v] = vectors[v][k], whole vectors, `step` from k to k in the source."""
+    with f.loop(0, k) as at:
+        write = f.offset(target, at * tile.columns, tile.type)
+        for number, vector in enumerate(vectors):
+            value = f.load(tile.vector, f.offset(vector, at * step, tile.type))
+            f.store(value, f.offset(write, number, tile.vector))
+
+
+def copy_strided(f: Function, tile: Tile, width: int, group: Value, item: Value, step: Value,
+                 target: Value, pitch: int, k: Value, start: Value | int = 0):
+    """target[at][i] = group[i][at] for `width` items; strides `item`, `step`; at from `start`."""
+    with f.loop(start, k) as at:
+        read = f.offset(group, at * step, tile.type)
+        write = f.offset(target, at * pitch, tile.type)
+        for number in range(width):
+            f.store(f.load(tile.type, read), f.offset(write, number, tile.type))
+            read = f.offset(read, item, tile.type)
+
+
+def copy_across(f: Function, tile: Tile, width: int, group: Value, item: Value, step: Value,
+                target: Value, pitch: int, k: Value):
+    """As `copy_strided` where `step` is 1: squares of lanes by lanes, transposed in registers."""
+    whole = k.udiv(width) * width
+    with f.loop(0, whole, width) as at:
+        read = f.offset(group, at, tile.type)
+        rows = []
+        for _ in range(width):
+            rows.append(f.load(tile.vector, read))
+            read = f.offset(read, item, tile.type)
+        write = f.offset(target, at * pitch, tile.type)
+        for number, column in enumerate(transpose(f, rows)):
+            f.store(column, f.offset(write, number * pitch, tile.type))
+    copy_strided(f, tile, width, group, item, step, target, pitch, k, whole)
+
+
+def transpose(f: Function, rows: list[Value]) -> list[Value]:
+    """The columns of a square of vectors: halves of ever narrower blocks change places."""
+    count = len(rows)
+    width = count // 2
+    while width:
+        low = [lane if not lane & width else lane - width + count for lane in range(count)]
+        high = [lane + width if not lane & width else lane + count for lane in range(count)]
+        mixed = list(rows)
+        for row in range(count):
+            if not row & width:
+                pair = rows[row], rows[row + width]
+                mixed[row] = f.shuffle(*pair, low)
+                mixed[row + width] = f.shuffle(*pair, high)
+        rows = mixed
+        width //= 2
+    return rows

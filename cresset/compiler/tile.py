@@ -1,0 +1,84 @@
+"""The register tile: the few rows and vectors of a result that stay in registers while k passes.
+
+Each turn of its loop takes one vector row of b and a scalar of a per row of the tile, and adds their
+products to the sums. There are enough sums to hide the latency of a fused multiply-add, and few
+enough to leave registers for what comes in.
+
+A tile that would pass the last row or column of its matrix starts earlier instead, and makes and
+stores some sums twice: no masks, no remainders. So a tile never has more rows, nor its vectors more
+lanes, than its matrix has rows and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cresset.core.dtype import dtype
+from cresset.runtime.ir import Function, Value, vector
+from cresset.runtime.target import host
+
+ROWS = {16: 6, 32: 6, 64: 12}  # by the bytes of a vector: 16 registers, or 32 where they are wide
+FEW_ROWS = 4  # where a result's rows divide better by this
+VECTORS = 2
+VECTORS_OF_ONE_ROW = 8
+
+
+class Tile(NamedTuple):
+    """The shape of a register tile: `rows` by `columns`, which are `vectors` of `lanes`."""
+
+    type: str  # of one element, as LLVM spells it
+    rows: int
+    vectors: int
+    lanes: int
+
+    @property
+    def columns(self) -> int:
+        return self.lanes * self.vectors
+
+    @property
+    def vector(self) -> str:
+        return vector(self.type, self.lanes)
+
+    @property
+    def name(self) -> str:
+        return f"{self.type}_{self.rows}x{self.vectors}x{self.lanes}"
+
+    @classmethod
+    def of(cls, dtype: dtype, rows: int) -> Tile:
+        """The tile for a result of so many rows, on this machine: the one that wastes the least."""
+        width = host().vector_bytes
+        lanes = width // dtype.itemsize
+        if rows < FEW_ROWS:
+            return cls(dtype.llvm, 1, VECTORS_OF_ONE_ROW, lanes)
+        many = ROWS[width]
+        best = min((many, FEW_ROWS), key=lambda tall: (-(-rows // tall) * tall, -tall))
+        return cls(dtype.llvm, best if rows >= best else FEW_ROWS, VECTORS, lanes)
+
+
+def rank_one(f: Function, tile: Tile, rows: Sequence[Value], columns: Sequence[Value],
+             sums: Sequence[Value]) -> list[Value]:
+    """The sums after one k: sums + a b, a the scalars at the pointers `rows`, b the `columns`."""
+    following = []
+    for row, pointer in enumerate(rows):
+        scalar = f.splat(f.load(tile.type, pointer), tile.lanes)
+        for number, column in enumerate(columns):
+            total = sums[row * tile.vectors + number]
+            following.append(f.intrinsic("fmuladd", scalar, column, total))
+    return following
+
+
+def product(f: Function, tile: Tile, k: Value, a: Value, a_row: Value, a_step: Value,
+            b: Sequence[Value], b_step: Value) -> list[Value]:
+    """The tile of a b, row by row; `b` are pointers, one per vector; the steps go from k to k."""
+    offsets = [f.constant("i64", 0)]
+    while len(offsets) < tile.rows:
+        offsets.append(offsets[-1] + a_row)
+    zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
+    with f.loop(0, k, carry=[a, f.constant("i64", 0), *zeros]) as loop:
+        at, place, *sums = loop.values
+        loaded = [f.load(tile.vector, f.offset(column, place, tile.type)) for column in b]
+        rows = [f.offset(at, offset, tile.type) for offset in offsets]
+        sums = rank_one(f, tile, rows, loaded, sums)
+        loop.next(f.offset(at, a_step, tile.type), place + b_step, *sums)
+    return loop.results[2:]

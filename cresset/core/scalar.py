@@ -1,0 +1,406 @@
+"""Scalar expressions: what the body of an operation is made of.
+
+A body is an ordinary Python function; called on expressions it yields the expression of its result,
+which the compiler turns into vector code and which is differentiated here by its primitives'
+rules. Expressions are interned: equal ones are the same object, so common subexpressions cost
+nothing. Every expression knows its element type; Python numbers take the type of what they meet.
+
+    >>> from cresset.core.dtype import float32
+    >>> x, y = argument(0, float32), argument(1, float32)
+    >>> x * exp(-y) + 1
+    add(mul(a0, exp(neg(a1))), 1.0)
+    >>> gradients(x * exp(-y), argument(2, float32))[x]
+    mul(a2, exp(neg(a1)))
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+
+from cresset.core import dtype as types
+from cresset.core.dtype import dtype, promote
+
+
+class Expression:
+    """A node: primitive `name` applied to `args`; `value` is a constant's number or a leaf's index."""
+
+    __slots__ = ("__weakref__", "args", "dtype", "name", "value")
+
+    def __repr__(self):
+        if self.name == "constant":
+            return repr(self.value)
+        if self.name == "argument":
+            return f"a{self.value}"
+        if self.name == "cast":
+            return f"{self.dtype.name}({self.args[0]!r})"
+        if not self.args:
+            return f"{self.name}{self.value}"
+        return f"{self.name}({', '.join(map(repr, self.args))})"
+
+    def __add__(self, other):
+        return add(self, other)
+
+    def __radd__(self, other):
+        return add(other, self)
+
+    def __sub__(self, other):
+        return sub(self, other)
+
+    def __rsub__(self, other):
+        return sub(other, self)
+
+    def __mul__(self, other):
+        return mul(self, other)
+
+    def __rmul__(self, other):
+        return mul(other, self)
+
+    def __truediv__(self, other):
+        return div(self, other)
+
+    def __rtruediv__(self, other):
+        return div(other, self)
+
+    def __neg__(self):
+        return neg(self)
+
+    def __lt__(self, other):
+        return lt(self, other)
+
+    def __le__(self, other):
+        return le(self, other)
+
+    def __gt__(self, other):
+        return lt(other, self)
+
+    def __ge__(self, other):
+        return le(other, self)
+
+    def __and__(self, other):
+        return bit_and(self, other)
+
+    def __or__(self, other):
+        return bit_or(self, other)
+
+    def __xor__(self, other):
+        return bit_xor(self, other)
+
+    def __invert__(self):
+        return bit_not(self)
+
+    # `==` stays identity: interning relies on it. `eq(x, y)` compares values.
+
+
+_interned: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+
+
+def node(name: str, dtype: dtype, args: tuple = (), value=None) -> Expression:
+    """The one expression with these properties."""
+    # The type of the value is in the key because 1, 1.0 and True are equal; -0.0 is not 0.0.
+    key = (name, dtype, args, type(value), repr(value) if type(value) is float else value)
+    expression = _interned.get(key)
+    if expression is None:
+        expression = object.__new__(Expression)
+        expression.name = name
+        expression.dtype = dtype
+        expression.args = args
+        expression.value = value
+        _interned[key] = expression
+    return expression
+
+
+def argument(index: int, dtype: dtype) -> Expression:
+    """The value of operand `index` at the current position."""
+    return node("argument", dtype, (), index)
+
+
+def accumulator(index: int, dtype: dtype) -> Expression:
+    """Component `index` of the states that the reductions of a nest left behind."""
+    return node("accumulator", dtype, (), index)
+
+
+def position(dtype: dtype = types.int64) -> Expression:
+    """The flat index within the reduced dims of the current element."""
+    return node("position", dtype)
+
+
+def constant(number, dtype: dtype) -> Expression:
+    if dtype.category == dtype.BOOL:
+        number = bool(number)
+    elif dtype.category == dtype.INTEGER:
+        number = int(number)
+    elif dtype.category == dtype.FLOAT:
+        number = float(number)
+    return node("constant", dtype, (), number)
+
+
+def cast(x: Expression, dtype: dtype) -> Expression:
+    """x converted to another element type."""
+    if x.dtype is dtype:
+        return x
+    if x.name == "constant":
+        return constant(x.value, dtype)
+    return node("cast", dtype, (x,))
+
+
+def together(*args) -> tuple[Expression, ...]:
+    """The arguments as expressions of one type; Python numbers adapt, as in PyTorch."""
+    found = [a for a in args if type(a) is Expression]
+    common = found[0].dtype
+    for a in found[1:]:
+        common = promote(common, a.dtype)
+    for a in args:
+        if type(a) is float and not common.is_floating_point:
+            common = types.get_default_dtype()
+        elif type(a) is int and common is types.bool:
+            common = types.int64
+    return tuple(
+        cast(a, common) if type(a) is Expression else constant(a, common) for a in args
+    )
+
+
+class Primitive:
+    """A function of scalars: its name, its result's type, and the rule of its derivative.
+
+    `derivative(g, out, *args)` returns the contribution to each argument's gradient, None where
+    there is none.
+    """
+
+    def __init__(self, name, arity, result="same", derivative=None, fold=None):
+        self.name = name
+        self.arity = arity
+        self.result = result
+        self.derivative = derivative
+        self.fold = fold
+
+    def __call__(self, *args):
+        if self.result == "float":
+            args = together(*args)
+            if not args[0].dtype.is_floating_point:
+                args = tuple(cast(a, types.get_default_dtype()) for a in args)
+        else:
+            args = together(*args)
+        out = types.bool if self.result == "bool" else args[0].dtype
+        if self.fold is not None and all(a.name == "constant" for a in args):
+            return constant(self.fold(*(a.value for a in args)), out)
+        return node(self.name, out, args)
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def primitive(name, arity=1, result="same", derivative=None, fold=None):
+    PRIMITIVES[name] = Primitive(name, arity, result, derivative, fold)
+    return PRIMITIVES[name]
+
+
+def _is(x, number):
+    return x.name == "constant" and x.value == number
+
+
+_add = primitive("add", 2, derivative=lambda g, out, x, y: (g, g), fold=lambda x, y: x + y)
+_sub = primitive("sub", 2, derivative=lambda g, out, x, y: (g, -g), fold=lambda x, y: x - y)
+_mul = primitive("mul", 2, derivative=lambda g, out, x, y: (g * y, g * x), fold=lambda x, y: x * y)
+div = primitive(
+    "div", 2, "float", lambda g, out, x, y: (g / y, -(g / y) * out)
+)
+
+
+def add(x, y):
+    return _add(x, y)
+
+
+def sub(x, y):
+    return _sub(x, y)
+
+
+def mul(x, y):
+    """x * y; by the constant one it is the other factor, which is exact."""
+    x, y = together(x, y)
+    if _is(x, 1) and x.dtype is not types.bool:
+        return y
+    if _is(y, 1) and y.dtype is not types.bool:
+        return x
+    return _mul(x, y)
+
+
+neg = primitive("neg", derivative=lambda g, out, x: (-g,), fold=lambda x: -x)
+absolute = primitive("abs", derivative=lambda g, out, x: (g * sign(x),))
+sign = primitive("sign")
+floor = primitive("floor")
+ceil = primitive("ceil")
+trunc = primitive("trunc")
+round_half_even = primitive("round")
+floor_divide = primitive("floor_divide", 2)
+trunc_divide = primitive("trunc_divide", 2)
+remainder = primitive(
+    "remainder", 2, derivative=lambda g, out, x, y: (g, -g * floor(x / y))
+)
+fmod = primitive("fmod", 2, derivative=lambda g, out, x, y: (g, -g * trunc(x / y)))
+
+lt = primitive("lt", 2, "bool")
+le = primitive("le", 2, "bool")
+eq = primitive("eq", 2, "bool")
+ne = primitive("ne", 2, "bool")
+
+
+def gt(x, y):
+    return lt(y, x)
+
+
+def ge(x, y):
+    return le(y, x)
+
+
+bit_and = primitive("bit_and", 2)
+bit_or = primitive("bit_or", 2)
+bit_xor = primitive("bit_xor", 2)
+bit_not = primitive("bit_not")
+shift_left = primitive("shift_left", 2)
+shift_right = primitive("shift_right", 2)
+
+
+def _half_where(g, condition, tie):
+    """g where the condition holds, half of it at a tie, else 0: the gradient of an extreme."""
+    return where(tie, g / 2, where(condition, g, 0.0))
+
+
+# An extreme with NaN on either side is NaN, as in PyTorch.
+maximum = primitive(
+    "maximum", 2,
+    derivative=lambda g, out, x, y: (_half_where(g, y < x, eq(x, y)), _half_where(g, x < y, eq(x, y))),
+)
+minimum = primitive(
+    "minimum", 2,
+    derivative=lambda g, out, x, y: (_half_where(g, x < y, eq(x, y)), _half_where(g, y < x, eq(x, y))),
+)
+
+exp = primitive("exp", 1, "float", lambda g, out, x: (g * out,))
+exp2 = primitive("exp2", 1, "float", lambda g, out, x: (g * out * math.log(2.0),))
+expm1 = primitive("expm1", 1, "float", lambda g, out, x: (g * (out + 1.0),))
+log = primitive("log", 1, "float", lambda g, out, x: (g / x,))
+log2 = primitive("log2", 1, "float", lambda g, out, x: (g / (x * math.log(2.0)),))
+log10 = primitive("log10", 1, "float", lambda g, out, x: (g / (x * math.log(10.0)),))
+log1p = primitive("log1p", 1, "float", lambda g, out, x: (g / (x + 1.0),))
+sqrt = primitive("sqrt", 1, "float", lambda g, out, x: (g / (2.0 * out),))
+rsqrt = primitive("rsqrt", 1, "float", lambda g, out, x: (-0.5 * g * out * out * out,))
+sin = primitive("sin", 1, "float", lambda g, out, x: (g * cos(x),))
+cos = primitive("cos", 1, "float", lambda g, out, x: (-(g * sin(x)),))
+tan = primitive("tan", 1, "float", lambda g, out, x: (g * (out * out + 1.0),))
+asin = primitive("asin", 1, "float", lambda g, out, x: (g * rsqrt(1.0 - x * x),))
+acos = primitive("acos", 1, "float", lambda g, out, x: (-(g * rsqrt(1.0 - x * x)),))
+atan = primitive("atan", 1, "float", lambda g, out, x: (g / (x * x + 1.0),))
+atan2 = primitive(
+    "atan2", 2, "float",
+    lambda g, out, y, x: (g * x / (x * x + y * y), -(g * y / (x * x + y * y))),
+)
+sinh = primitive("sinh", 1, "float", lambda g, out, x: (g * cosh(x),))
+cosh = primitive("cosh", 1, "float", lambda g, out, x: (g * sinh(x),))
+tanh = primitive("tanh", 1, "float", lambda g, out, x: (g * (1.0 - out * out),))
+asinh = primitive("asinh", 1, "float", lambda g, out, x: (g * rsqrt(x * x + 1.0),))
+acosh = primitive("acosh", 1, "float", lambda g, out, x: (g * rsqrt(x * x - 1.0),))
+atanh = primitive("atanh", 1, "float", lambda g, out, x: (g / (1.0 - x * x),))
+sigmoid = primitive("sigmoid", 1, "float", lambda g, out, x: (g * (1.0 - out) * out,))
+erf = primitive(
+    "erf", 1, "float", lambda g, out, x: (g * (2.0 / math.sqrt(math.pi)) * exp(-(x * x)),)
+)
+erfc = primitive(
+    "erfc", 1, "float", lambda g, out, x: (g * (-2.0 / math.sqrt(math.pi)) * exp(-(x * x)),)
+)
+erfinv = primitive(
+    "erfinv", 1, "float", lambda g, out, x: (g * (math.sqrt(math.pi) / 2.0) * exp(out * out),)
+)
+lgamma = primitive("lgamma", 1, "float", lambda g, out, x: (g * digamma(x),))
+digamma = primitive("digamma", 1, "float")
+
+
+def _pow_gradient(g, out, x, y):
+    """d x**y: y x**(y-1), zero where y is 0; and x**y log x, zero where x is 0 and y >= 0."""
+    by_x = where(eq(y, 0.0), 0.0, g * y * power(x, y - 1.0))
+    by_y = where(eq(x, 0.0) & ge(y, 0.0), 0.0, g * out * log(x))
+    return by_x, by_y
+
+
+power = primitive("pow", 2, derivative=_pow_gradient)
+
+
+def where(condition, x, y):
+    """x where the condition holds, else y."""
+    x, y = together(x, y)
+    if x is y:
+        return x
+    condition = cast(condition, types.bool)
+    return node("where", x.dtype, (condition, x, y))
+
+
+def isnan(x):
+    return ne(x, x)
+
+
+def logical_not(x):
+    return bit_not(cast(x, types.bool))
+
+
+def _where_gradient(g, out, condition, x, y):
+    return None, where(condition, g, 0.0), where(condition, 0.0, g)
+
+
+def arguments(*expressions) -> list[Expression]:
+    """The distinct arguments that the expressions read, in the order of their indices."""
+    found = {e for e in topological(*expressions) if e.name == "argument"}
+    return sorted(found, key=lambda e: e.value)
+
+
+def topological(*expressions) -> list[Expression]:
+    """Every node under the expressions, operands before what uses them."""
+    order, seen = [], set()
+    stack = [(e, False) for e in reversed(expressions)]
+    while stack:
+        e, ready = stack.pop()
+        if ready:
+            order.append(e)
+        elif e not in seen:
+            seen.add(e)
+            stack.append((e, True))
+            stack.extend((a, False) for a in reversed(e.args))
+    return order
+
+
+def substitute(expression: Expression, values: dict) -> Expression:
+    """The expression with leaves replaced: {leaf: expression}."""
+    done = {}
+    for e in topological(expression):
+        if e in values:
+            done[e] = values[e]
+        elif not e.args:
+            done[e] = e
+        else:
+            args = tuple(done[a] for a in e.args)
+            done[e] = e if args == e.args else node(e.name, e.dtype, args, e.value)
+    return done[expression]
+
+
+def gradients(expression: Expression, g: Expression) -> dict[Expression, Expression]:
+    """d expression / d argument, times `g`, for every floating argument that it depends on.
+
+    Reverse accumulation over the expression; the results are expressions again, so gradients of
+    every order exist.
+    """
+    total = {expression: g}
+    for e in reversed(topological(expression)):
+        grad = total.get(e)
+        if grad is None or not e.args:
+            continue
+        if e.name == "cast":
+            source = e.args[0].dtype
+            parts = (cast(grad, source) if source.is_floating_point else None,)
+        elif e.name == "where":
+            parts = _where_gradient(grad, e, *e.args)
+        else:
+            rule = PRIMITIVES[e.name].derivative
+            parts = (None,) * len(e.args) if rule is None else rule(grad, e, *e.args)
+        for a, part in zip(e.args, parts):
+            if part is not None and a.dtype.is_floating_point and a.name != "constant":
+                total[a] = part if a not in total else total[a] + part
+    return {e: grad for e, grad in total.items() if not e.args}

@@ -1,0 +1,367 @@
+"""Loop nests: the one form in which elementwise work, reductions and row kernels are described.
+
+A nest is an iteration space, some of whose dims are reduced, and a body that is run for every point
+of the kept dims: passes over the reduced dims that either reduce or store. Elementwise work is a
+nest without reduced dims; a sum has one reducing pass; softmax has two, and a pass that stores.
+
+This file describes nests, simplifies their dims and cuts them into launches; `loops` writes their
+machine code. Both know nothing of operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from math import prod
+from typing import NamedTuple
+
+from cresset.core import scalar
+from cresset.core.dtype import dtype
+from cresset.core.scalar import Expression
+from cresset.kernels import loops
+from cresset.runtime.program import Step
+from cresset.runtime.target import host
+
+
+class Operand(NamedTuple):
+    """One operand of a nest: where it is in the value table and how it lies over the space.
+
+    `strides` are in elements, one per dim of the space; None for a Python number, whose word is a
+    float64 or an int64 as `number` ("d" or "i") says.
+    """
+
+    index: int
+    dtype: dtype
+    strides: tuple[int, ...] | None
+    offset: int = 0
+    number: str = ""
+
+
+class Reduce(NamedTuple):
+    """A pass that folds the space into states, one for each point of the kept dims.
+
+    `lift` makes an element a state; `merge` joins two states, given as arguments 0..n-1 and n..2n-1;
+    `start` is the state of nothing. Later passes read the state as accumulators, numbered through.
+    """
+
+    lift: tuple[Expression, ...]
+    merge: tuple[Expression, ...]
+    start: tuple
+
+
+class Store(NamedTuple):
+    """Write an expression to output `operand`: at every point, or once for each kept point."""
+
+    operand: int
+    value: Expression
+    kept: bool
+
+
+class Nest(NamedTuple):
+    """The work itself: space, reduced dims, operands and the passes over them, in order.
+
+    `position_strides` give the flat index that `position` reads; `in_place` says that an output may
+    lie exactly over an input.
+    """
+
+    shape: tuple[int, ...]
+    reduced: frozenset
+    operands: tuple[Operand, ...]
+    body: tuple
+    position_strides: tuple[int, ...] = ()
+    position_start: int = 0
+    in_place: bool = False
+
+
+# --- tuning: sizes at which the schedule changes --------------------------------------------------
+TILE = 8192  # elements of the innermost kept dim that one unit takes
+PIECE = 32768  # elements that a unit of shared work should at least have
+SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
+CHUNK = 1 << 15  # elements of such a chunk
+FEW_ROWS = 16
+HEAVY = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh "
+    "atanh sigmoid erf erfc erfinv lgamma digamma pow fmod remainder".split()
+)
+
+
+def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
+    """The launches that do a nest, and the bytes of the temporaries they need.
+
+    `temporary` is the value-table index that the first temporary will have.
+    """
+    if 0 in nest.shape and not any(isinstance(s, Reduce) for s in nest.body):
+        return [], []
+    rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
+    if rows == 0:
+        return [], []
+    total = prod(nest.shape)
+    if nest.reduced and rows < FEW_ROWS and total // rows >= SPLIT_FROM:
+        return _split(nest, temporary)
+    return [_launch(nest)], []
+
+
+def _launch(nest: Nest) -> Step:
+    """One kernel launch over the whole nest."""
+    kept, reduced = _ordered(nest)
+    arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
+    columns = [nest.operands[k].strides for k in arrays] + [nest.position_strides or None]
+    kept_dims = _collapse(nest.shape, kept, columns)
+    reduced_dims = _collapse(nest.shape, reduced, columns)
+    if not kept_dims and not reduced_dims:
+        kept_dims = [(1, (0,) * len(columns))]
+    lane_kept = _lanes_along_kept(kept_dims, reduced_dims, nest)
+    lane_dim = kept_dims[-1] if lane_kept else reduced_dims[-1]
+    extent = lane_dim[0]
+    width = _width(nest, extent)
+    roles = []
+    where = {k: column for column, k in enumerate(arrays)}
+    outputs = {s.operand for s in nest.body if isinstance(s, Store)}
+    for k, operand in enumerate(nest.operands):
+        role = "out" if k in outputs else "in"
+        if operand.strides is None:
+            roles.append(loops.Role("number", operand.dtype, operand.number, True))
+            continue
+        stride = lane_dim[1][where[k]]
+        still = all(dim[1][where[k]] == 0 for dim in reduced_dims)
+        along = "0" if stride == 0 else "1" if stride == 1 else "s"
+        roles.append(loops.Role(role, operand.dtype, along, still))
+    form = loops.Form(
+        len(kept_dims), len(reduced_dims), lane_kept, width, tuple(roles), nest.body, nest.in_place
+    )
+    tile, tiles = extent, 1
+    rows = prod(n for n, _ in kept_dims)
+    if lane_kept:
+        rows //= max(extent, 1)
+        if extent >= 2 * TILE:
+            tile, tiles = TILE, extent // TILE
+    constants = [n for n, _ in kept_dims] + [n for n, _ in reduced_dims] + [tile, tiles]
+    for k, operand in enumerate(nest.operands):
+        if operand.strides is not None:
+            size = operand.dtype.itemsize
+            constants.append(operand.offset * size)
+            constants += [dim[1][where[k]] * size for dim in kept_dims + reduced_dims]
+    if nest.position_strides:
+        constants.append(nest.position_start)
+        constants += [dim[1][-1] for dim in kept_dims + reduced_dims]
+    units = rows * tiles
+    points = prod(nest.shape)
+    work = int(points * _cost(nest.body)) if points < 1 << 50 else 1 << 50
+    grain = max(1, PIECE * units // max(points, 1))
+    return Step(
+        key=form.key(),
+        write=lambda: loops.write(form),
+        operands=tuple(o.index for o in nest.operands),
+        constants=tuple(constants),
+        units=units,
+        grain=grain,
+        work=work,
+    )
+
+
+def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
+    """The kept and the reduced dims, each from the outermost to the innermost in memory."""
+    outputs = [s.operand for s in nest.body if isinstance(s, Store)]
+    chosen = [o.strides for k, o in enumerate(nest.operands) if o.strides and k not in outputs]
+    full = [nest.operands[k].strides for k in outputs]
+    first = chosen + full if nest.reduced else full + chosen
+
+    def order(dims: Iterable[int]) -> list[int]:
+        # Dims that nothing distinguishes keep their order (sorted is stable).
+        return sorted(dims, key=lambda d: [-s[d] for s in first])
+
+    rank = range(len(nest.shape))
+    return (
+        order(d for d in rank if d not in nest.reduced),
+        order(d for d in rank if d in nest.reduced),
+    )
+
+
+def _collapse(shape, dims, columns):
+    """[(size, strides per column)] with dims of size 1 dropped and neighbours joined."""
+    out = []
+    for d in dims:
+        if shape[d] == 1:
+            continue
+        strides = tuple(0 if c is None else c[d] for c in columns)
+        if out:
+            size, outer = out[-1]
+            if all(a == b * shape[d] for a, b in zip(outer, strides)):
+                out[-1] = (size * shape[d], strides)
+                continue
+        out.append((shape[d], strides))
+    return out
+
+
+def _lanes_along_kept(kept, reduced, nest) -> bool:
+    """Whether vector lanes hold neighbours of the innermost kept dim, or of the reduced one."""
+    if not reduced:
+        return True
+    if not kept:
+        return False
+    kept_size, kept_strides = kept[-1]
+    reduced_size, reduced_strides = reduced[-1]
+    if kept_strides[0] == 1 and kept_size >= 8:
+        return True
+    if reduced_strides[0] == 1 and reduced_size >= 8:
+        return False
+    return kept_size > reduced_size
+
+
+def _width(nest: Nest, extent: int) -> int:
+    """Lanes of a block: a few registers' worth, fewer where the innermost dim is short."""
+    widest = max((o.dtype.itemsize for o in nest.operands if o.strides is not None), default=4)
+    for s in nest.body:
+        for e in s.lift if isinstance(s, Reduce) else (s.value,):
+            widest = max(widest, e.dtype.itemsize)
+    registers = 2 if _heavy(nest.body) else 4
+    full = registers * host().vector_bytes // widest
+    return full if extent >= full else 4 if extent >= 4 else 1
+
+
+@cache
+def _names(body) -> tuple[str, ...]:
+    expressions = [e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
+    return tuple(e.name for e in scalar.topological(*expressions))
+
+
+def _heavy(body) -> bool:
+    return not HEAVY.isdisjoint(_names(body))
+
+
+def _cost(body) -> float:
+    """A guess at the nanoseconds that one point takes on one thread."""
+    names = _names(body)
+    return 0.2 + 0.05 * len(names) + 1.0 * sum(n in HEAVY for n in names)
+
+
+def _split(nest: Nest, temporary: int) -> tuple[list[Step], list[int]]:
+    """Few long rows: every reducing pass as chunks into a temporary and a merge of the chunks.
+
+    The cut depends on sizes alone, so the result does not depend on the number of threads.
+    """
+    kept, reduced = _ordered(nest)
+    cut = max(reduced, key=lambda d: nest.shape[d])
+    rest = prod(nest.shape[d] for d in reduced if d != cut)
+    length = nest.shape[cut]
+    chunk = max(1, min(length, CHUNK // rest))
+    chunks, left = divmod(length, chunk)
+    kept_shape = tuple(1 if d in nest.reduced else n for d, n in enumerate(nest.shape))
+    launches, temporaries = [], []
+    states: dict[Expression, Expression] = {}
+    operands = list(nest.operands)
+    count = 0
+    for statement in nest.body:
+        if isinstance(statement, Store):
+            continue
+        lifted = tuple(scalar.substitute(e, states) for e in statement.lift)
+        partial = []
+        for e in lifted:
+            temporaries.append(e.dtype.itemsize * prod(kept_shape) * (chunks + (left > 0)))
+            partial.append((temporary + len(temporaries) - 1, e.dtype))
+        pieces = [(0, chunk, chunks)] + ([(chunks, left, 1)] if left else [])
+        for first, size, times in pieces:
+            launches += _chunk_step(nest, operands, lifted, statement, partial, cut,
+                                    first, size, times, chunk, kept_shape)
+        # Merge the chunks' states, one more temporary holding the state of each row.
+        total = chunks + (left > 0)
+        merged = []
+        for e in lifted:
+            temporaries.append(e.dtype.itemsize * prod(kept_shape))
+            merged.append((temporary + len(temporaries) - 1, e.dtype))
+        launches.append(_merge_step(statement, partial, merged, total, kept_shape))
+        strides = _packed(kept_shape, nest.reduced)
+        for index, d in merged:
+            states[scalar.accumulator(count, d)] = scalar.argument(len(operands), d)
+            operands.append(Operand(index, d, strides))
+            count += 1
+    for statement in nest.body:
+        if isinstance(statement, Store):
+            value = scalar.substitute(statement.value, states)
+            launches += _store_step(nest, operands, statement, value, kept_shape)
+    return launches, temporaries
+
+
+def _packed(kept_shape, reduced) -> tuple[int, ...]:
+    """Row-order strides over the kept dims, zero along the reduced ones."""
+    strides, step = [], 1
+    for d in reversed(range(len(kept_shape))):
+        strides.append(0 if d in reduced else step)
+        step *= kept_shape[d]
+    return tuple(reversed(strides))
+
+
+def _compact(operands, body):
+    """Only the operands that a body uses, renumbered."""
+    used = []
+    for s in body:
+        expressions = s.lift if isinstance(s, Reduce) else (s.value,)
+        for e in scalar.arguments(*expressions):
+            if e.value not in used:
+                used.append(e.value)
+    outputs = [s.operand for s in body if isinstance(s, Store)]
+    order = sorted(used) + outputs
+    new = {old: k for k, old in enumerate(order)}
+    kept = tuple(operands[k] for k in order)
+
+    def rename(e):
+        leaves = {a: scalar.argument(new[a.value], a.dtype) for a in scalar.arguments(e)}
+        return scalar.substitute(e, leaves)
+
+    renamed = tuple(
+        Reduce(tuple(map(rename, s.lift)), s.merge, s.start)
+        if isinstance(s, Reduce)
+        else Store(new[s.operand], rename(s.value), s.kept)
+        for s in body
+    )
+    return kept, renamed
+
+
+def _chunk_step(nest, operands, lifted, statement, partial, cut, first, size, times, chunk,
+                kept_shape):
+    """Reduce `times` chunks of `size` along dim `cut`, from chunk number `first` on."""
+    rank = len(nest.shape)
+    rows = prod(kept_shape)
+
+    def widen(strides, by):
+        return strides + (strides[cut] * by,)
+
+    shape = tuple(size if d == cut else n for d, n in enumerate(nest.shape)) + (times,)
+    moved = [
+        o if o.strides is None
+        else o._replace(
+            strides=widen(o.strides, chunk), offset=o.offset + first * chunk * o.strides[cut]
+        )
+        for o in operands
+    ]
+    packed = _packed(kept_shape, nest.reduced)
+    body = [Reduce(lifted, statement.merge, statement.start)]
+    for k, (index, d) in enumerate(partial):
+        moved.append(Operand(index, d, packed + (rows,), first * rows))
+        body.append(Store(len(moved) - 1, scalar.accumulator(k, d), True))
+    used, body = _compact(moved, body)
+    position = nest.position_strides
+    start = nest.position_start + (first * chunk * position[cut] if position else 0)
+    inner = Nest(shape, frozenset(nest.reduced), used, body,
+                 widen(position, chunk) if position else (), start)
+    assert len(shape) == rank + 1
+    return [_launch(inner)]
+
+
+def _merge_step(statement, partial, merged, total, kept_shape) -> Step:
+    rows = prod(kept_shape)
+    operands = [Operand(index, d, (1, rows)) for index, d in partial]
+    lift = tuple(scalar.argument(k, d) for k, (_, d) in enumerate(partial))
+    body = [Reduce(lift, statement.merge, statement.start)]
+    for k, (index, d) in enumerate(merged):
+        operands.append(Operand(index, d, (1, 0)))
+        body.append(Store(len(operands) - 1, scalar.accumulator(k, d), True))
+    return _launch(Nest((rows, total), frozenset({1}), tuple(operands), tuple(body)))
+
+
+def _store_step(nest, operands, statement, value, kept_shape):
+    shape = kept_shape if statement.kept else nest.shape
+    used, body = _compact(operands, (Store(statement.operand, value, False),))
+    if 0 in shape:
+        return []
+    return [_launch(Nest(shape, frozenset(), used, body))]

@@ -1,0 +1,248 @@
+"""The machine code of the scalar primitives, over vectors of any width.
+
+`emit` is the one place where the name of a primitive of `core.scalar` becomes instructions. The
+longer functions are in `mathematics`.
+"""
+
+from __future__ import annotations
+
+from cresset.core.dtype import dtype
+from cresset.core.scalar import Expression
+from cresset.compiler import mathematics
+from cresset.runtime import ir
+from cresset.runtime.ir import Function, Value
+
+
+def emit(f: Function, e: Expression, args: list[Value], lanes: int) -> Value:
+    """The value of expression `e` given the values of its arguments."""
+    if e.name == "constant":
+        type = ir.vector("i1" if e.dtype.category == dtype.BOOL else e.dtype.llvm, lanes)
+        return f.constant(type, e.value)
+    if e.name == "cast":
+        return convert(f, args[0], e.args[0].dtype, e.dtype)
+    kind = e.args[0].dtype
+    if e.name == "where":
+        return f.select(*args)
+    simple = SIMPLE.get(e.name)
+    if simple is not None:
+        return simple(f, kind, *args)
+    return mathematics.TABLE[e.name](f, *args)
+
+
+def convert(f: Function, x: Value, source: dtype, target: dtype) -> Value:
+    """x as another element type.
+
+    Floats become integers towards zero, narrow integers through a wider one whose low bits are
+    kept; anything is true unless it is zero.
+    """
+    count = ir.lanes(x.type)
+    if target.category == dtype.BOOL:
+        return x.ne(0)
+    type = ir.vector(target.llvm, count)
+    if source.category == dtype.FLOAT and target.category == dtype.INTEGER:
+        wide = "i64" if target.itemsize == 8 or not target.is_signed and target.itemsize > 1 else "i32"
+        whole = f.convert(x, ir.vector(wide, count))
+        return f.convert(whole, type)
+    return f.convert(x, type, source.is_signed)
+
+
+def _less(f, kind, x, y):
+    return x.ult(y) if kind.category == dtype.INTEGER and not kind.is_signed else x < y
+
+
+def _less_equal(f, kind, x, y):
+    return x.ule(y) if kind.category == dtype.INTEGER and not kind.is_signed else x <= y
+
+
+def _extreme(take_first):
+    def extreme(f, kind, x, y):
+        if kind.category == dtype.BOOL:
+            return x & y if take_first is _less else x | y
+        chosen = f.select(take_first(f, kind, x, y), x, y)
+        if kind.category != dtype.FLOAT:
+            return chosen
+        # A comparison with NaN is false and picks y; where x is the NaN, take x.
+        return f.select(x.unordered(x), x, chosen)
+
+    return extreme
+
+
+def _greater(f, kind, x, y):
+    return _less(f, kind, y, x)
+
+
+def _equal(f, kind, x, y):
+    return x.eq(y)
+
+
+def _not_equal(f, kind, x, y):
+    return x.ne(y)
+
+
+def _add(f, kind, x, y):
+    return x | y if kind.category == dtype.BOOL else x + y
+
+
+def _multiply(f, kind, x, y):
+    return x & y if kind.category == dtype.BOOL else x * y
+
+
+def _negate(f, kind, x):
+    return -x
+
+
+def _absolute(f, kind, x):
+    if kind.category == dtype.FLOAT:
+        return f.intrinsic("fabs", x)
+    if not kind.is_signed:
+        return x
+    return f.select(x < 0, 0 - x, x)
+
+
+def _sign(f, kind, x):
+    if kind.category == dtype.FLOAT:
+        unit = f.intrinsic("copysign", f.constant(x.type, 1), x)
+        return f.select(x.ne(0), f.select(x.unordered(x), f.constant(x.type, 0), unit),
+                        f.constant(x.type, 0))
+    if not kind.is_signed:
+        return f.convert(x.ne(0), x.type)
+    return f.select(x > 0, f.constant(x.type, 1), x >> (8 * kind.itemsize - 1))
+
+
+def _safe_divisor(f, kind, x, y):
+    """The divisor with what would trap replaced by one: zero, and -1 under the least integer."""
+    bad = y.eq(0)
+    if kind.is_signed:
+        least = -(1 << (8 * kind.itemsize - 1))
+        bad = bad | (y.eq(-1) & x.eq(least))
+    return f.select(bad, f.constant(y.type, 1), y)
+
+
+def _quotient(f, kind, x, y):
+    y = _safe_divisor(f, kind, x, y)
+    return x / y if kind.is_signed else x.udiv(y)
+
+
+def _truncating_division(f, kind, x, y):
+    if kind.category == dtype.FLOAT:
+        return f.intrinsic("trunc", x / y)
+    return _quotient(f, kind, x, y)
+
+
+def _floor_division(f, kind, x, y):
+    if kind.category == dtype.FLOAT:
+        return _float_floor_division(f, x, y)
+    quotient = _quotient(f, kind, x, y)
+    if not kind.is_signed:
+        return quotient
+    rest = x - quotient * y
+    inexact = rest.ne(0) & ((rest < 0) ^ (y < 0)) & y.ne(0)
+    return f.select(inexact, quotient - 1, quotient)
+
+
+def _float_floor_division(f, x, y):
+    """floor(x / y) from the exact remainder, as Python's `//` does it."""
+    rest = mathematics.TABLE["fmod"](f, x, y)
+    quotient = (x - rest) / y
+    wrong = rest.ne(0) & ((rest < 0) ^ (y < 0))
+    quotient = f.select(wrong, quotient - 1.0, quotient)
+    whole = f.intrinsic("floor", quotient)
+    whole = f.select((quotient - whole) > 0.5, whole + 1.0, whole)
+    zero = f.intrinsic("copysign", f.constant(x.type, 0), x / y)
+    whole = f.select(quotient.eq(0), zero, whole)
+    return f.select(y.eq(0), x / y, whole)
+
+
+def _remainder(f, kind, x, y):
+    """x modulo y with the sign of y."""
+    if kind.category == dtype.FLOAT:
+        rest = mathematics.TABLE["fmod"](f, x, y)
+        return f.select(rest.ne(0) & ((rest < 0) ^ (y < 0)), rest + y, rest)
+    rest = _integer_fmod(f, kind, x, y)
+    if not kind.is_signed:
+        return rest
+    return f.select(rest.ne(0) & ((rest < 0) ^ (y < 0)), rest + y, rest)
+
+
+def _integer_fmod(f, kind, x, y):
+    safe = _safe_divisor(f, kind, x, y)
+    return x.srem(safe) if kind.is_signed else x.urem(safe)
+
+
+def _fmod(f, kind, x, y):
+    if kind.category == dtype.FLOAT:
+        return mathematics.TABLE["fmod"](f, x, y)
+    return _integer_fmod(f, kind, x, y)
+
+
+def _rounding(name):
+    def rounding(f, kind, x):
+        return f.intrinsic(name, x) if kind.category == dtype.FLOAT else x
+
+    return rounding
+
+
+def _power(f, kind, x, y):
+    """x ** y; for integers by squaring, a negative exponent giving what is left of 1 / x**-y."""
+    if kind.category == dtype.FLOAT:
+        return mathematics.TABLE["pow"](f, x, y)
+    if kind.category == dtype.BOOL:
+        return x | (y ^ True)
+    result, base = f.constant(x.type, 1), x
+    for bit in range(6):
+        odd = ((y >> bit) & 1).ne(0)
+        result = f.select(odd, result * base, result)
+        base = base * base
+    # An exponent of 64 or more leaves 0, 1 or -1, or an overflow whose low bits are 0.
+    if not kind.is_signed:
+        return result
+    parity = f.select((y & 1).ne(0), f.constant(x.type, -1), f.constant(x.type, 1))
+    small = f.select(x.eq(-1), parity, f.constant(x.type, 0))
+    return f.select(y < 0, f.select(x.eq(1), f.constant(x.type, 1), small), result)
+
+
+def _shift(name):
+    def shift(f, kind, x, y):
+        bits = 8 * kind.itemsize
+        inside = y.ult(bits)
+        amount = f.select(inside, y, f.constant(y.type, 0))
+        if name == "left":
+            return f.select(inside, x << amount, f.constant(x.type, 0))
+        if kind.is_signed:
+            return f.select(inside, x >> amount, x >> (bits - 1))
+        return f.select(inside, x.lshr(amount), f.constant(x.type, 0))
+
+    return shift
+
+
+# name: (function, element type of the arguments, *values) -> value
+SIMPLE = {
+    "add": _add,
+    "sub": lambda f, kind, x, y: x - y,
+    "mul": _multiply,
+    "div": lambda f, kind, x, y: x / y,
+    "neg": _negate,
+    "abs": _absolute,
+    "sign": _sign,
+    "floor": _rounding("floor"),
+    "ceil": _rounding("ceil"),
+    "trunc": _rounding("trunc"),
+    "round": _rounding("roundeven"),
+    "floor_divide": _floor_division,
+    "trunc_divide": _truncating_division,
+    "remainder": _remainder,
+    "fmod": _fmod,
+    "pow": _power,
+    "lt": _less,
+    "le": _less_equal,
+    "eq": _equal,
+    "ne": _not_equal,
+    "bit_and": lambda f, kind, x, y: x & y,
+    "bit_or": lambda f, kind, x, y: x | y,
+    "bit_xor": lambda f, kind, x, y: x ^ y,
+    "bit_not": lambda f, kind, x: x ^ (1 if kind.category == dtype.BOOL else -1),
+    "shift_left": _shift("left"),
+    "shift_right": _shift("right"),
+    "maximum": _extreme(_greater),
+    "minimum": _extreme(_less),
+}

@@ -1,0 +1,9 @@
+"""Neural networks: `Module`, the layers, `functional`, `init` and `utils`."""
+
+from cresset.nn import functional, init, modules, utils
+from cresset.nn.module import Module
+from cresset.nn.modules import *  # noqa: F403
+from cresset.nn.modules import __all__ as _layers
+from cresset.nn.parameter import Buffer, Parameter
+
+__all__ = ["Buffer", "Module", "Parameter", "functional", "init", "modules", "utils", *_layers]

@@ -1,0 +1,160 @@
+"""Convolutions over one and two dims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cresset
+from cresset import Tensor
+from cresset.nn import functional as F
+from cresset.nn import init
+from cresset.nn.module import Module
+from cresset.nn.parameter import Parameter
+
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def _repeated(value: Any, times: int) -> tuple[int, ...]:
+    """One number for each dim: a single one repeated, several as they are."""
+    return (value,) * times if isinstance(value, int) else tuple(value)
+
+
+class _Convolution(Module):
+    """What convolutions of any number of dims have in common."""
+
+    rank: int
+    convolve: Callable[..., Tensor]
+    padding: str | tuple[int, ...]
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: str | int | tuple[int, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if groups <= 0:
+            raise ValueError("groups must be a positive integer")
+        if in_channels % groups != 0:
+            raise ValueError("in_channels must be divisible by groups")
+        if out_channels % groups != 0:
+            raise ValueError("out_channels must be divisible by groups")
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(
+                f"padding_mode must be one of {_PADDING_MODES}, but got "
+                f"padding_mode='{padding_mode}'"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = _repeated(kernel_size, self.rank)
+        self.stride = _repeated(stride, self.rank)
+        self.padding = padding if isinstance(padding, str) else _repeated(padding, self.rank)
+        self.dilation = _repeated(dilation, self.rank)
+        self.groups = groups
+        self.padding_mode = padding_mode
+        self._check_padding()
+        place = {"device": device, "dtype": dtype}
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight = Parameter(cresset.empty(shape, **place))
+        self.register_parameter("bias", None)
+        if bias:
+            self.bias = Parameter(cresset.empty(out_channels, **place))
+        self.reset_parameters()
+
+    def _check_padding(self) -> None:
+        if not isinstance(self.padding, str):
+            return
+        if self.padding not in ("same", "valid"):
+            raise ValueError(
+                f"Invalid padding string {self.padding!r}, should be one of 'same', 'valid'"
+            )
+        if self.padding == "same" and any(step != 1 for step in self.stride):
+            raise ValueError("padding='same' is not supported for strided convolutions")
+
+    def reset_parameters(self) -> None:
+        """Draws the weight and the bias anew, evenly over ±1/sqrt(inputs of one output)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
+            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def _margins(self) -> list[int]:
+        """Padding before and after each dim, last dim first, as `F.pad` takes it."""
+        margins: list[int] = []
+        for dim in reversed(range(self.rank)):
+            if self.padding == "valid":
+                margins += [0, 0]
+            elif self.padding == "same":
+                total = self.dilation[dim] * (self.kernel_size[dim] - 1)
+                margins += [total // 2, total - total // 2]
+            else:
+                margins += [self.padding[dim], self.padding[dim]]  # type: ignore[list-item]
+        return margins
+
+    def forward(self, input: Tensor) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._margins(), self.padding_mode)
+            padding = (0,) * self.rank
+        return self.convolve(
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}"
+        )
+        if self.padding != (0,) * self.rank:
+            text += f", padding={self.padding}"
+        if self.dilation != (1,) * self.rank:
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        if self.bias is None:
+            text += ", bias=False"
+        if self.padding_mode != "zeros":
+            text += f", padding_mode={self.padding_mode}"
+        return text
+
+
+class Conv1d(_Convolution):
+    """out[n, k, i] = bias[k] + sum over c, j of weight[k, c, j] * x[n, c, i * stride + j * dilation].
+
+    Input (N, in_channels, L) or (in_channels, L), padded by `padding` on both sides ("same" keeps
+    the length, "valid" is 0) with zeros or as `padding_mode` says: reflect, replicate or circular.
+    With `groups` each group of channels is convolved on its own. Raises ValueError for channels that
+    groups do not divide and for unknown paddings.
+
+    >>> Conv1d(2, 4, 3, padding="same")(cresset.zeros(1, 2, 8)).shape
+    torch.Size([1, 4, 8])
+    """
+
+    rank = 1
+    convolve = staticmethod(F.conv1d)
+
+
+class Conv2d(_Convolution):
+    """out[n, k, i, j] = bias[k] + sum of weight[k, c, u, v] * x[n, c, i * stride + u, ...].
+
+    Input (N, in_channels, H, W) or (in_channels, H, W). Kernel size, stride, padding and dilation
+    are one number or one for each of the two dims; otherwise as `Conv1d`.
+
+    >>> Conv2d(3, 8, 3, stride=2, padding=1)(cresset.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 8, 4, 4])
+    """
+
+    rank = 2
+    convolve = staticmethod(F.conv2d)

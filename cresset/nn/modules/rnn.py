@@ -1,0 +1,317 @@
+"""Recurrent networks: RNN, LSTM and GRU over sequences, and their cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import cresset
+from cresset import Tensor
+from cresset.nn import functional as F
+from cresset.nn import init
+from cresset.nn.module import Module
+from cresset.nn.modules.recurrence import gru_step, lstm_step, relu_step, tanh_step
+from cresset.nn.parameter import Parameter
+
+
+class RNNBase(Module):
+    """Layers of one recurrence, in one or both directions, with dropout between them.
+
+    The parameters of layer k are `weight_ih_l{k}`, `weight_hh_l{k}`, `bias_ih_l{k}`, `bias_hh_l{k}`
+    and, with projections, `weight_hr_l{k}`; those of the backward direction end in `_reverse`.
+    """
+
+    # How many gates a cell has, one row of weights each for every hidden unit.
+    gates: int
+    # How many tensors make up the state that a cell hands on.
+    states: int
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        _check_sizes(input_size, hidden_size, num_layers, dropout, proj_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        place = {"device": device, "dtype": dtype}
+        directions = 2 if bidirectional else 1
+        output_size = proj_size or hidden_size
+        rows = self.gates * hidden_size
+        for layer in range(num_layers):
+            width = input_size if layer == 0 else output_size * directions
+            for suffix in self._suffixes(layer):
+                shapes = {"weight_ih": (rows, width), "weight_hh": (rows, output_size)}
+                if bias:
+                    shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+                if proj_size:
+                    shapes["weight_hr"] = (proj_size, hidden_size)
+                for name, shape in shapes.items():
+                    setattr(self, name + suffix, Parameter(cresset.empty(shape, **place)))
+        self.reset_parameters()
+
+    def _suffixes(self, layer: int) -> list[str]:
+        forward = f"_l{layer}"
+        return [forward, forward + "_reverse"] if self.bidirectional else [forward]
+
+    def reset_parameters(self) -> None:
+        """Draws all parameters anew, evenly over ±1/sqrt(hidden_size)."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer and direction."""
+        return [
+            list(self._weights(suffix))
+            for layer in range(self.num_layers)
+            for suffix in self._suffixes(layer)
+        ]
+
+    def _weights(self, suffix: str) -> Iterator[Parameter]:
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"):
+            if name + suffix in self._parameters:
+                yield getattr(self, name + suffix)
+
+    def flatten_parameters(self) -> None:
+        """Does nothing; PyTorch lays the parameters out for cuDNN here."""
+
+    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
+        """One time step of the recurrence: the new state, its first tensor being the output."""
+        raise NotImplementedError(f"{type(self).__name__}.step: a recurrence has to be defined here")
+
+    def _run(self, sequence: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[Any]]:
+        """The outputs (time, batch, features) and the final state of each layer and direction."""
+        final = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for suffix in self._suffixes(layer):
+                output, state = self._scan(sequence, states[len(final)], suffix)
+                outputs.append(output)
+                final.append(state)
+            sequence = outputs[0] if len(outputs) == 1 else cresset.cat(outputs, -1)
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                sequence = F.dropout(sequence, self.dropout)
+        return sequence, final
+
+    def _scan(self, sequence: Tensor, state: Any, suffix: str) -> tuple[Tensor, Any]:
+        """Runs one layer in one direction over all time steps."""
+        parameters = self._parameters
+        hidden_weight = parameters["weight_hh" + suffix]
+        projection = parameters.get("weight_hr" + suffix)
+        hidden_bias = parameters.get("bias_hh" + suffix)
+        # The inputs meet their weights for all time steps in one product; unbind's gradient is one
+        # stack, where indexing would scatter each step's into zeros of the whole.
+        steps = F.linear(
+            sequence, parameters["weight_ih" + suffix], parameters.get("bias_ih" + suffix)
+        ).unbind(0)
+        backwards = suffix.endswith("_reverse")
+        outputs = []
+        for inputs in reversed(steps) if backwards else steps:
+            state = self.step(inputs, state, hidden_weight, hidden_bias)
+            if projection is not None:
+                state[0] = F.linear(state[0], projection)
+            outputs.append(state[0])
+        if backwards:
+            outputs.reverse()
+        return cresset.stack(outputs), state
+
+    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+        """The outputs of all time steps, and the state after the last."""
+        self._check_input(input)
+        batched = input.dim() == 3
+        given = None if hx is None else ([hx] if self.states == 1 else list(hx))
+        if not batched:
+            input = input.unsqueeze(1)
+            given = given and [state.unsqueeze(1) for state in given]
+        elif self.batch_first:
+            input = input.transpose(0, 1)
+        if input.shape[0] == 0:
+            raise RuntimeError(
+                f"{type(self).__name__}: Expected sequence length to be larger than 0 in RNN"
+            )
+        output, final = self._run(input, self._initial(input, given, batched))
+        states = [cresset.stack([state[index] for state in final]) for index in range(self.states)]
+        if not batched:
+            output = output.squeeze(1)
+            states = [state.squeeze(1) for state in states]
+        elif self.batch_first:
+            output = output.transpose(0, 1)
+        return output, states[0] if self.states == 1 else tuple(states)
+
+    def _check_input(self, input: Tensor) -> None:
+        name = type(self).__name__
+        if not isinstance(input, Tensor):
+            raise NotImplementedError(
+                f"{name}: input is a {type(input).__name__}; need a Tensor; packed sequences are not "
+                "supported, pad them and mask the outputs"
+            )
+        if input.dim() not in (2, 3):
+            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"{name}: input.size(-1) must be equal to input_size. Expected {self.input_size}, "
+                f"got {input.shape[-1]}"
+            )
+        if input.dtype != self.weight_ih_l0.dtype:
+            raise ValueError(
+                f"{name}: input dtype ({input.dtype}) does not match weight dtype "
+                f"({self.weight_ih_l0.dtype}). Convert input: input.to({self.weight_ih_l0.dtype}), or "
+                f"convert model: model.to({input.dtype})"
+            )
+
+    def _initial(
+        self, input: Tensor, given: list[Tensor] | None, batched: bool
+    ) -> list[list[Tensor]]:
+        """The state of each layer and direction before the first step: what is given, or zeros."""
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        batch = input.shape[1]
+        sizes = [self.proj_size or self.hidden_size, self.hidden_size][: self.states]
+        if given is None:
+            given = [
+                cresset.zeros(count, batch, size, dtype=input.dtype, device=input.device)
+                for size in sizes
+            ]
+        for index, (state, size) in enumerate(zip(given, sizes)):
+            if tuple(state.shape) != (count, batch, size):
+                which = "hidden" if self.states == 1 else f"hidden[{index}]"
+                expected = (count, batch, size) if batched else (count, size)
+                found = list(state.shape) if batched else [*state.shape[:1], *state.shape[2:]]
+                raise RuntimeError(
+                    f"{type(self).__name__}: Expected {which} size {expected}, got {found}"
+                )
+        return [list(states) for states in zip(*(state.unbind(0) for state in given))]
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        if self.proj_size != 0:
+            text += f", proj_size={self.proj_size}"
+        if self.num_layers != 1:
+            text += f", num_layers={self.num_layers}"
+        for name, default in (
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0),
+            ("bidirectional", False),
+        ):
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text
+
+
+def _check_sizes(
+    input_size: Any, hidden_size: Any, num_layers: int, dropout: Any, proj_size: int
+) -> None:
+    for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+        if not isinstance(size, int):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+        if size <= 0:
+            raise ValueError(f"{name} must be greater than zero")
+    if num_layers <= 0:
+        raise ValueError("num_layers must be greater than zero")
+    if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        raise ValueError(
+            "dropout should be a number in range [0, 1] representing the probability of an element "
+            "being zeroed"
+        )
+    if proj_size < 0:
+        raise ValueError("proj_size should be a positive integer or zero to disable projections")
+    if proj_size >= hidden_size:
+        raise ValueError("proj_size has to be smaller than hidden_size")
+
+
+def _without_projection(kwargs: dict[str, Any]) -> dict[str, Any]:
+    if "proj_size" in kwargs:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+    return kwargs
+
+
+class RNN(RNNBase):
+    """h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu by `nonlinearity`. Elman (1990).
+
+    Arguments, shapes and results as `LSTM`, with one state tensor `h` in place of the pair, and
+    `nonlinearity` behind `num_layers`.
+    """
+
+    gates = 1
+    states = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        super().__init__(
+            input_size, hidden_size, num_layers, *args, **_without_projection(kwargs)
+        )
+        self.nonlinearity = nonlinearity
+
+    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
+        function = tanh_step if self.nonlinearity == "tanh" else relu_step
+        return function(inputs, state, hidden_weight, hidden_bias)
+
+
+class LSTM(RNNBase):
+    """Long short-term memory: c = f * c + i * g and h = o * tanh(c).
+
+    i, f, o = sigmoid and g = tanh of W_ih x + b_ih + W_hh h + b_hh, four rows of weights for every
+    hidden unit; with `proj_size` h is then multiplied by W_hr. Hochreiter and Schmidhuber (1997);
+    Sak and others (2014).
+
+    Input (time, batch, input_size), with `batch_first` (batch, time, input_size), without a batch
+    (time, input_size). Result: the outputs of the last layer, shaped alike with directions *
+    hidden_size features, and the pair (h, c) after the last step, each of shape (layers *
+    directions, batch, hidden_size). `hx` is such a pair to start from, zeros by default. `dropout`
+    acts between layers in training.
+
+    >>> output, (h, c) = LSTM(3, 4, batch_first=True)(cresset.zeros(2, 5, 3))
+    >>> output.shape, h.shape
+    (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]))
+    """
+
+    gates = 4
+    states = 2
+
+    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
+        return lstm_step(inputs, state, hidden_weight, hidden_bias)
+
+
+class GRU(RNNBase):
+    """Gated recurrent units: h = (1 - z) * n + z * h.
+
+    r, z = sigmoid of W_ih x + b_ih + W_hh h + b_hh, and n = tanh(W_in x + b_in + r * (W_hn h +
+    b_hn)). Cho and others (2014), in cuDNN's form. Arguments, shapes and results as `LSTM`, with one
+    state tensor `h` in place of the pair and without projections.
+    """
+
+    gates = 3
+    states = 1
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **_without_projection(kwargs))
+
+    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
+        return gru_step(inputs, state, hidden_weight, hidden_bias)

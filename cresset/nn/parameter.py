@@ -1,0 +1,59 @@
+"""`Parameter` and `Buffer`: the two kinds of tensor that a module owns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cresset
+from cresset import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: assigned as an attribute, it joins `module.parameters()`.
+
+    `data` (default: an empty tensor) is shared, not copied. `requires_grad` defaults to True, inside
+    `no_grad` too; only floating-point (and complex) data can require a gradient: RuntimeError.
+
+    >>> Parameter(cresset.zeros(2)).requires_grad
+    True
+    """
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        if data is None:
+            data = cresset.empty(0)
+        return Tensor._make_subclass(cls, data, requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        copy = memo.get(id(self))
+        if copy is None:
+            copy = type(self)(self.detach().clone(), self.requires_grad)
+            memo[id(self)] = copy
+        return copy
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return type(self), (self.detach(), self.requires_grad)
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+
+class Buffer(Tensor):
+    """A tensor that a module keeps but does not learn, such as a running mean.
+
+    Assigned as an attribute it is registered as `module.register_buffer` would; with
+    `persistent=False` it stays out of `state_dict()`.
+
+    >>> module = cresset.nn.Module()
+    >>> module.mean = Buffer(cresset.zeros(2))
+    >>> list(module.state_dict())
+    ['mean']
+    """
+
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
+        if data is None:
+            data = cresset.empty(0)
+        buffer = Tensor._make_subclass(cls, data, data.requires_grad)
+        buffer.persistent = persistent
+        return buffer

@@ -1,0 +1,409 @@
+"""Arithmetic: sums, products, quotients, remainders, powers, roundings, bits."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.tensor import Number, Tensor
+from cresset.ops.kinds import elementwise
+from cresset.ops.operation import method
+
+
+@method("__add__", "__radd__", "add")
+@elementwise
+def add(x, y, *, alpha: Number | None = None):
+    """x + alpha * y, shapes broadcast and types promoted; `alpha` is 1 unless given.
+
+    >>> import cresset
+    >>> cresset.add(cresset.tensor([1, 2]), 0.5)
+    tensor([1.5000, 2.5000])
+    """
+    return x + y if alpha is None else x + alpha * y
+
+
+@method("__sub__", "sub", "subtract")
+@elementwise
+def sub(x, y, *, alpha: Number | None = None):
+    """x - alpha * y, shapes broadcast and types promoted.
+
+    >>> import cresset
+    >>> cresset.sub(cresset.tensor([1, 2]), 1)
+    tensor([0, 1])
+    """
+    return x - y if alpha is None else x - alpha * y
+
+
+@method("__rsub__")
+@elementwise
+def rsub(x, y, *, alpha: Number | None = None):
+    """y - alpha * x.
+
+    >>> import cresset
+    >>> cresset.rsub(cresset.tensor([1, 2]), 1)
+    tensor([ 0, -1])
+    """
+    return y - x if alpha is None else y - alpha * x
+
+
+@method("__mul__", "__rmul__", "mul", "multiply")
+@elementwise
+def mul(x, y):
+    """x * y; of booleans the conjunction.
+
+    >>> import cresset
+    >>> cresset.mul(cresset.tensor([1, 2]), 3)
+    tensor([3, 6])
+    """
+    return x * y
+
+
+@elementwise(promote="float")
+def true_divide(x, y):
+    """x / y; integers become floats.
+
+    >>> import cresset
+    >>> cresset.true_divide(cresset.tensor([1, 3]), 2)
+    tensor([0.5000, 1.5000])
+    """
+    return x / y
+
+
+@method("__floordiv__", "floor_divide")
+@elementwise
+def floor_divide(x, y):
+    """The largest whole number not above x / y. An integer divided by zero gives itself.
+
+    >>> import cresset
+    >>> cresset.floor_divide(cresset.tensor([-3, 3]), 2)
+    tensor([-2,  1])
+    """
+    return scalar.floor_divide(x, y)
+
+
+@method("__rfloordiv__")
+@elementwise
+def rfloor_divide(x, y):
+    """floor_divide with the operands exchanged."""
+    return scalar.floor_divide(y, x)
+
+
+@elementwise
+def trunc_divide(x, y):
+    """x / y rounded towards zero."""
+    return scalar.trunc_divide(x, y)
+
+
+@method("__rtruediv__")
+@elementwise(promote="float")
+def reverse_divide(x, y):
+    """y / x."""
+    return y / x
+
+
+DIVISIONS = {None: true_divide, "floor": floor_divide, "trunc": trunc_divide}
+
+
+def div(x, y, *, rounding_mode=None, out=None):
+    """x / y; with rounding_mode "floor" or "trunc" the quotient rounded so.
+
+    >>> import cresset
+    >>> cresset.div(cresset.tensor([-3.0]), 2, rounding_mode="floor")
+    tensor([-2.])
+    """
+    return _division(rounding_mode)(x, y, out=out)
+
+
+def div_(x, y, *, rounding_mode=None):
+    """div in place."""
+    return _division(rounding_mode).in_place(x, y)
+
+
+def _division(rounding_mode):
+    division = DIVISIONS.get(rounding_mode)
+    if division is None:
+        raise RuntimeError(
+            f"div: expected rounding_mode to be one of None, 'trunc', or 'floor'; "
+            f"got {rounding_mode!r}"
+        )
+    return division
+
+
+Tensor.__truediv__ = true_divide
+Tensor.__itruediv__ = true_divide.in_place
+Tensor.div = Tensor.divide = div
+Tensor.div_ = Tensor.divide_ = div_
+Tensor.true_divide = true_divide
+Tensor.true_divide_ = true_divide.in_place
+divide = div
+subtract = sub
+multiply = mul
+
+
+@method("__mod__", "remainder")
+@elementwise
+def remainder(x, y):
+    """x modulo y, with the sign of y as Python has it.
+
+    >>> import cresset
+    >>> cresset.remainder(cresset.tensor([-3, 3]), 2)
+    tensor([1, 1])
+    """
+    return scalar.remainder(x, y)
+
+
+@method("__rmod__")
+@elementwise
+def reverse_remainder(x, y):
+    """y modulo x."""
+    return scalar.remainder(y, x)
+
+
+@method()
+@elementwise
+def fmod(x, y):
+    """The rest of x / y rounded towards zero, with the sign of x, as C has it."""
+    return scalar.fmod(x, y)
+
+
+@method("negative", "neg", "__neg__")
+@elementwise
+def neg(x):
+    """-x."""
+    return -x
+
+
+@method("positive", "__pos__")
+@elementwise
+def positive(x):
+    """x itself."""
+    return x
+
+
+@method("abs", "absolute", "__abs__")
+@elementwise
+def abs(x):
+    """The absolute value; its gradient at zero is zero.
+
+    >>> import cresset
+    >>> cresset.abs(cresset.tensor([-1.5, 2.0]))
+    tensor([1.5000, 2.0000])
+    """
+    return scalar.absolute(x)
+
+
+absolute = abs
+
+
+@method()
+@elementwise
+def sign(x):
+    """-1, 0 or 1 by the sign of x."""
+    return scalar.sign(x)
+
+
+@method()
+@elementwise
+def square(x):
+    """x * x."""
+    return x * x
+
+
+@method("reciprocal")
+@elementwise(promote="float")
+def reciprocal(x):
+    """1 / x."""
+    return 1.0 / x
+
+
+@elementwise
+def cube(x):
+    """x * x * x."""
+    return x * x * x
+
+
+@elementwise
+def power(x, y):
+    """x ** y for any exponent; `pow` takes shorter ways for the common ones."""
+    return scalar.power(x, y)
+
+
+@method("__rpow__")
+@elementwise
+def reverse_power(x, y):
+    """y ** x."""
+    return scalar.power(y, x)
+
+
+def pow(x, exponent, *, out=None):
+    """x ** exponent.
+
+    Exponents 2, 3, 1/2, -1/2 and -1 have kernels without logarithms. A negative integer exponent
+    of integers is refused.
+
+    >>> import cresset
+    >>> cresset.pow(cresset.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    kind = type(exponent)
+    if kind is int or kind is float:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"pow: the base or the exponent must be a tensor; got {x!r}")
+        short = _short_power(x.layout.dtype, exponent, kind)
+        if short is not None:
+            return short(x, out=out)
+    elif not isinstance(x, Tensor):
+        return reverse_power(exponent, x, out=out)
+    return power(x, exponent, out=out)
+
+
+def pow_(x, exponent):
+    """pow in place."""
+    return power.in_place(x, exponent)
+
+
+def _short_power(d, exponent, kind):
+    if d.is_floating_point:
+        return SHORT_POWERS.get(exponent)
+    if kind is int:
+        if exponent < 0:
+            raise RuntimeError(
+                f"pow: integers to negative integer powers are not allowed; got exponent {exponent}; "
+                "convert the base to a floating type"
+            )
+        if exponent in (2, 3) and d is not types.bool:
+            return SHORT_POWERS[exponent]
+    return None
+
+
+Tensor.__pow__ = Tensor.pow = pow
+Tensor.pow_ = Tensor.__ipow__ = pow_
+
+
+@method()
+@elementwise(promote="float")
+def sqrt(x):
+    """The square root; NaN below zero."""
+    return scalar.sqrt(x)
+
+
+@method()
+@elementwise(promote="float")
+def rsqrt(x):
+    """1 / sqrt(x)."""
+    return scalar.rsqrt(x)
+
+
+SHORT_POWERS = {2: square, 3: cube, 0.5: sqrt, -0.5: rsqrt, -1: reciprocal, 1: positive}
+
+
+@method()
+@elementwise
+def floor(x):
+    """The largest whole number not above x."""
+    return scalar.floor(x)
+
+
+@method()
+@elementwise
+def ceil(x):
+    """The least whole number not below x."""
+    return scalar.ceil(x)
+
+
+@method("trunc", "fix")
+@elementwise
+def trunc(x):
+    """x without its fraction."""
+    return scalar.trunc(x)
+
+
+@method()
+@elementwise
+def frac(x):
+    """x - trunc(x)."""
+    return x - scalar.trunc(x)
+
+
+@elementwise
+def round_half_even(x):
+    """The nearest whole number, halves to the even one."""
+    return scalar.round_half_even(x)
+
+
+def round(x, *, decimals=0, out=None):
+    """x rounded to `decimals` places, halves to even."""
+    if decimals == 0:
+        return round_half_even(x, out=out)
+    scale = 10.0 ** decimals
+    return true_divide(round_half_even(mul(x, scale)), scale, out=out)
+
+
+Tensor.round = round
+Tensor.round_ = round_half_even.in_place
+
+
+@method("__and__", "__rand__", "bitwise_and")
+@elementwise
+def bitwise_and(x, y):
+    """The bits set in both; of booleans the conjunction."""
+    return x & y
+
+
+@method("__or__", "__ror__", "bitwise_or")
+@elementwise
+def bitwise_or(x, y):
+    """The bits set in either."""
+    return x | y
+
+
+@method("__xor__", "__rxor__", "bitwise_xor")
+@elementwise
+def bitwise_xor(x, y):
+    """The bits set in one alone."""
+    return x ^ y
+
+
+@method("__invert__", "bitwise_not")
+@elementwise
+def bitwise_not(x):
+    """Every bit turned over; of booleans the negation."""
+    return ~x
+
+
+@method("__lshift__", "bitwise_left_shift")
+@elementwise
+def bitwise_left_shift(x, y):
+    """x shifted y bits up; a shift of the whole width or more gives 0."""
+    return scalar.shift_left(x, y)
+
+
+@method("__rshift__", "bitwise_right_shift")
+@elementwise
+def bitwise_right_shift(x, y):
+    """x shifted y bits down, keeping the sign."""
+    return scalar.shift_right(x, y)
+
+
+@method()
+@elementwise
+def addcmul(x, y, z, *, value: Number | None = None):
+    """x + value * y * z."""
+    return x + y * z if value is None else x + value * (y * z)
+
+
+@method()
+@elementwise
+def addcdiv(x, y, z, *, value: Number | None = None):
+    """x + value * y / z."""
+    return x + y / z if value is None else x + value * (y / z)
+
+
+@method()
+@elementwise
+def lerp(x, end, weight):
+    """x + weight * (end - x)."""
+    return x + weight * (end - x)
+
+
+for _name in ("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor", "lshift", "rshift"):
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"__{_name}__").in_place)

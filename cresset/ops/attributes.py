@@ -1,0 +1,73 @@
+"""What a tensor tells of itself."""
+
+from __future__ import annotations
+
+from cresset.core.device import device
+from cresset.core.tensor import Tensor
+from cresset.ops.shape import canonical_dim
+
+
+
+Tensor.shape = property(lambda x: x.layout.shape, doc="The size of every dim, a torch.Size.")
+Tensor.dtype = property(lambda x: x.layout.dtype, doc="The element type.")
+Tensor.device = property(lambda x: device(x.layout.device), doc="Where the tensor lives.")
+Tensor.ndim = property(lambda x: x.layout.ndim, doc="The number of dims.")
+Tensor.nbytes = property(lambda x: x.layout.nbytes, doc="Bytes that the elements take.")
+Tensor.itemsize = property(lambda x: x.layout.dtype.itemsize, doc="Bytes of one element.")
+Tensor.is_cuda = False
+Tensor.is_sparse = False
+Tensor.is_quantized = False
+
+
+def _stride(x, dim=None):
+    """The strides in elements, or the stride of one dim."""
+    if dim is None:
+        return x.layout.strides
+    return x.layout.strides[canonical_dim("stride", dim, x.layout.ndim)]
+
+
+def _storage_offset(x):
+    """Elements from the start of the storage to the tensor's first."""
+    return (x.ptr - x.storage.ptr) // x.layout.dtype.itemsize
+
+
+def _is_contiguous(x, memory_format=None):
+    """Whether the elements lie in row order without gaps."""
+    return x.layout.contiguous
+
+
+def _length(x):
+    """The size of the first dim."""
+    if not x.layout.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return x.layout.shape[0]
+
+
+Tensor.stride = _stride
+Tensor.storage_offset = _storage_offset
+Tensor.is_contiguous = _is_contiguous
+Tensor.__len__ = _length
+Tensor.dim = Tensor.ndimension = lambda x: x.layout.ndim
+Tensor.numel = Tensor.nelement = lambda x: x.layout.numel
+Tensor.element_size = lambda x: x.layout.dtype.itemsize
+Tensor.data_ptr = lambda x: x.ptr
+Tensor.is_floating_point = lambda x: x.layout.dtype.is_floating_point
+Tensor.is_complex = lambda x: x.layout.dtype.is_complex
+Tensor.is_signed = lambda x: x.layout.dtype.is_signed
+Tensor.get_device = lambda x: -1
+Tensor.untyped_storage = lambda x: x.storage
+
+
+def numel(x) -> int:
+    """The number of elements."""
+    return x.layout.numel
+
+
+def is_tensor(x) -> bool:
+    """Whether x is a tensor."""
+    return isinstance(x, Tensor)
+
+
+def is_floating_point(x) -> bool:
+    """Whether the element type is a floating one."""
+    return x.layout.dtype.is_floating_point

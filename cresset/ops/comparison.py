@@ -1,0 +1,207 @@
+"""Comparisons, logic and choices."""
+
+from __future__ import annotations
+
+from cresset.core import scalar
+from cresset.core.tensor import Tensor
+from cresset.ops.kinds import elementwise
+from cresset.ops.operation import method
+
+
+@method("__eq__", "eq")
+@elementwise
+def eq(x, y):
+    """x == y, elementwise.
+
+    >>> import cresset
+    >>> cresset.eq(cresset.tensor([1, 2]), 2)
+    tensor([False,  True])
+    """
+    return scalar.eq(x, y)
+
+
+@method("__ne__", "ne", "not_equal")
+@elementwise
+def ne(x, y):
+    """x != y, elementwise."""
+    return scalar.ne(x, y)
+
+
+@method("__lt__", "lt", "less")
+@elementwise
+def lt(x, y):
+    """x < y, elementwise."""
+    return x < y
+
+
+@method("__le__", "le", "less_equal")
+@elementwise
+def le(x, y):
+    """x <= y, elementwise."""
+    return x <= y
+
+
+@method("__gt__", "gt", "greater")
+@elementwise
+def gt(x, y):
+    """x > y, elementwise."""
+    return x > y
+
+
+@method("__ge__", "ge", "greater_equal")
+@elementwise
+def ge(x, y):
+    """x >= y, elementwise."""
+    return x >= y
+
+
+# Defining __eq__ took the hash away; tensors are hashed by identity, as keys of dicts need.
+Tensor.__hash__ = object.__hash__
+
+
+@method()
+@elementwise
+def isnan(x):
+    """Where x is not a number."""
+    return scalar.isnan(x)
+
+
+@method()
+@elementwise
+def isinf(x):
+    """Where x is plus or minus infinity."""
+    if not x.dtype.is_floating_point:
+        return scalar.ne(x, x)
+    return scalar.eq(scalar.absolute(x), float("inf"))
+
+
+@method()
+@elementwise
+def isfinite(x):
+    """Where x is neither infinite nor NaN."""
+    if not x.dtype.is_floating_point:
+        return scalar.eq(x, x)
+    return scalar.absolute(x) < float("inf")
+
+
+@method()
+@elementwise(masks=("x",))
+def logical_not(x):
+    """Where x is zero."""
+    return scalar.bit_not(x)
+
+
+@method()
+@elementwise(masks=("x", "y"))
+def logical_and(x, y):
+    """Where both are non-zero."""
+    return x & y
+
+
+@method()
+@elementwise(masks=("x", "y"))
+def logical_or(x, y):
+    """Where either is non-zero."""
+    return x | y
+
+
+@method()
+@elementwise(masks=("x", "y"))
+def logical_xor(x, y):
+    """Where one alone is non-zero."""
+    return x ^ y
+
+
+@elementwise(masks=("condition",))
+def where(condition, x, y):
+    """x where the condition holds, else y.
+
+    >>> import cresset
+    >>> t = cresset.tensor([-1.0, 2.0])
+    >>> cresset.where(t > 0, t, 0.0)
+    tensor([0., 2.])
+    """
+    return scalar.where(condition, x, y)
+
+
+def _where_method(x, condition, y):
+    """x where the condition holds, else y."""
+    return where(condition, x, y)
+
+
+Tensor.where = _where_method
+
+
+@method()
+@elementwise
+def maximum(x, y):
+    """The greater of both; NaN if either is."""
+    return scalar.maximum(x, y)
+
+
+@method()
+@elementwise
+def minimum(x, y):
+    """The lesser of both; NaN if either is."""
+    return scalar.minimum(x, y)
+
+
+@method("clamp", "clip")
+@elementwise
+def clamp(x, min=None, max=None):
+    """x held between `min` and `max`, each a tensor, a number or None.
+
+    The gradient passes where x lies within the bounds, the bounds included.
+
+    >>> import cresset
+    >>> cresset.clamp(cresset.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
+    out = x
+    if min is not None:
+        out = scalar.maximum(out, min)
+    if max is not None:
+        out = scalar.minimum(out, max)
+    return out
+
+
+@clamp.gradient
+def _clamp_gradient(g, x, min, max):
+    zero = scalar.constant(0, g.dtype)
+    inside, below, above = g, zero, zero
+    if min is not None:
+        inside = scalar.where(scalar.lt(x, min), 0.0, inside)
+        below = scalar.where(scalar.lt(x, min), g, 0.0)
+    if max is not None:
+        inside = scalar.where(scalar.lt(max, x), 0.0, inside)
+        above = scalar.where(scalar.lt(max, x), g, 0.0)
+    return inside, below if min is not None else None, above if max is not None else None
+
+
+def clamp_min(x, min):
+    """clamp(x, min=min)."""
+    return clamp(x, min)
+
+
+def clamp_max(x, max):
+    """clamp(x, max=max)."""
+    return clamp(x, None, max)
+
+
+Tensor.clamp_min = clamp_min
+Tensor.clamp_max = clamp_max
+
+
+@method()
+@elementwise(masks=("mask",))
+def masked_fill(x, mask, value):
+    """x with `value` where the mask holds.
+
+    >>> import cresset
+    >>> t = cresset.tensor([1.0, -1.0])
+    >>> cresset.masked_fill(t, t < 0, 0.0)
+    tensor([1., 0.])
+    """
+    return scalar.where(mask, value, x)

@@ -1,0 +1,207 @@
+"""Copies and conversions: clone, contiguous, to, copy_, fill_."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.layout import Layout
+from cresset.core.tensor import Number, Tensor
+from cresset.ops import dispatch
+from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
+from cresset.ops.kinds.promotion import computed
+from cresset.runtime.program import Program
+
+
+class Copy(Elementwise):
+    """out[i] = x[i], as another type or in another order of dims."""
+
+    default_kind = "static"
+
+    def infer(self, specs):
+        x, target, order = specs
+        d = computed(self.name, target or x.dtype)
+        if order == "packed":
+            return (Layout.packed(x.shape, d, x.device),)
+        return (x.like(d),)
+
+    def expressions(self, specs):
+        x, target, order = specs
+        return (scalar.cast(scalar.argument(0, computed(self.name, x.dtype)), target or x.dtype),)
+
+    def plan_into(self, out, specs, same):
+        x = specs[0]
+        shape = out.shape
+        if x.ndim > out.ndim or any(
+            n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))
+        ):
+            raise RuntimeError(
+                f"{self.name}: the shape {tuple(x.shape)} does not broadcast to the written "
+                f"tensor's {tuple(shape)}; need equal sizes or 1 in every dim"
+            )
+        # Unlike arithmetic, a copy may go to any type.
+        refuse_overlapping(self.name, out)
+        leaf = scalar.argument(0, computed(self.name, x.dtype))
+        value = scalar.cast(leaf, computed(self.name, out.dtype))
+        steps = self.launches((value,), (out,), [x], (0,), 1, in_place=same)
+        return dispatch.make_launcher(Program("wt", (), tuple(steps)))
+
+
+def copy_as(x: Tensor, dtype, order):
+    """A copy as `dtype` (None: its own), "packed" or in the order of dims that x has ("kept")."""
+    return x
+
+
+copy_as = Copy(copy_as).declare()
+
+
+@copy_as.gradient
+def _copy_gradient(g, dtype, order):
+    # The engine converts a gradient to the type of what it belongs to.
+    return g
+
+
+def clone(x, *, memory_format=None):
+    """A copy in memory of its own; the gradient flows through.
+
+    >>> import cresset
+    >>> a = cresset.zeros(2)
+    >>> b = a.clone()
+    >>> b += 1
+    >>> a
+    tensor([0., 0.])
+    """
+    return copy_as(x, None, "kept")
+
+
+def contiguous(x, memory_format=None):
+    """x itself if its elements lie in row order, else a copy that does."""
+    return x if x.layout.contiguous else copy_as(x, None, "packed")
+
+
+def _copy_(x, source, non_blocking=False):
+    """Overwrite x with `source`, broadcast and converted."""
+    if not isinstance(source, Tensor):
+        source = dispatch.namespace["tensor"](source)
+    if source is x:
+        return x
+    return dispatch.miss_into(copy_as.op, (source, None, "kept"), x)
+
+
+Tensor.clone = clone
+Tensor.contiguous = contiguous
+Tensor.copy_ = _copy_
+
+
+class Fill(Elementwise):
+    """out[...] = value."""
+
+    def expressions(self, specs):
+        x, value = specs
+        d = value.dtype if isinstance(value, Layout) else self._number_type(value, x.dtype)
+        return (scalar.cast(scalar.argument(1, d), x.dtype),)
+
+    @staticmethod
+    def _number_type(kind, common):
+        return types.float64 if kind is float else types.int64
+
+    def shape(self, specs):
+        return specs[0].shape
+
+
+def fill(x: Tensor, value: Tensor | Number):
+    """x's shape and type with one value everywhere; a tensor value must have no dims.
+
+    >>> import cresset
+    >>> cresset.zeros(2).fill_(3.0)
+    tensor([3., 3.])
+    """
+    return value
+
+
+fill = Fill(fill).declare()
+
+
+@fill.gradient
+def _fill_gradient(g, x, value):
+    return scalar.constant(0, g.dtype), g
+
+
+Tensor.fill_ = fill.in_place
+
+
+def _zero_(x):
+    """Overwrite x with zeros."""
+    return fill.in_place(x, 0)
+
+
+Tensor.zero_ = _zero_
+
+
+def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
+    """x as another type or on another device; x itself where nothing changes.
+
+    Accepts `to(dtype)`, `to(device)`, `to(device, dtype)` and `to(other tensor)`.
+
+    >>> import cresset
+    >>> cresset.tensor([1.7]).to(cresset.int64)
+    tensor([1])
+    """
+    for a in args:
+        if isinstance(a, types.dtype):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype, device = a.layout.dtype, a.layout.device
+        elif isinstance(a, bool):
+            non_blocking = a
+        elif a is not None:
+            device = a
+    if device is not None and str(device).split(":")[0] != "cpu":
+        raise RuntimeError(f"to: there is no device {str(device)!r} here; need 'cpu'")
+    if not copy and (dtype is None or dtype is x.layout.dtype):
+        return x
+    return copy_as(x, dtype, "kept")
+
+
+Tensor.to = to
+Tensor.type_as = lambda x, other: to(x, other.layout.dtype)
+Tensor.cpu = lambda x: x
+
+for _name, _target in {
+    "float": types.float32, "double": types.float64, "half": types.float16,
+    "bfloat16": types.bfloat16, "bool": types.bool, "byte": types.uint8, "char": types.int8,
+    "short": types.int16, "int": types.int32, "long": types.int64,
+}.items():
+    def _convert(x, memory_format=None, _target=_target):
+        return x if x.layout.dtype is _target else copy_as(x, _target, "kept")
+
+    _convert.__name__ = _name
+    _convert.__doc__ = f"x as {_target.name}."
+    setattr(Tensor, _name, _convert)
+
+
+def _type(x, target=None):
+    """The name of the tensor's type; with a target the tensor as that type."""
+    if target is None:
+        return f"torch.{LEGACY[x.layout.dtype]}"
+    if isinstance(target, str):
+        name = target.rpartition(".")[2]
+        target = {v: k for k, v in LEGACY.items()}.get(name) or getattr(types, name)
+    return to(x, target)
+
+
+LEGACY = {
+    types.float32: "FloatTensor", types.float64: "DoubleTensor", types.float16: "HalfTensor",
+    types.bfloat16: "BFloat16Tensor", types.bool: "BoolTensor", types.uint8: "ByteTensor",
+    types.int8: "CharTensor", types.int16: "ShortTensor", types.int32: "IntTensor",
+    types.int64: "LongTensor",
+}
+Tensor.type = _type
+
+
+def detached_copy(x):
+    """A packed copy outside of autograd."""
+    args = (x, None, "packed")
+    return dispatch.launcher_of(copy_as.op, args)(x)
+
+
+dispatch.namespace["detached_copy"] = detached_copy

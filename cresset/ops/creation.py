@@ -1,0 +1,411 @@
+"""New tensors: from Python's numbers and lists, filled, counted."""
+
+from __future__ import annotations
+
+import array
+import math
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.device import device as Device
+from cresset.core.dtype import dtype as DType
+from cresset.core.layout import Layout
+from cresset.core.scalar import Expression
+from cresset.core.tensor import Tensor
+from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops import dispatch
+from cresset.ops.conversion import fill
+from cresset.ops.kinds.promotion import computed
+from cresset.runtime import native
+from cresset.runtime.program import Program
+
+
+def _shape(operation: str, size) -> tuple:
+    if len(size) == 1 and not isinstance(size[0], int):
+        size = size[0]
+    try:
+        size = tuple([n.__index__() for n in size])
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"{operation}(): argument 'size' must be a tuple of ints; got {size!r}"
+        ) from None
+    for n in size:
+        if n < 0:
+            raise RuntimeError(
+                f"{operation}: trying to create tensor with negative dimension {n}: {list(size)}"
+            )
+    return size
+
+
+def _finish(operation, x, requires_grad, device=None, out=None):
+    if device is not None:
+        Device(device)
+    if out is not None:
+        return out.copy_(x)
+    if requires_grad:
+        x.requires_grad_(True)
+    return x
+
+
+def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+          pin_memory=False, memory_format=None):
+    """An uninitialised tensor.
+
+    >>> import cresset
+    >>> cresset.empty(2, 3).shape
+    torch.Size([2, 3])
+    """
+    d = computed("empty", dtype or types.get_default_dtype())
+    x = native.new(Layout.packed(_shape("empty", size), d))
+    return _finish("empty", x, requires_grad, device, out)
+
+
+def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False):
+    """An uninitialised tensor with given strides."""
+    d = computed("empty_strided", dtype or types.get_default_dtype())
+    layout = Layout.of(tuple(size), tuple(stride), d)
+    memory = native.new(Layout.packed((layout.reach(),), d))
+    return _finish("empty_strided", memory.as_strided(size, stride), requires_grad, device)
+
+
+def _filled(shape, d: DType, value) -> Tensor:
+    """A tensor of `shape` with one value; the launcher is in the plan table."""
+    try:
+        return dispatch.plans["full", shape, d, type(value)](value)
+    except (KeyError, TypeError):
+        pass
+    out = Layout.packed(shape, computed("full", d))
+    kind = "d" if type(value) is float else "i"
+    leaf = scalar.argument(0, types.float64 if kind == "d" else types.int64)
+    operands = (Operand(1, leaf.dtype, None, 0, kind), Operand(0, d, out.strides))
+    body = (Store(1, scalar.cast(leaf, d), False),)
+    launches, _ = steps(Nest(tuple(out.shape), frozenset(), operands, body))
+    launch = dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
+    dispatch.remember(("full", tuple(shape), d, type(value)), launch)
+    return launch(value)
+
+
+def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+          pin_memory=False):
+    """A tensor of zeros.
+
+    >>> import cresset
+    >>> cresset.zeros(2)
+    tensor([0., 0.])
+    """
+    try:
+        x = dispatch.plans["full", size, dtype or types._Default.dtype, int](0)
+    except (KeyError, TypeError):
+        x = _filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0)
+    if requires_grad or device is not None or out is not None:
+        return _finish("zeros", x, requires_grad, device, out)
+    return x
+
+
+def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+         pin_memory=False):
+    """A tensor of ones."""
+    x = _filled(_shape("ones", size), dtype or types.get_default_dtype(), 1)
+    return _finish("ones", x, requires_grad, device, out)
+
+
+def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
+         requires_grad=False):
+    """A tensor of one number; its type follows the number unless given."""
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    fill_value = dispatch.freeze(fill_value)
+    d = dtype or types.of_number(fill_value)
+    x = _filled(_shape("full", (size,) if isinstance(size, int) else (tuple(size),)), d, fill_value)
+    return _finish("full", x, requires_grad, device, out)
+
+
+def _like(x, dtype):
+    return native.new(x.layout.like(computed("empty_like", dtype or x.layout.dtype)))
+
+
+def empty_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
+               memory_format=None):
+    """An uninitialised tensor of x's shape and type."""
+    return _finish("empty_like", _like(x, dtype), requires_grad, device)
+
+
+def zeros_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
+               memory_format=None):
+    """Zeros in x's shape and type."""
+    return _finish("zeros_like", fill.in_place(_like(x, dtype), 0), requires_grad, device)
+
+
+def ones_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
+              memory_format=None):
+    """Ones in x's shape and type."""
+    return _finish("ones_like", fill.in_place(_like(x, dtype), 1), requires_grad, device)
+
+
+def full_like(x, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+              memory_format=None):
+    """One number in x's shape and type."""
+    made = fill.in_place(_like(x, dtype), fill_value)
+    return _finish("full_like", made, requires_grad, device)
+
+
+for _name, _make in {"empty": empty, "zeros": zeros, "ones": ones, "full": full}.items():
+    def _new(x, *size, _make=_make, dtype=None, device=None, requires_grad=False):
+        return _make(*size, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
+
+    _new.__name__ = "new_" + _name
+    _new.__doc__ = f"{_name}(...) of the tensor's own type unless told otherwise."
+    setattr(Tensor, "new_" + _name, _new)
+
+
+def _counted(name, shape, d: DType, values: tuple, body) -> Tensor:
+    """A tensor whose elements are `body(index, *values)` of their index along the last dim.
+
+    The index is read with a stride of 0 from nothing: it is the position within a nest.
+    """
+    key = (name, shape, d, tuple(map(type, values)))
+    launch = dispatch.plans.get(key)
+    if launch is None:
+        launch = dispatch.remember(key, _plan_counted(shape, d, values, body))
+    return launch(*values)
+
+
+def _plan_counted(shape, d, values, body):
+    kinds = "".join("d" if type(v) is float else "i" for v in values)
+    leaves = [
+        scalar.argument(k, types.float64 if kind == "d" else types.int64)
+        for k, kind in enumerate(kinds)
+    ]
+    operands = [Operand(1 + k, e.dtype, None, 0, kind)
+                for k, (e, kind) in enumerate(zip(leaves, kinds))]
+    out = Layout.packed(shape, computed("arange", d))
+    operands.append(Operand(0, d, out.strides))
+    value: Expression = scalar.cast(body(scalar.position(), *leaves), d)
+    nest = Nest(tuple(shape), frozenset(), tuple(operands),
+                (Store(len(operands) - 1, value, False),), (1,) * len(shape))
+    launches, _ = steps(nest)
+    return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)))
+
+
+def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
+           requires_grad=False):
+    """start, start + step, ... below `end`.
+
+    Integers give int64, floats the default type. Element k is start + k * step, rounded once.
+
+    >>> import cresset
+    >>> cresset.arange(1, 10, 3)
+    tensor([1, 4, 7])
+    """
+    if end is None:
+        start, end = 0, start
+    numbers = [n.item() if isinstance(n, Tensor) else dispatch.freeze(n) for n in (start, end, step)]
+    start, end, step = numbers
+    if step == 0:
+        raise RuntimeError("arange: step must be nonzero")
+    if (end - start) / step < 0:
+        raise RuntimeError(
+            f"arange: upper bound and lower bound inconsistent with step sign; got start {start}, "
+            f"end {end}, step {step}"
+        )
+    floating = any(type(n) is float for n in numbers)
+    d = dtype or (types.get_default_dtype() if floating else types.int64)
+    length = math.ceil((end - start) / step)
+    if d.is_floating_point:
+        values = (float(start), float(step))
+        x = _counted("arange float", (length,), d, values, _line)
+    else:
+        x = _counted("arange", (length,), d, (int(start), int(step)), _line)
+    return _finish("arange", x, requires_grad, device, out)
+
+
+def _line(index, start, step):
+    return start + scalar.cast(index, step.dtype) * step
+
+
+def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None,
+             requires_grad=False):
+    """`steps` numbers from start to end, evenly spaced, both included."""
+    start, end = (float(n.item() if isinstance(n, Tensor) else n) for n in (start, end))
+    if steps < 0:
+        raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}")
+    d = dtype or types.get_default_dtype()
+    step = (end - start) / (steps - 1) if steps > 1 else 0.0
+    values = (start, end, step, float(steps - 1), float(steps // 2))
+    x = _counted("linspace", (steps,), d, values, _even)
+    return _finish("linspace", x, requires_grad, device, out)
+
+
+def _even(index, start, end, step, last, half):
+    """Counted from the nearer end, so that both ends are exact."""
+    at = scalar.cast(index, types.float64)
+    return scalar.where(at < half, start + step * at, end - step * (last - at))
+
+
+def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
+             requires_grad=False):
+    """base ** linspace(start, end, steps)."""
+    from cresset.ops.arithmetic import reverse_power
+
+    exponents = linspace(start, end, steps, dtype=types.float64)
+    x = reverse_power(exponents, float(base)).to(dtype or types.get_default_dtype())
+    return _finish("logspace", x, requires_grad, device, out)
+
+
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    """Ones on the diagonal of a matrix of zeros."""
+    x = zeros(n, n if m is None else m, dtype=dtype)
+    x.diagonal().fill_(1)
+    return _finish("eye", x, requires_grad, device, out)
+
+
+# --- from Python's lists --------------------------------------------------------------------------
+CODES = {"b": types.int8, "B": types.uint8, "h": types.int16, "i": types.int32, "q": types.int64,
+         "f": types.float32, "d": types.float64}
+WRITERS = {d: code for code, d in CODES.items()}
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor with the values of a number, nested lists, an array or a tensor, copied.
+
+    The type is that of the values unless given: bool, int64, or the default float.
+
+    Raises ValueError where the lists are ragged, TypeError where a value is no number.
+
+    >>> import cresset
+    >>> cresset.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    if isinstance(data, Tensor):
+        x = data.detach().clone()
+        x = x.to(dtype) if dtype else x
+    elif hasattr(data, "__array_interface__") or hasattr(data, "__array__"):
+        from cresset.ops.exchange import from_array
+
+        x = from_array(data).clone()
+        x = x.to(dtype) if dtype else x
+    else:
+        shape = _nested_shape(data)
+        flat: list = []
+        _flatten(data, shape, 0, flat)
+        x = _from_numbers(flat, shape, dtype)
+    return _finish("tensor", x, requires_grad, device)
+
+
+def _nested_shape(data) -> tuple:
+    shape = []
+    while isinstance(data, (list, tuple, range)):
+        shape.append(len(data))
+        if not data:
+            break
+        data = data[0]
+    if isinstance(data, Tensor):
+        shape += data.layout.shape
+    return tuple(shape)
+
+
+def _flatten(data, shape, depth, flat):
+    if isinstance(data, Tensor):
+        data = data.tolist()
+    if depth == len(shape):
+        if isinstance(data, (list, tuple)):
+            raise ValueError(
+                f"tensor: the lists are ragged; got a sequence at depth {depth}, where elsewhere "
+                "there is a number"
+            )
+        flat.append(data)
+        return
+    if not isinstance(data, (list, tuple, range)) or len(data) != shape[depth]:
+        got = len(data) if isinstance(data, (list, tuple, range)) else type(data).__name__
+        raise ValueError(
+            f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {got})"
+        )
+    if depth == len(shape) - 1 and not any(isinstance(v, (list, tuple, Tensor)) for v in data):
+        flat.extend(data)
+        return
+    for part in data:
+        _flatten(part, shape, depth + 1, flat)
+
+
+def _from_numbers(flat, shape, d) -> Tensor:
+    kinds = {type(v) for v in flat}
+    if not kinds <= {bool, int, float}:
+        flat = [_number(v) for v in flat]
+        kinds = {type(v) for v in flat}
+    natural = (
+        types.get_default_dtype() if float in kinds or not flat
+        else types.int64 if int in kinds else types.bool
+    )
+    d = computed("tensor", d or natural)
+    # Written in the widest type of the values' category, then converted as any tensor is.
+    code = "d" if float in kinds else "q"
+    if d in WRITERS and (d.is_floating_point or code == "q" and d is types.int64):
+        code = WRITERS[d]
+    try:
+        values = array.array(code, flat)
+    except OverflowError:
+        raise RuntimeError(
+            f"tensor: a value cannot be held by {d}; got {max(flat, key=abs)}; need 64 bits at most"
+        ) from None
+    holder = native.adopt(
+        Layout.packed(shape, CODES[code]), values.buffer_info()[0], len(values) * values.itemsize,
+        values,
+    )
+    return holder.clone() if CODES[code] is d else holder.to(d)
+
+
+def _number(v):
+    if isinstance(v, Tensor):
+        return v.item()
+    frozen = dispatch.freeze(v)
+    if not isinstance(frozen, (bool, int, float)):
+        raise TypeError(
+            f"tensor: a value is a {type(v).__name__}; need numbers, or lists of numbers"
+        )
+    return frozen
+
+
+def as_tensor(data, dtype=None, device=None):
+    """The data as a tensor, without a copy where it is one already or an array that can be shared."""
+    if isinstance(data, Tensor):
+        return data.to(dtype) if dtype else data
+    if hasattr(data, "__array_interface__"):
+        from cresset.ops.exchange import from_array
+
+        x = from_array(data)
+        return x.to(dtype) if dtype else x
+    return tensor(data, dtype=dtype)
+
+
+def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False):
+    """A tensor of no dims."""
+    x = _filled((), dtype or types.get_default_dtype(), dispatch.freeze(value))
+    return _finish("scalar_tensor", x, requires_grad, device)
+
+
+def _new_tensor(x, data, *, dtype=None, device=None, requires_grad=False):
+    """tensor(data) of the tensor's own type unless told otherwise."""
+    return tensor(data, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
+
+
+Tensor.new_tensor = _new_tensor
+dispatch.namespace["tensor"] = tensor
+
+
+def tril(x, diagonal=0):
+    """x with zeros above a diagonal."""
+    rows, columns = x.layout.shape[-2:]
+    below = arange(columns).unsqueeze(0) - arange(rows).unsqueeze(1) <= diagonal
+    return x.masked_fill(~below, 0)
+
+
+def triu(x, diagonal=0):
+    """x with zeros below a diagonal."""
+    rows, columns = x.layout.shape[-2:]
+    above = arange(columns).unsqueeze(0) - arange(rows).unsqueeze(1) >= diagonal
+    return x.masked_fill(~above, 0)
+
+
+Tensor.tril = tril
+Tensor.triu = triu

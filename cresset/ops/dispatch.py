@@ -1,0 +1,349 @@
+"""Dispatch: the plan table, and the function that each operation is called by.
+
+`plans` maps (operation, layouts and types of the operands, other parameters) to a launcher: a
+builtin that allocates, runs the kernels and returns the result. A hit runs at once. Everything that
+is not a hit (a first call, a list where a tuple is needed, a wrong argument, a captured value) goes
+to `miss`, which may take its time.
+
+The called functions are generated, because a function that names its parameters costs half of one
+that takes `*args`. `print(cresset.add.source)` shows one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import sys
+
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor, tensor_types
+from cresset.runtime import build, native
+
+# The table is emptied when it holds this many plans; a plan is made again in microseconds.
+MOST_PLANS = 1 << 16
+
+plans: dict = {}
+
+
+def _unfilled(*args):
+    raise RuntimeError("cresset: a slot of the dispatcher is empty; import the whole package")
+
+
+# What generated functions see. The slots are filled in `cresset/__init__.py`, by layers above:
+#   record(op, out, args)        enters a call into the autograd graph
+#   record_write(op, out, args)  the same for a write into `out`
+#   bind(op, args)               enters a call with captured values into their graph
+namespace: dict = {
+    "plans": plans,
+    "tensor_types": tensor_types,
+    "record": _unfilled,
+    "record_write": _unfilled,
+    "bind": _unfilled,
+}
+
+
+def key_of(op, args) -> tuple:
+    """The plan table's key of a call, as the generated functions build it."""
+    key = [op]
+    for kind, a in zip(op.parameter_kinds, args):
+        if kind == "static":
+            key.append(a)
+        elif isinstance(a, Tensor):
+            key.append(a.layout)
+        else:
+            key.append(None if a is None else type(a))
+    return tuple(key)
+
+
+def spec_of(kind: str, a):
+    """What planning sees of an argument: a layout, the type of a number, or the value itself."""
+    if kind == "static" or a is None:
+        return a
+    return a.layout if isinstance(a, Tensor) else type(a)
+
+
+def specs_of(op, args) -> tuple:
+    return tuple(spec_of(kind, a) for kind, a in zip(op.parameter_kinds, args))
+
+
+def operands(op, args) -> list:
+    """The arguments that a launcher takes: all that are not static."""
+    return [a for kind, a in zip(op.parameter_kinds, args) if kind != "static"]
+
+
+def letter(spec) -> str:
+    """The launcher's letter for an argument."""
+    if isinstance(spec, Layout):
+        return "t"
+    if spec is None:
+        return "n"
+    return "d" if spec is float else "i"
+
+
+def freeze(value):
+    """A static parameter in hashable form: lists become tuples, NumPy integers Python ones."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(freeze, value))
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    return value
+
+
+def clean(op, args) -> tuple:
+    """The arguments in the form that planning takes; raises TypeError on what no operation takes."""
+    out = []
+    for name, kind, a in zip(op.parameter_names, op.parameter_kinds, args):
+        if kind == "static":
+            a = freeze(a)
+            if isinstance(a, Tensor):
+                # A zero-dim tensor stands for its number where a number is needed.
+                a = a.item()
+        elif isinstance(a, Tensor):
+            if kind == "number":
+                a = a.item()
+        elif a is None and kind in ("optional", "number"):
+            pass
+        elif kind in ("operand", "number") and isinstance(a, numbers.Number):
+            if isinstance(a, complex):
+                raise TypeError(f"{op.name}: complex numbers are not computed yet; got {a!r} "
+                                f"for {name}; need a real number or a tensor")
+            a = freeze(a)
+        else:
+            needed = {"tensor": "a tensor", "optional": "a tensor or None", "number": "a number"}
+            raise TypeError(
+                f"{op.name}(): argument '{name}' has the wrong type; got {type(a).__name__}; "
+                f"need {needed.get(kind, 'a tensor or a number')}; "
+                "make a tensor of it with cresset.tensor(...)"
+            )
+        out.append(a)
+    return tuple(out)
+
+
+def captured(args) -> bool:
+    """Whether any argument stands for a value that is not there, as while capturing."""
+    return any(isinstance(a, Tensor) and a.layout.device == "meta" for a in args)
+
+
+def remember(key, launcher):
+    if len(plans) >= MOST_PLANS:
+        plans.clear()
+    plans[key] = launcher
+    return launcher
+
+
+def launcher_of(op, args):
+    """The launcher of a call, planned now unless the table has it."""
+    key = key_of(op, args)
+    found = plans.get(key)
+    if found is None:
+        found = remember(key, op.plan(specs_of(op, args)))
+    return found
+
+
+def tracked(args) -> bool:
+    """Whether autograd may want to know of a call with these arguments."""
+    return any(isinstance(a, Tensor) and a.history is not None for a in args)
+
+
+def miss(op, args):
+    """The slow path of a call."""
+    args = clean(op, args)
+    if captured(args):
+        return namespace["bind"](op, args)
+    out = launcher_of(op, args)(*operands(op, args))
+    if tracked(args):
+        return namespace["record"](op, out, args)
+    return out
+
+
+def miss_into(op, args, out):
+    """The slow path of a call that writes its result into `out`, for `out=` and in-place forms."""
+    args = clean(op, args)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{op.name}: out must be a tensor; got {type(out).__name__}")
+    if captured(args) or out.layout.device == "meta":
+        raise NotImplementedError(f"{op.name}: writing while capturing is not supported yet")
+    same = False
+    safe = []
+    for a in args:
+        if isinstance(a, Tensor) and a.storage is out.storage:
+            if a.ptr == out.ptr and a.layout.strides == out.layout.strides and (
+                a.layout.shape == out.layout.shape and a.dtype is out.dtype
+            ):
+                same = True
+            elif overlap(a, out):
+                # As if the source had been copied first, which is what NumPy does.
+                a = namespace["detached_copy"](a)
+        safe.append(a)
+    key = ("into", same, out.layout, *key_of(op, safe))
+    found = plans.get(key)
+    if found is None:
+        found = remember(key, op.plan_into(out.layout, specs_of(op, safe), same))
+    if tracked(args) or out.history is not None:
+        return namespace["record_write"](op, out, args, lambda: found(out, *operands(op, safe)))
+    found(out, *operands(op, safe))
+    note_write(out, op)
+    return out
+
+
+def overlap(a: Tensor, b: Tensor) -> bool:
+    """Whether the stretches of memory that two tensors of one storage reach over meet."""
+    if a.layout.numel == 0 or b.layout.numel == 0:
+        return False
+    a_end = a.ptr + a.layout.reach() * a.layout.dtype.itemsize
+    b_end = b.ptr + b.layout.reach() * b.layout.dtype.itemsize
+    return a.ptr < b_end and b.ptr < a_end
+
+
+def note_write(x: Tensor, op):
+    """Remember who wrote last, if autograd has saved a tensor over this storage."""
+    storage = x.storage
+    if storage.writer is not None:
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
+            frame = frame.f_back
+        place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
+        storage.writer = (storage.version, op.name, place)
+
+
+namespace["miss"] = miss
+namespace["miss_into"] = miss_into
+namespace["note_write"] = note_write
+
+
+def _pieces(op):
+    """The parts of the generated source: key, operands, and the test for autograd."""
+    key, launched, histories = [], [], []
+    for k, (name, kind) in enumerate(zip(op.parameter_names, op.parameter_kinds)):
+        if kind == "static":
+            key.append(name)
+            continue
+        launched.append(name)
+        if kind == "tensor" or kind == "operand" and k == 0:
+            key.append(f"{name}.layout")
+            histories.append(f"{name}.history is not None")
+        elif kind == "optional":
+            key.append(f"None if {name} is None else {name}.layout")
+            histories.append(f"{name} is not None and {name}.history is not None")
+        elif kind == "operand":
+            key.append(f"{name}.layout if type({name}) in tensor_types else type({name})")
+            histories.append(f"type({name}) in tensor_types and {name}.history is not None")
+        else:
+            key.append(f"None if {name} is None else type({name})")
+    return key, launched, histories
+
+
+def _spelled_signature(op, extra=""):
+    """The parameter list of the generated function, with defaults by name."""
+    spelled, star = [], False
+    for name, p in op.signature.parameters.items():
+        if p.kind is inspect.Parameter.KEYWORD_ONLY and not star:
+            spelled.append("*")
+            star = True
+        default = "" if p.default is inspect.Parameter.empty else f"=default_{name}"
+        spelled.append(name + default)
+    if extra:
+        spelled += [extra] if star else ["*", extra]
+    return ", ".join(spelled)
+
+
+def _tuple(parts):
+    return f"({', '.join(parts)},)"
+
+
+def functional(op):
+    """The function `op(x, ..., *, out=None)`."""
+    key, launched, histories = _pieces(op)
+    everything = _tuple(op.parameter_names)
+    out = "out=None" if op.has_out else ""
+    lines = [f"def {op.name}({_spelled_signature(op, out)}):"]
+    if op.has_out:
+        lines += ["    if out is not None:", f"        return miss_into(op, {everything}, out)"]
+    lines += [
+        "    try:",
+        f"        launch = plans[op, {', '.join(key)}]",
+        "    except (KeyError, AttributeError, TypeError):",
+        "        launch = None",
+        "    if launch is None:",
+        f"        return miss(op, {everything})",
+        f"    result = launch({', '.join(launched)})",
+    ]
+    if histories:
+        lines += [
+            f"    if {' or '.join(histories)}:",
+            f"        return record(op, result, {everything})",
+        ]
+    lines.append("    return result")
+    return _compile(op, op.name, lines)
+
+
+def in_place(op):
+    """The function `op_(x, ...)`, which overwrites x with the result."""
+    key, launched, histories = _pieces(op)
+    everything = _tuple(op.parameter_names)
+    x = op.parameter_names[0]
+    others = [n for n, kind in zip(op.parameter_names[1:], op.parameter_kinds[1:])
+              if kind not in ("static", "number")]
+    distinct = [
+        f"{n}.storage is {x}.storage" if k == "tensor"
+        else f"type({n}) in tensor_types and {n}.storage is {x}.storage"
+        for n, k in zip(op.parameter_names[1:], op.parameter_kinds[1:]) if n in others
+    ]
+    unusual = " or ".join(histories + distinct)
+    lines = [
+        f"def {op.name}_({_spelled_signature(op)}):",
+        "    try:",
+        f"        launch = plans['into', True, {x}.layout, op, {', '.join(key)}]",
+        "    except (KeyError, AttributeError, TypeError):",
+        "        launch = None",
+        f"    if launch is None or {unusual}:",
+        f"        return miss_into(op, {everything}, {x})",
+        f"    launch({x}, {', '.join(launched)})",
+        f"    if {x}.storage.writer is not None:",
+        f"        note_write({x}, op)",
+        f"    return {x}",
+    ]
+    return _compile(op, op.name + "_", lines)
+
+
+def _compile(op, name, lines):
+    source = "\n".join(lines)
+    scope = _Scope(namespace)
+    scope["op"] = op
+    for parameter, p in op.signature.parameters.items():
+        if p.default is not inspect.Parameter.empty:
+            scope[f"default_{parameter}"] = p.default
+    exec(compile(source, f"<generated {name}>", "exec"), scope)
+    function = scope[name]
+    function.__doc__ = op.doc
+    function.__module__ = op.module
+    function.__qualname__ = name
+    function.op = op
+    function.source = source
+    scopes.append(scope)
+    return function
+
+
+class _Scope(dict):
+    """The globals of one generated function: the namespace, its operation and its defaults."""
+
+
+# Every generated function has globals of its own, so filling a slot reaches into each.
+scopes: list[_Scope] = []
+
+
+def fill(**slots) -> None:
+    """Fill slots of the namespace, for functions generated before and after."""
+    namespace.update(slots)
+    for scope in scopes:
+        scope.update(slots)
+
+
+def make_launcher(program):
+    """The builtin that runs a program; kernels that no cache has are compiled now."""
+    addresses = [build.load(step.key, step.write) for step in program.steps]
+    return native.make_launcher(program, addresses)

@@ -1,0 +1,62 @@
+"""max, min and friends: with a dim they give values and indices, with two tensors the elementwise."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from cresset.core.tensor import Tensor
+from cresset.ops.comparison import maximum, minimum
+from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, restore_dims
+
+max_result = namedtuple("max", ("values", "indices"))
+min_result = namedtuple("min", ("values", "indices"))
+for _result in (max_result, min_result):
+    _result.__doc__ = "The extreme values along a dim, and their indices."
+
+
+def _place_gradient(gs, outs, x_layout, dim, keepdim):
+    """The gradient of the values goes to the elements that the indices name."""
+    from cresset.ops.creation import arange
+
+    g = restore_dims(gs[0], x_layout, dim, keepdim)
+    indices = restore_dims(outs[1], x_layout, dim, keepdim)
+    if not x_layout.ndim:
+        return g
+    shape = [1] * x_layout.ndim
+    shape[dim] = x_layout.shape[dim]
+    here = arange(x_layout.shape[dim]).view(shape).eq(indices)
+    return g.expand(tuple(x_layout.shape)).masked_fill(~here, 0)
+
+
+max_with_index.gradient(_place_gradient)
+min_with_index.gradient(_place_gradient)
+
+
+def _extreme(name, whole, with_index, pair, result):
+    def extreme(x, dim=None, keepdim=False, *, other=None, out=None):
+        if other is not None or isinstance(dim, Tensor):
+            return pair(x, dim if other is None else other, out=out)
+        if dim is None:
+            return whole(x)
+        return result(*with_index(x, dim, keepdim))
+
+    extreme.__name__ = extreme.__qualname__ = name
+    extreme.__doc__ = (
+        f"The {name}imum of all elements; along `dim` the (values, indices); with a second tensor "
+        "the elementwise one.\n\nRaises RuntimeError where there is no element to take."
+    )
+    return extreme
+
+
+max = _extreme("max", amax, max_with_index, maximum, max_result)
+min = _extreme("min", amin, min_with_index, minimum, min_result)
+Tensor.max = max
+Tensor.min = min
+
+
+def aminmax(x, *, dim=None, keepdim=False):
+    """(least, greatest) of all elements or along a dim."""
+    return amin(x, dim, keepdim), amax(x, dim, keepdim)
+
+
+Tensor.aminmax = aminmax

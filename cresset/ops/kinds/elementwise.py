@@ -1,0 +1,283 @@
+"""Elementwise operations: out[i] = body(x[i], y[i], ...).
+
+Shapes broadcast, types promote. The body is a scalar function; its gradient is its symbolic
+derivative, itself an elementwise operation, so gradients of every order exist and only what the
+derivative reads is saved.
+"""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.dtype import dtype
+from cresset.core.layout import Layout, broadcast_shapes, expand_strides
+from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops import dispatch
+from cresset.ops.kinds.promotion import can_cast, computed, result_type
+from cresset.ops.operation import Operation
+from cresset.runtime.program import Program
+
+NUMBER_WORDS = {float: "d", int: "i", bool: "i"}
+
+
+class Elementwise(Operation):
+    """out[i] = body(x[i], y[i], ...)."""
+
+    default_kind = "operand"
+    has_out = True
+    has_in_place = True
+
+    def __init__(self, body, promote="common", masks=(), outputs=1, name=None):
+        super().__init__(body, name)
+        self.promote = promote
+        self.masks = masks
+        self.outputs = outputs
+        self.derived: dict[tuple, Derived] = {}
+        if outputs > 1:
+            self.has_out = self.has_in_place = False
+
+    # --- rules ------------------------------------------------------------------------------------
+    def shape(self, specs) -> tuple:
+        shapes = [s.shape for s in specs if isinstance(s, Layout)]
+        try:
+            return broadcast_shapes(*shapes)
+        except ValueError as problem:
+            spelled = " with ".join(str(tuple(s)) for s in shapes)
+            raise RuntimeError(
+                f"{self.name}: cannot broadcast {spelled}; {problem}, counted from the left of the "
+                "longer shape; need equal sizes or 1 in every dim; reshape or unsqueeze one of them"
+            ) from None
+
+    def expressions(self, specs):
+        """The body's expressions, typed for such operands; operands that are None stay None."""
+        promoted = [
+            s for n, k, s in zip(self.parameter_names, self.parameter_kinds, specs)
+            if k != "static" and n not in self.masks
+        ]
+        common = self._common(promoted)
+        leaves, index = [], 0
+        for name, kind, spec in zip(self.parameter_names, self.parameter_kinds, specs):
+            if kind == "static" or spec is None:
+                leaves.append(spec)
+                index += kind != "static"
+                continue
+            if isinstance(spec, Layout):
+                leaf = scalar.argument(index, computed(self.name, spec.dtype))
+            else:
+                leaf = scalar.argument(index, self._number_type(spec, common))
+            target = types.bool if name in self.masks else common
+            leaves.append(leaf if target is None else scalar.cast(leaf, target))
+            index += 1
+        out = self.evaluate(leaves)
+        return out if isinstance(out, tuple) else (out,)
+
+    def _common(self, promoted) -> dtype | None:
+        common = computed(self.name, result_type(promoted))
+        if self.promote == "float" and not common.is_floating_point:
+            return types.get_default_dtype()
+        return common
+
+    @staticmethod
+    def _number_type(kind, common) -> dtype:
+        """A number is read in the type of the computation, so that 0.1 is rounded once."""
+        if kind is float:
+            return common if common is not None and common.is_floating_point else types.float64
+        return common if common is not None else types.int64
+
+    def evaluate(self, leaves):
+        named = dict(zip(self.parameter_names, leaves))
+        positional, keywords = [], {}
+        for name, p in self.signature.parameters.items():
+            if p.kind is p.KEYWORD_ONLY:
+                keywords[name] = named[name]
+            else:
+                positional.append(named[name])
+        out = self.body(*positional, **keywords)
+        return out
+
+    def infer(self, specs):
+        shape = self.shape(specs)
+        return tuple(
+            _result_layout(shape, specs, e.dtype) for e in self.expressions(specs)
+        )
+
+    # --- plans ------------------------------------------------------------------------------------
+    def program(self, specs) -> Program:
+        outs = self.infer(specs)
+        inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
+        launches = self.launches(self.expressions(specs), outs, inputs, range(len(outs)), len(outs))
+        letters = "".join(map(dispatch.letter, inputs))
+        return Program(letters, outs, tuple(launches))
+
+    def plan_into(self, out: Layout, specs, same: bool):
+        (expression,) = self.expressions(specs)
+        shape = self.shape(specs)
+        if tuple(shape) != tuple(out.shape):
+            if same or broadcast_shapes_or_none(shape, out.shape) != tuple(out.shape):
+                raise RuntimeError(
+                    f"{self.name}: the result has shape {tuple(shape)}, which does not fit into the "
+                    f"written tensor's {tuple(out.shape)}; need a tensor of the result's shape; "
+                    f"use the form that returns a new tensor"
+                )
+        if not can_cast(expression.dtype, out.dtype):
+            raise RuntimeError(
+                f"{self.name}: result type {expression.dtype.name} can't be cast to the desired "
+                f"output type {out.dtype.name}; convert the written tensor first"
+            )
+        refuse_overlapping(self.name, out)
+        inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
+        value = scalar.cast(expression, out.dtype)
+        launches = self.launches((value,), (out,), inputs, (0,), 1, in_place=same)
+        letters = "w" + "".join(map(dispatch.letter, inputs))
+        return dispatch.make_launcher(Program(letters, (), tuple(launches)))
+
+    def launches(self, expressions, outs, inputs, out_indices, first_input, in_place=False):
+        shape = outs[0].shape
+        operands = []
+        for k, spec in enumerate(inputs):
+            operands.append(operand(spec, first_input + k, shape))
+        # An operand that is None has no leaf; its place is kept so that leaves keep their numbers.
+        leaves = {a.value: a for a in scalar.arguments(*expressions)}
+        used = sorted(leaves)
+        renumber = {leaves[k]: scalar.argument(new, leaves[k].dtype) for new, k in enumerate(used)}
+        chosen = [
+            operands[k]._replace(dtype=leaves[k].dtype) if operands[k].strides is None
+            else operands[k]
+            for k in used
+        ]
+        body = []
+        for e, layout, index in zip(expressions, outs, out_indices):
+            chosen.append(Operand(index, layout.dtype, layout.strides))
+            body.append(Store(len(chosen) - 1, scalar.substitute(e, renumber), False))
+        nest = Nest(tuple(shape), frozenset(), tuple(chosen), tuple(body), in_place=in_place)
+        return steps(nest)[0]
+
+    # --- gradient ---------------------------------------------------------------------------------
+    def backward_form(self, needs: tuple, present: tuple) -> Derived:
+        """The derived operation that maps (g, saved...) to the wanted operands' gradients."""
+        found = self.derived.get((needs, present))
+        if found is None:
+            found = self.derived[needs, present] = Derived(self, needs, present)
+        return found
+
+
+class Derived:
+    """The gradient of an elementwise operation: another one, of what the derivative reads.
+
+    `reads` names the operation's parameters (or "out") that have to be saved. `function` takes
+    (g, *reads), with a g for each output, and returns the gradients of the operands at the places `computed`, as a tuple if
+    several; operands at `through` have g itself as their gradient.
+    """
+
+    def __init__(self, forward: Elementwise, needs, present):
+        self.forward = forward
+        self.present = present
+        self.out_place = len(forward.parameter_names)
+        # float64 stands in for whatever types come: what is read does not depend on them.
+        gs = [scalar.node("gradient", types.float64, (), k) for k in range(forward.outputs)]
+        g = gs[0] if len(gs) == 1 else None
+        parts = self._parts(gs, {})
+        wanted = [k for k, need in enumerate(needs) if need and parts.get(k) is not None]
+        self.through = tuple(k for k in wanted if parts[k] is g)
+        self.computed = tuple(k for k in wanted if parts[k] is not g)
+        read = scalar.topological(*(parts[k] for k in self.computed))
+        self.places = tuple(sorted(e.value for e in read if e.name == "place"))
+        self.reads = tuple((*forward.parameter_names, "out")[place] for place in self.places)
+        self.function = self._declare() if self.computed else None
+
+    def _parts(self, gs, values) -> dict:
+        """{place: derivative times g}; `values` gives known leaves by place, the rest stand in."""
+        forward, leaves, g = self.forward, [], gs[0]
+        for k, (name, kind) in enumerate(zip(forward.parameter_names, forward.parameter_kinds)):
+            if kind == "static" or self.present[k] is None:
+                leaves.append(self.present[k])
+            else:
+                d = types.bool if name in forward.masks else g.dtype
+                leaves.append(values.get(k, scalar.node("place", d, (), k)))
+        out = values.get(self.out_place, scalar.node("place", g.dtype, (), self.out_place))
+        if forward.gradient_rule is not None:
+            named = dict(zip(forward.parameter_names, leaves), g=g, out=out)
+            stated = forward.gradient_rule(**{n: named[n] for n in forward.saves})
+            return dict(zip(forward.tensor_places, stated if type(stated) is tuple else (stated,)))
+        value = forward.evaluate(leaves)
+        values = value if isinstance(value, tuple) else (value,)
+        parts = {}
+        for value, g in zip(values, gs):
+            grads = scalar.gradients(value, g)
+            for k, leaf in enumerate(leaves):
+                grad = grads.get(leaf) if isinstance(leaf, scalar.Expression) else None
+                if grad is None:
+                    continue
+                if value.args and len(values) == 1:
+                    # What the derivative shares with the result is read from the result.
+                    grad = scalar.substitute(grad, {value: out})
+                parts[k] = grad if k not in parts else parts[k] + grad
+        return parts
+
+    def _declare(self):
+        count = self.forward.outputs
+
+        def body(*values):
+            parts = self._parts(values[:count], dict(zip(self.places, values[count:])))
+            wanted = tuple(parts[k] for k in self.computed)
+            return wanted if len(wanted) > 1 else wanted[0]
+
+        name = f"{self.forward.name}_backward"
+        spelled = ", ".join([*(f"g{k}" for k in range(count)), *(f"saved_{r}" for r in self.reads)])
+        scope = {"body": body}
+        # The kind reads the operands off the signature, so the body gets one of its own.
+        exec(f"def {name}({spelled}):\n    return body({spelled})", scope)
+        masks = tuple(f"saved_{r}" for r in self.reads if r in self.forward.masks)
+        return Elementwise(scope[name], masks=masks, outputs=len(self.computed)).declare(False)
+
+
+def broadcast_shapes_or_none(*shapes):
+    try:
+        return broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+
+
+def operand(spec, index: int, shape) -> Operand:
+    """A nest's operand for an argument that broadcasts to `shape`."""
+    if isinstance(spec, Layout):
+        return Operand(index, spec.dtype, expand_strides(spec.shape, spec.strides, shape))
+    return Operand(index, types.float64, None, 0, NUMBER_WORDS.get(spec, "i"))
+
+
+def _result_layout(shape, specs, d: dtype) -> Layout:
+    """A new tensor follows the order of dims of the first operand that has the whole shape."""
+    for spec in specs:
+        if isinstance(spec, Layout) and tuple(spec.shape) == tuple(shape) and spec.dense:
+            return Layout.of(tuple(shape), spec.strides, d, spec.device)
+    return Layout.packed(shape, d)
+
+
+def refuse_overlapping(operation: str, out: Layout):
+    """A write through a layout in which elements share memory has no meaning."""
+    if out.numel > 1 and not out.dense:
+        pairs = sorted((abs(s), n) for s, n in zip(out.strides, out.shape) if n > 1)
+        reach = 1
+        for s, n in pairs:
+            if s < reach:
+                raise RuntimeError(
+                    f"{operation}: unsupported operation: more than one element of the written-to "
+                    f"tensor refers to a single memory location; got shape {tuple(out.shape)} with "
+                    f"strides {out.strides}; clone() the tensor before writing"
+                )
+            reach = s * (n - 1) + reach
+
+
+def elementwise(body=None, *, promote="common", masks=(), outputs=1):
+    """Declare out[i] = body(x[i], y[i], ...).
+
+    `promote` is "common" (the operands' common type) or "float" (integers become the default
+    float); operands named in `masks` are read as booleans and take no part in promotion.
+
+    >>> @elementwise
+    ... def doctest_hypot2(x, y):
+    ...     return x * x + y * y
+    """
+    if body is None:
+        return lambda b: elementwise(b, promote=promote, masks=masks, outputs=outputs)
+    return Elementwise(body, promote, masks, outputs).declare()

@@ -1,0 +1,65 @@
+"""Which element type a call computes in, from its tensors, zero-dim tensors and numbers."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core.dtype import dtype, promote
+from cresset.core.layout import Layout
+
+NUMBERS = {bool: types.bool, int: types.int64}
+
+
+def result_type(specs) -> dtype:
+    """PyTorch's rule: tensors with dims decide; zero-dim tensors and then numbers matter only where
+    they are of a higher category.
+
+    `specs` are layouts and the types of Python numbers; anything else is passed over.
+    """
+    found: list[dtype | None] = [None, None, None]
+    for spec in specs:
+        if isinstance(spec, Layout):
+            rank, d = (0 if spec.ndim else 1), spec.dtype
+        elif spec in (bool, int, float):
+            rank, d = 2, types.get_default_dtype() if spec is float else NUMBERS[spec]
+        else:
+            continue
+        found[rank] = d if found[rank] is None else promote(found[rank], d)
+    out = _combine(found[0], _combine(found[1], found[2]))
+    if out is None:
+        raise TypeError("result_type: there is no tensor and no number among the operands")
+    return out
+
+
+def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
+    if high is None or low is None:
+        return high or low
+    if high.category >= dtype.FLOAT:
+        if low.category == dtype.COMPLEX and high.category == dtype.FLOAT:
+            return high.to_complex()
+        return high
+    if high is types.bool or low.category >= dtype.FLOAT:
+        return promote(high, low)
+    return high
+
+
+def can_cast(source: dtype, target: dtype) -> bool:
+    """Whether a value may be written as another type: never to a lower category.
+
+    >>> can_cast(types.float32, types.int64), can_cast(types.int64, types.float32)
+    (False, True)
+    """
+    if source.category == dtype.COMPLEX and target.category != dtype.COMPLEX:
+        return False
+    if source.category == dtype.FLOAT and target.category <= dtype.INTEGER:
+        return False
+    return not (source.category != dtype.BOOL and target.category == dtype.BOOL)
+
+
+def computed(operation: str, d: dtype) -> dtype:
+    """The type itself, if kernels compute on it."""
+    if d not in types.COMPUTED:
+        raise NotImplementedError(
+            f"{operation}: {d} is not computed yet; need one of "
+            f"{', '.join(t.name for t in types.COMPUTED)}; convert with .to(cresset.float32)"
+        )
+    return d

@@ -1,0 +1,103 @@
+"""Updates: one elementwise function over lists of tensors, written in place, in a single launch.
+
+An optimizer's step is such a function: it reads parameters, gradients and state and overwrites
+some of them. All tensors of a group go through one kernel, whatever their number and shapes.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.tensor import Tensor
+from cresset.kernels import update as kernel
+from cresset.ops import dispatch
+from cresset.runtime import native
+
+
+class Update:
+    """Callable on lists of tensors and keyword numbers; see `update`."""
+
+    def __init__(self, body, writes):
+        self.body = body
+        self.name = body.__name__
+        self.__doc__ = body.__doc__
+        parameters = inspect.signature(body).parameters.values()
+        self.lists = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.numbers = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.writes = tuple(self.lists.index(w) for w in writes)
+        self.updaters: dict = {}
+
+    def __call__(self, *lists, **numbers):
+        """Run over the k-th tensors of all lists together, for every k."""
+        if not lists[0]:
+            return
+        values = [float(numbers[n]) for n in self.numbers]
+        updater = self.updaters.get(lists[0][0].layout.dtype)
+        if updater is None:
+            updater = self._plan(lists)
+        if updater(*lists, *values) is NotImplemented:
+            self._one_by_one(lists, values)
+
+    def _plan(self, lists):
+        if len(lists) != len(self.lists):
+            raise TypeError(
+                f"{self.name}: takes {len(self.lists)} lists ({', '.join(self.lists)}); "
+                f"got {len(lists)}"
+            )
+        d = lists[0][0].layout.dtype
+        for tensors in lists:
+            if tensors[0].layout.dtype is not d or d not in (types.float32, types.float64):
+                raise TypeError(
+                    f"{self.name}: needs float32 or float64 tensors of one type; got "
+                    f"{d.name} and {tensors[0].layout.dtype.name}"
+                )
+        count = len(lists)
+        leaves = [scalar.argument(k, d) for k in range(count)]
+        numbers = {n: scalar.argument(count + k, d) for k, n in enumerate(self.numbers)}
+        out = self.body(*leaves, **numbers)
+        out = out if isinstance(out, tuple) else (out,)
+        if len(out) != len(self.writes):
+            raise TypeError(f"{self.name}: the body returns {len(out)} values for "
+                            f"{len(self.writes)} written lists")
+        address = kernel.load(d, count, len(self.numbers), self.writes, out)
+        updater = native.make_updater(address, count, len(self.numbers), self.writes, d)
+        self.updaters[d] = updater
+        return updater
+
+    def _one_by_one(self, lists, values):
+        """The way for tensors that the launch refuses: differing layouts, types or gaps."""
+        for tensors in zip(*lists, strict=True):
+            for t in tensors:
+                if not isinstance(t, Tensor):
+                    raise TypeError(f"{self.name}: the lists must hold tensors; got {type(t)}")
+                if t.layout.shape != tensors[0].layout.shape:
+                    raise RuntimeError(
+                        f"{self.name}: tensors that are updated together must have one shape; got "
+                        f"{tuple(tensors[0].layout.shape)} and {tuple(t.layout.shape)}"
+                    )
+            packed = [dispatch.namespace["packed_copy"](t) for t in tensors]
+            updater = self.updaters.get(packed[0].layout.dtype)
+            if updater is None:
+                updater = self._plan([[t] for t in packed])
+            updater(*[[t] for t in packed], *values)
+            for w in self.writes:
+                dispatch.namespace["overwrite"](tensors[w], packed[w])
+
+
+def update(body=None, *, writes=None):
+    """Declare an update: body(p, g, ..., *, lr, ...) -> the new values of the lists in `writes`.
+
+    Positional parameters are lists of tensors, keyword-only ones run-time numbers. Without
+    `writes` the first parameter is the one that is written.
+
+    >>> @update(writes=("p",))
+    ... def doctest_descend(p, g, *, lr):
+    ...     return p - lr * g
+    """
+    if body is None:
+        return lambda b: update(b, writes=writes)
+    if writes is None:
+        writes = (next(iter(inspect.signature(body).parameters)),)
+    return Update(body, writes)

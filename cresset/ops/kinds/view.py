@@ -1,0 +1,76 @@
+"""View operations: the same storage seen through another shape, strides and offset.
+
+A body maps a layout to (shape, strides, offset in elements); there is no kernel and no copy. Run on
+the layout of a gradient it is its own transposed scatter, which is the gradient where none is
+stated.
+"""
+
+from __future__ import annotations
+
+from cresset.core.layout import Layout
+from cresset.ops.operation import Operation
+from cresset.runtime import native
+from cresset.runtime.program import Program
+
+
+class View(Operation):
+    """out is x's storage, seen as `body(x layout, ...)` says."""
+
+    default_kind = "static"
+
+    def _kind(self, parameter) -> str:
+        first = next(iter(self.signature.parameters))
+        return "tensor" if parameter.name == first else "static"
+
+    def restride(self, x: Layout, *statics) -> tuple[Layout, int]:
+        """The layout of the view and its offset in elements."""
+        positional, keywords = [], {}
+        for value, p in zip(statics, list(self.signature.parameters.values())[1:]):
+            if p.kind is p.KEYWORD_ONLY:
+                keywords[p.name] = value
+            else:
+                positional.append(value)
+        shape, strides, offset = self.body(x, *positional, **keywords)
+        return x.restride(shape, strides), offset
+
+    def infer(self, specs):
+        return (self.restride(*specs)[0],)
+
+    def program(self, specs) -> Program:
+        raise NotImplementedError(f"{self.name}: a view runs no program")
+
+    def plan(self, specs):
+        layout, offset = self.restride(*specs)
+        return native.make_viewer(layout, offset * layout.dtype.itemsize, Viewed(self, specs[1:]))
+
+    def declare(self, register=True):
+        function = super().declare(register)
+        function.restride = self.restride
+        return function
+
+
+class Viewed:
+    """The history of a view of a tensor that has none: how it was made.
+
+    Should its base get a history later, by an in-place write, autograd replays the view from there.
+    """
+
+    __slots__ = ("args", "op")
+
+    # Older than every node of the graph.
+    sequence = -1
+
+    def __init__(self, op, statics):
+        self.op = op
+        self.args = (None, *statics)
+
+
+def view(body):
+    """Declare a view: body(x, ...) -> (shape, strides, offset), x a layout, linear in its strides.
+
+    >>> @view
+    ... def doctest_mirror_halves(x):
+    ...     return x.shape[::-1], x.strides[::-1], 0
+    """
+    return View(body).declare()
+

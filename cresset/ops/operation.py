@@ -1,0 +1,121 @@
+"""Operations: what every kind shares.
+
+An operation is declared once, as the body of one of the kinds in `ops.kinds`. The declaration yields
+the function, the method, the in-place and `out=` forms, and the rules by which autograd, capture
+and the compiler treat it.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
+from cresset.runtime.program import Program
+
+# Every declared operation by name; the tests walk through it.
+registry: dict[str, Operation] = {}
+
+KINDS = {
+    "Tensor": "tensor",
+    "Tensor | None": "optional",
+    "Tensor | Number": "operand",
+    "Number": "number",
+    "Number | None": "number",
+}
+
+
+class Operation:
+    """A declared operation.
+
+    `parameter_kinds` says of each parameter whether it is a "tensor", an "optional" tensor, an
+    "operand" (a tensor or a number), a run-time "number", or "static": part of the plan's key.
+    """
+
+    default_kind = "static"
+    has_out = False
+    # Kinds whose result may be written over the first operand.
+    has_in_place = False
+
+    def __init__(self, body, name=None):
+        self.body = body
+        self.name = name or body.__name__
+        self.doc = body.__doc__
+        self.module = body.__module__
+        self.signature = inspect.signature(body)
+        self.parameter_names = tuple(self.signature.parameters)
+        self.parameter_kinds = tuple(map(self._kind, self.signature.parameters.values()))
+        self.tensor_places = tuple(
+            k for k, kind in enumerate(self.parameter_kinds)
+            if kind in ("tensor", "optional", "operand")
+        )
+        self.gradient_rule = None
+        self.saves: tuple[str, ...] = ()
+
+    def _kind(self, parameter) -> str:
+        annotation = parameter.annotation
+        if annotation is inspect.Parameter.empty:
+            return self.default_kind
+        return KINDS.get(annotation, "static") if isinstance(annotation, str) else "static"
+
+    def declare(self, register=True):
+        """The function that users call; registers the operation and its methods."""
+        if register:
+            registry[self.name] = self
+        self.function = dispatch.functional(self)
+        self.function.gradient = self._state_gradient
+        if self.has_in_place:
+            self.function.in_place = dispatch.in_place(self)
+        return self.function
+
+    def _state_gradient(self, rule):
+        """Decorator: state the gradient. The rule's parameter names say what is saved for it.
+
+        `g` is the gradient of the output (`gs` the tuple of all, where there are several), `out` the
+        output, `needs` which of the tensor operands want a gradient, `x_layout` the layout of
+        operand x without its values; every other name is a parameter of the operation.
+        """
+        self.gradient_rule = rule
+        self.saves = tuple(inspect.signature(rule).parameters)
+        return rule
+
+    # --- what the kinds fill in -------------------------------------------------------------------
+    def infer(self, specs) -> tuple[Layout, ...]:
+        """The layouts of the results, from the layouts of the operands; errors are raised here."""
+        raise NotImplementedError
+
+    def program(self, specs) -> Program:
+        """What a call runs."""
+        raise NotImplementedError
+
+    def plan(self, specs):
+        """The launcher of a call with such operands."""
+        return dispatch.make_launcher(self.program(specs))
+
+    def plan_into(self, out: Layout, specs, same: bool):
+        """The launcher `launch(out, *operands)` that writes the result over `out`."""
+        raise NotImplementedError(
+            f"{self.name}: there is no form that writes into a given tensor; "
+            f"call {self.name}(...) and copy_ its result"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} operation {self.name}>"
+
+
+def method(*names):
+    """Decorator above a declared function: also a method of Tensor, by its own and other names.
+
+    An in-place form comes along as `name_`.
+    """
+
+    def put(function):
+        for name in names or (function.__name__,):
+            setattr(Tensor, name, function)
+            form = getattr(function, "in_place", None)
+            if form is not None and not name.startswith("__"):
+                setattr(Tensor, name + "_", form)
+        return function
+
+    return put

@@ -1,0 +1,578 @@
+"""Views: shapes, strides and offsets over the same storage."""
+
+from __future__ import annotations
+
+import builtins
+from math import prod
+
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.ops.kinds import view
+from cresset.ops.operation import method
+
+
+def canonical_dim(operation: str, dim: int, rank: int) -> int:
+    """The dim counted from 0; raises IndexError outside of [-rank, rank - 1]."""
+    least = max(rank, 1)
+    if not isinstance(dim, int):
+        raise TypeError(f"{operation}: dim must be an integer; got {dim!r}")
+    if not -least <= dim < least:
+        raise IndexError(
+            f"{operation}: Dimension out of range (expected to be in range of "
+            f"[{-least}, {least - 1}], but got {dim}); the tensor has {rank} dims"
+        )
+    return dim % least
+
+
+@view
+def permute(x, dims):
+    """x with its dims in the order `dims`.
+
+    >>> import cresset
+    >>> cresset.permute(cresset.zeros(2, 3), (1, 0)).shape
+    torch.Size([3, 2])
+    """
+    order = [canonical_dim("permute", d, x.ndim) for d in dims]
+    if sorted(order) != list(range(x.ndim)):
+        raise RuntimeError(
+            f"permute: dims must name each dim once; got {tuple(dims)} for a tensor of {x.ndim} dims"
+        )
+    return [x.shape[d] for d in order], [x.strides[d] for d in order], 0
+
+
+@permute.gradient
+def _permute_gradient(g, dims):
+    rank = len(dims)
+    inverse = sorted(range(rank), key=lambda k: dims[k] % rank)
+    return permute(g, tuple(inverse))
+
+
+def _permute_method(x, *dims):
+    """x with its dims in the order given."""
+    return permute(x, dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)
+
+
+Tensor.permute = _permute_method
+
+
+@method("transpose", "swapaxes", "swapdims")
+@view
+def transpose(x, dim0, dim1):
+    """x with two dims exchanged."""
+    a, b = canonical_dim("transpose", dim0, x.ndim), canonical_dim("transpose", dim1, x.ndim)
+    shape, strides = list(x.shape), list(x.strides)
+    if shape:
+        shape[a], shape[b] = shape[b], shape[a]
+        strides[a], strides[b] = strides[b], strides[a]
+    return shape, strides, 0
+
+
+@transpose.gradient
+def _transpose_gradient(g, dim0, dim1):
+    return transpose(g, dim0, dim1)
+
+
+@method("t")
+@view
+def t(x):
+    """A matrix transposed; vectors and scalars as they are."""
+    if x.ndim > 2:
+        raise RuntimeError(f"t: expects a tensor with <= 2 dimensions; got {x.ndim}; use transpose")
+    return x.shape[::-1], x.strides[::-1], 0
+
+
+@t.gradient
+def _t_gradient(g):
+    return t(g)
+
+
+@view
+def reverse_dims(x):
+    """All dims in reverse order."""
+    return x.shape[::-1], x.strides[::-1], 0
+
+
+@view
+def matrix_transpose(x):
+    """The last two dims exchanged."""
+    if x.ndim < 2:
+        raise RuntimeError(f"mT: needs a tensor with at least 2 dims; got {x.ndim}")
+    order = [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]
+    return [x.shape[d] for d in order], [x.strides[d] for d in order], 0
+
+
+def view_strides(x: Layout, shape) -> tuple | None:
+    """Strides that show x in another shape, or None where that takes a copy."""
+    if x.contiguous or x.numel == 0:
+        return Layout.packed(shape, x.dtype).strides
+    strides = []
+    # Walk both shapes from the right, matching runs of old dims that are joined in memory.
+    old = [(n, s) for n, s in zip(x.shape, x.strides) if n != 1]
+    new = list(shape)
+    k = len(new) - 1
+    while old:
+        run, step = old.pop()
+        base = step
+        while old and old[-1][1] == run * step:
+            run *= old.pop()[0]
+        while k >= 0 and (run > 1 or new[k] == 1):
+            if run % new[k]:
+                return None
+            strides.append(base)
+            base *= new[k]
+            run //= new[k]
+            k -= 1
+        if run != 1:
+            return None
+    strides += [strides[-1] if strides else 1] * (k + 1)
+    return tuple(reversed(strides))
+
+
+def infer_shape(operation: str, shape, numel: int) -> tuple:
+    """The shape with its one -1 filled in; raises RuntimeError when the counts do not match."""
+    shape = tuple(shape)
+    unknown = [k for k, n in enumerate(shape) if n == -1]
+    if len(unknown) > 1:
+        raise RuntimeError(f"{operation}: only one dimension can be inferred; got {shape}")
+    if any(n < -1 for n in shape):
+        raise RuntimeError(f"{operation}: invalid shape dimension in {shape}; need sizes >= 0 or -1")
+    if unknown:
+        rest = prod(n for n in shape if n != -1)
+        if rest == 0:
+            raise RuntimeError(
+                f"{operation}: cannot reshape tensor of {numel} elements into shape {list(shape)} "
+                "because the unspecified dimension size -1 can be any value"
+            )
+        shape = tuple(numel // rest if n == -1 else n for n in shape)
+    if prod(shape) != numel:
+        raise RuntimeError(
+            f"{operation}: shape '{list(shape)}' is invalid for input of size {numel}; "
+            "need the same number of elements"
+        )
+    return shape
+
+
+@view
+def view_as_shape(x, shape):
+    """x's elements in another shape, without a copy."""
+    shape = infer_shape("view", shape, x.numel)
+    strides = view_strides(x, shape)
+    if strides is None:
+        raise RuntimeError(
+            f"view: view size is not compatible with input tensor's size and stride; got shape "
+            f"{tuple(x.shape)} with strides {x.strides} for {shape}; at least one dimension spans "
+            "across two subspaces that are not joined in memory; use .reshape(...) instead"
+        )
+    return shape, strides, 0
+
+
+@view_as_shape.gradient
+def _view_gradient(g, x_layout):
+    return reshape(g, x_layout.shape)
+
+
+def _shape_of(shape) -> tuple:
+    """The shape from `f(2, 3)` or `f((2, 3))`."""
+    if len(shape) == 1 and not isinstance(shape[0], int):
+        return tuple(shape[0])
+    return shape
+
+
+def _view_method(x, *shape):
+    """The same elements in another shape, never copied; raises RuntimeError where that cannot be.
+
+    >>> import cresset
+    >>> cresset.arange(6).view(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    return view_as_shape(x, _shape_of(shape))
+
+
+def reshape(x, shape):
+    """The same elements in another shape: a view where possible, else a copy."""
+    shape = infer_shape("reshape", shape, x.layout.numel)
+    if view_strides(x.layout, shape) is None:
+        x = x.contiguous()
+    return view_as_shape(x, shape)
+
+
+def _reshape_method(x, *shape):
+    """The same elements in another shape: a view where possible, else a copy."""
+    return reshape(x, _shape_of(shape))
+
+
+Tensor.view = _view_method
+Tensor.reshape = _reshape_method
+
+
+def _view_as(x, other):
+    """x viewed in the shape of another tensor."""
+    return view_as_shape(x, other.layout.shape)
+
+
+def _reshape_as(x, other):
+    """x reshaped to the shape of another tensor."""
+    return reshape(x, other.layout.shape)
+
+
+Tensor.view_as = _view_as
+Tensor.reshape_as = _reshape_as
+
+
+@method("narrow")
+@view
+def narrow(x, dim, start, length):
+    """The `length` entries of a dim from `start` on."""
+    d = canonical_dim("narrow", dim, x.ndim)
+    size = x.shape[d] if x.ndim else 1
+    begin = start + size if start < 0 else start
+    if x.ndim == 0:
+        raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
+    if length < 0 or not 0 <= begin <= size - length:
+        raise RuntimeError(
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size}) of dim {d}"
+        )
+    shape = list(x.shape)
+    shape[d] = length
+    return shape, x.strides, begin * x.strides[d]
+
+
+@method("select")
+@view
+def select(x, dim, index):
+    """The entry `index` of a dim, which goes."""
+    if x.ndim == 0:
+        raise IndexError("select: cannot be applied to a 0-dim tensor")
+    d = canonical_dim("select", dim, x.ndim)
+    size = x.shape[d]
+    if not -size <= index < size:
+        raise IndexError(
+            f"select: index {index} is out of range for dim {d} with size {size}; "
+            f"need -{size} <= index < {size}"
+        )
+    shape, strides = list(x.shape), list(x.strides)
+    del shape[d], strides[d]
+    return shape, strides, (index % size) * x.strides[d]
+
+
+@view
+def slice_dim(x, dim, start, stop, step):
+    """The entries start, start + step, ... below stop of a dim."""
+    d = canonical_dim("slice", dim, x.ndim)
+    if step is not None and step <= 0:
+        raise ValueError(f"slice: step must be greater than zero; got {step}; use flip to reverse")
+    begin, end, by = builtins.slice(start, stop, step).indices(x.shape[d])
+    length = max(0, -(-(end - begin) // by))
+    shape, strides = list(x.shape), list(x.strides)
+    shape[d] = length
+    strides[d] *= by
+    return shape, strides, begin * x.strides[d] if length else 0
+
+
+@method("unsqueeze")
+@view
+def unsqueeze(x, dim):
+    """x with a new dim of size 1 before `dim`."""
+    d = canonical_dim("unsqueeze", dim, x.ndim + 1)
+    shape, strides = list(x.shape), list(x.strides)
+    step = shape[d] * strides[d] if d < x.ndim else 1
+    shape.insert(d, 1)
+    strides.insert(d, step)
+    return shape, strides, 0
+
+
+@unsqueeze.gradient
+def _unsqueeze_gradient(g, dim):
+    return squeeze(g, dim)
+
+
+@method("squeeze")
+@view
+def squeeze(x, dim=None):
+    """x without its dims of size 1: all of them, or those among `dim`."""
+    if dim is None:
+        dims = set(range(x.ndim))
+    else:
+        dims = {canonical_dim("squeeze", d, x.ndim)
+                for d in ((dim,) if isinstance(dim, int) else dim)}
+    keep = [d for d in range(x.ndim) if x.shape[d] != 1 or d not in dims]
+    return [x.shape[d] for d in keep], [x.strides[d] for d in keep], 0
+
+
+@squeeze.gradient
+def _squeeze_gradient(g, x_layout):
+    return reshape(g, x_layout.shape)
+
+
+@view
+def expand(x, shape):
+    """x with dims of size 1 (and new ones in front) repeated without a copy; -1 keeps a size.
+
+    >>> import cresset
+    >>> cresset.tensor([[1], [2]]).expand(2, 3).stride()
+    (1, 0)
+    """
+    pad = len(shape) - x.ndim
+    if pad < 0:
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(shape)}) must be greater or equal to the "
+            f"number of dimensions in the tensor ({x.ndim})"
+        )
+    sizes, strides = [], []
+    for k, n in enumerate(shape):
+        size = x.shape[k - pad] if k >= pad else 1
+        if n == -1 and k < pad:
+            raise RuntimeError(f"expand: -1 is not allowed in the leading new dim {k}; got {shape}")
+        if n not in (-1, size) and size != 1:
+            raise RuntimeError(
+                f"expand: the expanded size ({n}) must match the existing size ({size}) at "
+                f"non-singleton dimension {k}; target {tuple(shape)}, tensor {tuple(x.shape)}"
+            )
+        n = size if n == -1 else n
+        sizes.append(n)
+        strides.append(0 if k < pad or size == 1 and n != 1 else x.strides[k - pad])
+    return sizes, strides, 0
+
+
+@expand.gradient
+def _expand_gradient(g, x_layout):
+    return sum_to(g, x_layout.shape)
+
+
+def sum_to(g, shape):
+    """g summed over the dims that broadcasting `shape` would have added or repeated."""
+    if tuple(g.layout.shape) == tuple(shape):
+        return g
+    pad = g.layout.ndim - len(shape)
+    dims = [*range(pad)]
+    dims += [k + pad for k, n in enumerate(shape) if n == 1 and g.layout.shape[k + pad] != 1]
+    from cresset.ops.reduction import sum as total
+
+    if dims:
+        g = total(g, tuple(dims), True)
+    return view_as_shape(g, tuple(shape)) if pad else g
+
+
+def _expand_method(x, *shape):
+    """x with dims of size 1 repeated without a copy."""
+    return expand(x, _shape_of(shape))
+
+
+def _expand_as(x, other):
+    """x expanded to the shape of another tensor."""
+    return expand(x, other.layout.shape)
+
+
+Tensor.expand = _expand_method
+Tensor.expand_as = _expand_as
+
+
+def broadcast_to(x, shape):
+    """x expanded to a shape."""
+    return expand(x, tuple(shape))
+
+
+Tensor.broadcast_to = broadcast_to
+
+
+@view
+def as_strided_layout(x, size, stride, shift, reach):
+    """The storage seen with any sizes and strides; `shift` is from x's first element."""
+    if len(size) != len(stride):
+        raise RuntimeError(
+            f"as_strided: mismatch in length of strides and shape; got {size} and {stride}"
+        )
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: negative strides are not supported; got {stride}")
+    low, high = reach
+    end = shift + Layout.of(tuple(size), tuple(stride), x.dtype).reach()
+    if shift < low or end > high and prod(size) > 0:
+        raise RuntimeError(
+            f"as_strided: sizes {size} and strides {stride} reach outside of the storage; they end "
+            f"at element {end - low}, the storage has {high - low}"
+        )
+    return size, stride, shift
+
+
+def as_strided(x, size, stride, storage_offset=None):
+    """The storage of x seen with any sizes and strides, from `storage_offset` (x's own by default).
+
+    Raises RuntimeError where an element would lie outside of the storage.
+    """
+    item = x.layout.dtype.itemsize
+    own = (x.ptr - x.storage.ptr) // item
+    reach = (-own, x.storage.nbytes // item - own)
+    shift = 0 if storage_offset is None else storage_offset - own
+    return as_strided_layout(x, tuple(size), tuple(stride), shift, reach)
+
+
+Tensor.as_strided = as_strided
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    """The dims start_dim..end_dim as one.
+
+    >>> import cresset
+    >>> cresset.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
+    """
+    shape = x.layout.shape
+    if not shape:
+        return reshape(x, (1,))
+    first = canonical_dim("flatten", start_dim, len(shape))
+    last = canonical_dim("flatten", end_dim, len(shape))
+    if first > last:
+        raise RuntimeError("flatten: start_dim cannot come after end_dim")
+    if first == last:
+        return x
+    return reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
+
+
+def unflatten(x, dim, sizes):
+    """The dim split into several of the given sizes."""
+    shape = x.layout.shape
+    d = canonical_dim("unflatten", dim, len(shape))
+    sizes = infer_shape("unflatten", sizes, shape[d])
+    return reshape(x, (*shape[:d], *sizes, *shape[d + 1 :]))
+
+
+Tensor.flatten = flatten
+Tensor.unflatten = unflatten
+
+
+def ravel(x):
+    """x as one dim."""
+    return reshape(x, (-1,))
+
+
+Tensor.ravel = ravel
+
+
+def unbind(x, dim=0):
+    """The entries along a dim, as a tuple of views."""
+    d = canonical_dim("unbind", dim, x.layout.ndim)
+    if not x.layout.ndim:
+        raise RuntimeError("unbind: dimension specified as 0 but tensor has no dimensions")
+    return tuple([select(x, d, k) for k in range(x.layout.shape[d])])
+
+
+def split(x, split_size_or_sections, dim=0):
+    """Views of consecutive pieces along a dim: of one size (the last may be less), or of sizes."""
+    d = canonical_dim("split", dim, x.layout.ndim)
+    size = x.layout.shape[d]
+    sizes = split_size_or_sections
+    if isinstance(sizes, int):
+        if sizes < 0 or sizes == 0 and size:
+            raise RuntimeError(f"split: expects split_size to be positive; got {sizes}")
+        step = max(sizes, 1)
+        sizes = [min(step, size - k) for k in range(0, size, step)] or [0]
+    elif sum(sizes) != size:
+        raise RuntimeError(
+            f"split: split_sizes must sum to {size}, the size of dim {d}; got {list(sizes)}"
+        )
+    out, start = [], 0
+    for length in sizes:
+        out.append(narrow(x, d, start, length))
+        start += length
+    return tuple(out)
+
+
+def chunk(x, chunks, dim=0):
+    """At most `chunks` views of equal pieces along a dim; the last may be less."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk: expects chunks to be greater than 0; got {chunks}")
+    size = x.layout.shape[canonical_dim("chunk", dim, x.layout.ndim)]
+    return split(x, max(1, -(-size // chunks)), dim)
+
+
+Tensor.unbind = unbind
+Tensor.split = split
+Tensor.chunk = chunk
+
+
+def _iterate(x):
+    """The entries along the first dim."""
+    if not x.layout.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(unbind(x, 0))
+
+
+Tensor.__iter__ = _iterate
+
+
+@method("diagonal")
+@view
+def diagonal(x, offset=0, dim1=0, dim2=1):
+    """The diagonal of two dims, as a last dim; `offset` above it, or below if negative."""
+    a, b = canonical_dim("diagonal", dim1, x.ndim), canonical_dim("diagonal", dim2, x.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal: dimensions cannot be identical {dim1}, {dim2}")
+    down, right = max(-offset, 0), max(offset, 0)
+    length = max(0, min(x.shape[a] - down, x.shape[b] - right))
+    shape = [n for d, n in enumerate(x.shape) if d not in (a, b)] + [length]
+    strides = [s for d, s in enumerate(x.strides) if d not in (a, b)]
+    strides.append(x.strides[a] + x.strides[b])
+    return shape, strides, down * x.strides[a] + right * x.strides[b] if length else 0
+
+
+@method("unfold")
+@view
+def unfold(x, dimension, size, step):
+    """Windows of `size` entries along a dim, `step` apart; the window is a new last dim.
+
+    >>> import cresset
+    >>> cresset.arange(5).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    d = canonical_dim("unfold", dimension, x.ndim)
+    length = x.shape[d] if x.ndim else 1
+    if not 0 <= size <= length:
+        raise RuntimeError(
+            f"unfold: maximum size for tensor at dimension {d} is {length} but size is {size}"
+        )
+    if step <= 0:
+        raise RuntimeError(f"unfold: step is {step} but must be > 0")
+    shape, strides = list(x.shape), list(x.strides)
+    step_stride = strides[d] if x.ndim else 1
+    if x.ndim:
+        shape[d] = (length - size) // step + 1
+        strides[d] = step_stride * step
+    return [*shape, size], [*strides, step_stride], 0
+
+
+def movedim(x, source, destination):
+    """The dims `source` moved to the places `destination`, the others in order."""
+    rank = x.layout.ndim
+    source = [source] if isinstance(source, int) else source
+    destination = [destination] if isinstance(destination, int) else destination
+    source = [canonical_dim("movedim", d, rank) for d in source]
+    destination = [canonical_dim("movedim", d, rank) for d in destination]
+    order = [d for d in range(rank) if d not in source]
+    for place, d in sorted(zip(destination, source)):
+        order.insert(place, d)
+    return permute(x, tuple(order))
+
+
+Tensor.movedim = Tensor.moveaxis = movedim
+
+
+def broadcast_tensors(*tensors):
+    """All tensors expanded to their common shape."""
+    from cresset.core.layout import broadcast_shapes
+
+    shape = broadcast_shapes(*(x.layout.shape for x in tensors))
+    return tuple([expand(x, shape) for x in tensors])
+
+
+def _size(x, dim=None):
+    """The shape, or the size of one dim."""
+    if dim is None:
+        return x.layout.shape
+    return x.layout.shape[canonical_dim("size", dim, x.layout.ndim)]
+
+
+Tensor.size = _size
+Tensor.T = property(lambda x: reverse_dims(x), doc="All dims in reverse order.")
+Tensor.mT = property(lambda x: matrix_transpose(x), doc="The last two dims exchanged.")

@@ -1,0 +1,161 @@
+"""RMSprop: gradient descent with each element's step divided by the recent size of its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import cresset
+from cresset.core import scalar
+from cresset.ops import update
+from cresset.optim.optimizer import check_at_least_zero, check_immediate
+from cresset.optim.step_count import StepCounting
+
+# The state of each parameter, in the order in which the update takes it.
+_SQUARE, _MEAN, _VELOCITY = "square_avg", "grad_avg", "momentum_buffer"
+
+
+@cache
+def _rmsprop_update(
+    centered: bool, momentum: bool, decay: bool, maximize: bool
+) -> Callable[..., None]:
+    def moments(p, g, square, mean, numbers):
+        g = -g if maximize else g
+        g = g + numbers["weight_decay"] * p if decay else g
+        square = square * numbers["alpha"] + g * g * numbers["rate"]
+        if not centered:
+            return g, square, mean, scalar.sqrt(square) + numbers["eps"]
+        mean = mean + (g - mean) * numbers["rate"]
+        return g, square, mean, scalar.sqrt(square - mean * mean) + numbers["eps"]
+
+    if centered and momentum:
+
+        @update(writes=("p", "square", "mean", "velocity"))
+        def rmsprop_centered_momentum(
+            p, g, square, mean, velocity, *, lr, alpha, rate, eps, weight_decay, momentum
+        ):
+            numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
+            g, square, mean, size = moments(p, g, square, mean, numbers)
+            velocity = momentum * velocity + g / size
+            return p - lr * velocity, square, mean, velocity
+
+        return rmsprop_centered_momentum
+
+    if centered:
+
+        @update(writes=("p", "square", "mean"))
+        def rmsprop_centered(
+            p, g, square, mean, *, lr, alpha, rate, eps, weight_decay, momentum
+        ):
+            numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
+            g, square, mean, size = moments(p, g, square, mean, numbers)
+            return p - lr * (g / size), square, mean
+
+        return rmsprop_centered
+
+    if momentum:
+
+        @update(writes=("p", "square", "velocity"))
+        def rmsprop_momentum(
+            p, g, square, velocity, *, lr, alpha, rate, eps, weight_decay, momentum
+        ):
+            numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
+            g, square, _, size = moments(p, g, square, None, numbers)
+            velocity = momentum * velocity + g / size
+            return p - lr * velocity, square, velocity
+
+        return rmsprop_momentum
+
+    @update(writes=("p", "square"))
+    def rmsprop(p, g, square, *, lr, alpha, rate, eps, weight_decay, momentum):
+        numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
+        g, square, _, size = moments(p, g, square, None, numbers)
+        return p - lr * (g / size), square
+
+    return rmsprop
+
+
+class RMSprop(StepCounting):
+    """p = p - lr * g / (sqrt(v) + eps), where v = alpha * v + (1 - alpha) * g^2.
+
+    With `centered` the square of the running mean of g is taken from v, which leaves its variance;
+    with `momentum` p moves by a velocity, momentum * velocity + g / (sqrt(v) + eps). Other settings
+    as `Adam`. Hinton (2012), lecture 6e; centred, Graves (2013).
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_at_least_zero(learning_rate=lr, epsilon_value=eps, momentum_value=momentum)
+        check_at_least_zero(weight_decay_value=weight_decay, alpha_value=alpha)
+        check_immediate("RMSprop", differentiable)
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "capturable": capturable,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = self._evaluate(closure)
+        for group in self.param_groups:
+            params, grads = self._ready(group)
+            if not params:
+                continue
+            momentum = group["momentum"]
+            weight_decay = group["weight_decay"]
+            names = [_SQUARE]
+            if group["centered"]:
+                names.append(_MEAN)
+            if momentum > 0:
+                names.append(_VELOCITY)
+            states = [self.state[p] for p in params]
+            if not all(states):
+                self._start(params, states, names)
+            for state in states:
+                state["step"] += 1.0
+            launch = _rmsprop_update(
+                group["centered"], momentum > 0, weight_decay != 0, group["maximize"]
+            )
+            launch(
+                params,
+                grads,
+                *([state[name] for state in states] for name in names),
+                lr=float(group["lr"]),
+                alpha=group["alpha"],
+                rate=1 - group["alpha"],
+                eps=group["eps"],
+                weight_decay=weight_decay,
+                momentum=momentum,
+            )
+        return loss
+
+    def _start(
+        self, params: list[Any], states: list[dict[str, Any]], names: list[str]
+    ) -> None:
+        for param, state in zip(params, states):
+            if state:
+                continue
+            state["step"] = 0.0
+            for name in (_SQUARE, _VELOCITY, _MEAN):
+                if name in names:
+                    state[name] = cresset.zeros_like(param, requires_grad=False)

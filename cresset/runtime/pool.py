@@ -1,0 +1,382 @@
+"""The thread pool: Python threads that stay inside an emitted loop and take pieces of work.
+
+The caller publishes a loop, works on it itself, and waits for those that joined. Pieces are taken
+by an atomic counter as threads come free, so a core that is busy elsewhere delays nobody. Workers
+spin for a while between loops, then sleep. Waking one costs more than a short loop takes, so such a
+loop is shared with those awake alone, until enough work has passed the sleepers by.
+
+A loop is published by making the generation odd and withdrawn by making it even. A worker first
+counts itself in (`active`), then looks whether the generation is still the one it saw; the caller
+first withdraws, then waits until nobody is counted in. So one of the two always sees the other, and
+nothing of a loop changes while a worker can be inside it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable
+
+from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.objects import decref, named
+
+SHARE_FROM = 10_000  # ns of work from which a loop is shared with workers that are awake
+WAKE_FROM = 150_000  # ns of work, in one loop or several, for which sleeping workers are woken
+SPINS = 2000  # looks at the generation before a worker goes to sleep, some 50 us
+PATIENCE = 2000  # looks at `active` before the caller yields its core
+
+# Words of the pool's state; what several threads write has a cache line of its own.
+WORD = {"generation": 0, "next": 8, "active": 16, "sleepers": 24, "busy": 32, "kernel": 40,
+        "arguments": 41, "units": 42, "grain": 43, "wanted": 48, "running": 49, "stop": 50,
+        "missed": 51}
+WORDS = 56
+
+FUTEX = {"x86_64": 202, "aarch64": 98}  # the system call's number
+FUTEX_WAIT, FUTEX_WAKE = 128, 129  # within one process
+
+
+def pool_word(f: Function, name: str) -> Value:
+    """The address of a word of the pool's state."""
+    return f.offset(f.address("pool"), WORD[name], "i64")
+
+
+def start_workers(f: Function) -> None:
+    """Have the threads started if they are not; the caller holds the GIL."""
+    wanted = f.load("i64", pool_word(f, "wanted"))
+    with f.when(f.load("i64", pool_word(f, "running")).ne(wanted)):
+        decref(f, f.call("PyObject_CallNoArgs", "ptr", named(f, "start")))
+        f.call("PyErr_Clear", "void")  # without threads the work is done by the caller alone
+
+
+# --- emitting -------------------------------------------------------------------------------------
+def write(module: Module) -> None:
+    """Add the pool to a module; `worker`, `share`, `halt` and `pool` are seen from outside."""
+    module.globals.append(f"@pool = global [{WORDS} x i64] zeroinitializer, align 64")
+    _write_drain(module)
+    _write_worker(module)
+    _write_share(module)
+    _write_halt(module)
+
+
+def _read(f, name):
+    return f.emit("i64", f"load atomic i64, {pool_word(f, name)} seq_cst, align 8")
+
+
+def _publish(f, name, value):
+    f.emit(None, f"store atomic {value}, {pool_word(f, name)} seq_cst, align 8")
+
+
+def _count(f, name, amount):
+    """Add to a word; what it was before."""
+    return f.emit("i64", f"atomicrmw add {pool_word(f, name)}, i64 {amount} seq_cst")
+
+
+def _pause(f):
+    """Tell the core that this is a loop of waiting."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        f.call("llvm.x86.sse2.pause", "void")
+    else:
+        f.call("llvm.aarch64.isb", "void", f.constant("i32", 15))
+
+
+def _futex(f, operation, number):
+    """Sleep while the generation is `number`, or wake `number` sleepers."""
+    f.module.declared["syscall"] = "declare i64 @syscall(i64, ...)"
+    call = FUTEX[platform.machine()]
+    operation = f.constant("i32", operation)
+    number = f.convert(number, "i32")
+    arguments = f"i64 {call}, {pool_word(f, 'generation')}, {operation}, {number}, ptr null"
+    f.emit("i64", f"call i64 (i64, ...) @syscall({arguments})")
+
+
+def _has_futex():
+    return sys.platform == "linux" and platform.machine() in FUTEX
+
+
+def _sleep(f, generation):
+    if _has_futex():
+        _futex(f, FUTEX_WAIT, generation)
+    else:
+        f.call("usleep", "i32", f.constant("i32", 200))
+
+
+def _wake(f, count):
+    if _has_futex():
+        _futex(f, FUTEX_WAKE, count)
+
+
+def _write_drain(module):
+    """void drain(): run pieces of the published loop until none is left."""
+    f = module.function("drain", [], internal=True)
+    kernel = f.load("ptr", pool_word(f, "kernel"))
+    arguments = f.load("ptr", pool_word(f, "arguments"))
+    units = f.load("i64", pool_word(f, "units"))
+    grain = f.load("i64", pool_word(f, "grain"))
+    take, run, done = (f.label(stem) for stem in ("take", "run", "done"))
+    f.branch(take)
+    f.place(take)
+    begin = f.emit("i64", f"atomicrmw add {pool_word(f, 'next')}, {grain} seq_cst")
+    f.branch(run, begin < units, done)
+    f.place(run)
+    f.call(kernel, "void", arguments, begin, f.minimum(begin + grain, units))
+    f.branch(take)
+    f.place(done)
+    f.ret()
+
+
+def _write_worker(module):
+    """void worker(): what a worker's thread does all its life."""
+    f = module.function("worker", [])
+    idle, spin, wait, again, sleep, changed, odd, join, leave, done = (
+        f.label(stem)
+        for stem in ("idle", "spin", "wait", "again", "sleep", "changed", "odd", "join", "leave",
+                     "done")
+    )
+    seen = f.alloca("i64")
+    turns = f.alloca("i64")
+    # Unlike any that it will see, so that it first looks whether it is to stop again.
+    f.store(f.constant("i64", -1), seen)
+    f.branch(idle)
+
+    f.place(idle)
+    f.store(f.constant("i64", 0), turns)
+    f.branch(spin)
+    f.place(spin)
+    generation = _read(f, "generation")
+    last = f.load("i64", seen)
+    f.branch(wait, generation.eq(last), changed)
+    f.place(wait)
+    turn = f.load("i64", turns)
+    f.store(turn + 1, turns)
+    f.branch(sleep, turn > SPINS, again)
+    f.place(again)
+    _pause(f)
+    f.branch(spin)
+    f.place(sleep)
+    _count(f, "sleepers", 1)
+    _sleep(f, last)
+    _count(f, "sleepers", -1)
+    f.branch(spin)
+
+    f.place(changed)
+    f.store(generation, seen)
+    with f.leave(_read(f, "stop").ne(0)):
+        _count(f, "running", -1)
+        f.ret()
+    f.branch(odd, (generation & 1).ne(0), idle)
+    f.place(odd)
+    _count(f, "active", 1)
+    f.branch(join, _read(f, "generation").eq(generation), leave)
+    f.place(join)
+    f.call("drain", "void")
+    f.branch(leave)
+    f.place(leave)
+    _count(f, "active", -1)
+    f.branch(done)
+    f.place(done)
+    f.branch(idle)
+
+
+def _write_share(module):
+    """void share(kernel, args, i64 units, i64 grain, i64 work): run a loop, shared if that pays."""
+    parameters = [("ptr", "kernel"), ("ptr", "args"), ("i64", "units"), ("i64", "grain"),
+                  ("i64", "work")]
+    f = module.function("share", parameters)
+    kernel, arguments, units, grain, work = f.arguments
+    running, sleepers = _read(f, "running"), _read(f, "sleepers")
+    with f.leave((running.eq(0) | (units <= grain)) | (work < SHARE_FROM)):
+        _run_alone(f)
+    before = f.load("i64", pool_word(f, "missed"))
+    missed = f.select(sleepers > 0, before + work, f.constant("i64", 0))
+    wake = missed >= WAKE_FROM
+    f.store(f.select(wake, f.constant("i64", 0), missed), pool_word(f, "missed"))
+    with f.leave((wake ^ 1) & (running <= sleepers)):
+        _run_alone(f)
+    word = pool_word(f, "busy")
+    both = f.emit("{ i64, i1 }", f"cmpxchg {word}, i64 0, i64 1 seq_cst seq_cst")
+    with f.leave(f.emit("i1", f"extractvalue {{ i64, i1 }} {both.text}, 1").eq(0)):
+        _run_alone(f)
+    f.store(kernel, pool_word(f, "kernel"))
+    f.store(arguments, pool_word(f, "arguments"))
+    f.store(units, pool_word(f, "units"))
+    f.store(grain, pool_word(f, "grain"))
+    _publish(f, "next", f.constant("i64", 0))
+    _count(f, "generation", 1)
+    with f.when(wake):
+        pieces = (units - 1).udiv(grain)
+        _wake(f, f.minimum(pieces, running))
+    f.call("drain", "void")
+    _count(f, "generation", 1)
+    _wait_until_zero(f, "active")
+    _publish(f, "busy", f.constant("i64", 0))
+    f.ret()
+
+
+def _run_alone(f):
+    kernel, arguments, units = f.arguments[:3]
+    f.call(kernel, "void", arguments, f.constant("i64", 0), units)
+    f.ret()
+
+
+def _wait_until_zero(f, name):
+    look, wait, patient, tired, done = (
+        f.label(stem) for stem in ("look", "wait", "patient", "tired", "done")
+    )
+    turns = f.alloca("i64")
+    f.store(f.constant("i64", 0), turns)
+    f.branch(look)
+    f.place(look)
+    f.branch(done, _read(f, name).eq(0), wait)
+    f.place(wait)
+    turn = f.load("i64", turns)
+    f.store(turn + 1, turns)
+    f.branch(tired, turn > PATIENCE, patient)
+    f.place(patient)
+    _pause(f)
+    f.branch(look)
+    f.place(tired)
+    f.call("sched_yield", "i32")
+    f.branch(look)
+    f.place(done)
+
+
+def _write_halt(module):
+    """void halt(): end all workers; waits for the loop that runs and until they are gone."""
+    f = module.function("halt", [])
+    lock, wait, locked = (f.label(stem) for stem in ("lock", "wait", "locked"))
+    f.branch(lock)
+    f.place(lock)
+    taken = f.emit("i64", f"atomicrmw xchg {pool_word(f, 'busy')}, i64 1 seq_cst")
+    f.branch(locked, taken.eq(0), wait)
+    f.place(wait)
+    f.call("sched_yield", "i32")
+    f.branch(lock)
+    f.place(locked)
+    _publish(f, "stop", f.constant("i64", 1))
+    _count(f, "generation", 2)
+    _wake(f, f.constant("i64", 1 << 30))
+    _wait_until_zero(f, "running")
+    _publish(f, "stop", f.constant("i64", 0))
+    _publish(f, "busy", f.constant("i64", 0))
+    f.ret()
+
+
+# --- in Python ------------------------------------------------------------------------------------
+class _Pool:
+    """The threads of this process, once the native part is there."""
+
+    def __init__(self):
+        self.threads: int | None = None  # as set; None until somebody asks
+        self.state: ctypes.Array | None = None
+        self.worker: Callable[[], None] = lambda: None
+        self.halt: Callable[[], None] = lambda: None
+        self.lock = threading.Lock()
+
+    def attach(self, state: ctypes.Array, worker: int, halt: int) -> None:
+        """Take over the emitted pool."""
+        self.worker = ctypes.CFUNCTYPE(None)(worker)
+        self.halt = ctypes.CFUNCTYPE(None)(halt)
+        self.state = state
+        self.state[WORD["wanted"]] = get_num_threads() - 1
+
+    def start(self) -> None:
+        """Start the workers that are wanted; called by emitted code at the first shared loop."""
+        with self.lock:
+            state = self.state
+            if state is None or state[WORD["running"]] == state[WORD["wanted"]]:
+                return
+            if state[WORD["running"]]:
+                self.halt()
+            for index in range(state[WORD["wanted"]]):
+                name = f"cresset worker {index + 1}"
+                thread = threading.Thread(target=self.worker, name=name, daemon=True)
+                state[WORD["running"]] += 1
+                try:
+                    thread.start()
+                except RuntimeError:  # the system grants no more threads
+                    state[WORD["running"]] -= 1
+                    state[WORD["wanted"]] = state[WORD["running"]]
+                    break
+
+    def forked(self) -> None:
+        """In a forked child, where no worker exists and no loop runs."""
+        self.lock = threading.Lock()
+        if self.state is not None:
+            wanted = self.state[WORD["wanted"]]
+            ctypes.memset(self.state, 0, ctypes.sizeof(self.state))
+            self.state[WORD["wanted"]] = wanted
+
+
+pool = _Pool()
+os.register_at_fork(after_in_child=pool.forked)
+
+
+def get_num_threads() -> int:
+    """The number of threads that share the work of one operation, the calling one among them.
+
+    It is $CRESSET_NUM_THREADS, else the number of cores that this process may use.
+    """
+    if pool.threads is None:
+        chosen = os.environ.get("CRESSET_NUM_THREADS", "")
+        pool.threads = max(1, int(chosen)) if chosen.isdecimal() else _usable_cores()
+    return pool.threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Set the number of threads that share the work of one operation. Results do not depend on it.
+
+    Raises RuntimeError unless it is positive, TypeError unless it is an integer.
+    """
+    if not isinstance(threads, int) or isinstance(threads, bool):
+        raise TypeError(
+            f"set_num_threads: got a {type(threads).__name__}; need a positive integer"
+        )
+    if threads < 1:
+        raise RuntimeError(f"set_num_threads: got {threads}; need a positive number of threads")
+    with pool.lock:
+        pool.threads = threads
+        if pool.state is not None:
+            if pool.state[WORD["running"]]:
+                pool.halt()
+            pool.state[WORD["wanted"]] = threads - 1
+
+
+def _usable_cores() -> int:
+    """Cores that the process may run on, no more than its share of processor time."""
+    try:
+        allowed = sorted(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+    cores = {_core_of(number) for number in allowed}
+    return max(1, min(len(cores), _quota()))
+
+
+def _core_of(number):
+    """What is the same for two processors that are one core's hardware threads."""
+    try:
+        with open(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list") as file:
+            return file.read()
+    except OSError:
+        return number
+
+
+def _quota() -> int:
+    """Whole cores' worth of time that the control group grants, at least 1."""
+    for path, split in (("/sys/fs/cgroup/cpu.max", True), ("/sys/fs/cgroup/cpu", False)):
+        try:
+            if split:
+                with open(path) as file:
+                    quota, period = file.read().split()
+            else:
+                with open(f"{path}/cpu.cfs_quota_us") as file:
+                    quota = file.read()
+                with open(f"{path}/cpu.cfs_period_us") as file:
+                    period = file.read()
+            if int(quota) > 0:
+                return max(1, -(-int(quota) // int(period)))
+        except (OSError, ValueError):
+            continue
+    return 1 << 30

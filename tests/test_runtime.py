@@ -1,0 +1,626 @@
+"""The runtime: machine code, its cache, memory, launches, threads."""
+
+import ctypes
+import gc
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cresset.core import dtype
+from cresset.core.errors import OutOfMemoryError
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.runtime import build, codegen, elf, loader, memory, native, pool, target
+from cresset.runtime.cache import Cache
+from cresset.runtime.ir import Module
+from cresset.runtime.program import STATUS, Program, Step
+
+ARM = target.arm({"asimd", "asimdhp", "bf16"})
+
+
+def layout(*shape, dtype=dtype.float32):
+    return Layout.packed(shape, dtype)
+
+
+def tensor(values):
+    """A tensor with the values of a float32 array."""
+    values = np.asarray(values, "float32")
+    result = native.new(layout(*values.shape))
+    array(result)[...] = values
+    return result
+
+
+def array(x):
+    """The memory of a packed float32 tensor."""
+    block = (ctypes.c_float * x.layout.numel).from_address(x.ptr)
+    return np.ctypeslib.as_array(block).reshape(x.layout.shape)
+
+
+def kernel(name, body, operands):
+    """A kernel that runs `body(function, index, *pointers)` for each unit."""
+
+    def write():
+        module = Module()
+        f = module.kernel()
+        block, begin, end = f.arguments
+        pointers = [f.load("ptr", f.offset(block, k, "ptr")) for k in range(operands)]
+        with f.loop(begin, end) as index:
+            body(f, index, *pointers)
+        f.ret()
+        return module
+
+    return name, write
+
+
+def _add(f, index, out, x, y):
+    left = f.load("float", f.offset(x, index, "float"))
+    f.store(left + f.load("float", f.offset(y, index, "float")), f.offset(out, index, "float"))
+
+
+def _scale(f, index, out, x, factor):
+    factor = f.convert(f.bitcast(f.convert(factor, "i64"), "double"), "float")
+    f.store(f.load("float", f.offset(x, index, "float")) * factor, f.offset(out, index, "float"))
+
+
+def _fault(f, index, out, status):
+    for word, number in enumerate((1, -7, 8, 1 << 62)):
+        f.store(f.constant("i64", number), f.offset(status, word, "i64"))
+
+
+ADD = kernel("test add", _add, 3)
+SCALE = kernel("test scale", _scale, 3)
+FAULT = kernel("test fault", _fault, 2)
+
+
+def launcher(inputs, outputs, *steps, **options):
+    steps = tuple(steps)
+    addresses = [build.load(step.key, step.write) for step in steps]
+    return native.make_launcher(Program(inputs, outputs, steps, **options), addresses)
+
+
+def adder(n, **options):
+    return launcher("tt", (layout(n),), Step(*ADD, (0, 1, 2), units=n, **options))
+
+
+# --- target, code generation, loading -------------------------------------------------------------
+def test_host_is_known_without_llvm():
+    script = ("import sys; from cresset.runtime.target import host; host()\n"
+              "print([name for name in sys.modules if 'llvmlite.binding' in name])")
+    assert _python(script).stdout.strip() == "[]"
+
+
+def test_avx512_only_where_all_of_it_is():
+    some = target.x86({"avx2", "fma", "bmi1", "bmi2", "f16c", "abm", "movbe", "avx512f"})
+    assert some.vector_bytes == 32
+    assert "avx512" not in some.features
+    assert target.x86(set()).vector_bytes == 16
+
+
+SAMPLE = """
+@table = external global i8
+@count = internal global i64 5
+@zeros = internal global [100 x i64] zeroinitializer
+declare ptr @memcpy(ptr, ptr, i64)
+define i64 @bump(ptr %to, ptr %from, i64 %n) {
+  %c = call ptr @memcpy(ptr %to, ptr %from, i64 %n)
+  %v = load i64, ptr @count
+  %w = add i64 %v, 1
+  store i64 %w, ptr @count
+  %z = load i64, ptr @zeros
+  %s = add i64 %w, %z
+  ret i64 %s
+}
+define double @tenth() {
+  ret double 0x3FB999999999999A
+}
+define ptr @where() {
+  ret ptr @table
+}
+"""
+
+
+def test_loader_runs_what_was_assembled():
+    found = loader.load(codegen.assemble(SAMPLE, target.host()), {"table": 1 << 60})
+    void, number = ctypes.c_void_p, ctypes.c_int64
+    bump = ctypes.CFUNCTYPE(number, void, void, number)(found["bump"])
+    to, source = ctypes.create_string_buffer(8), ctypes.create_string_buffer(b"carried")
+    assert [bump(to, source, 7), bump(to, source, 7)] == [6, 7]
+    assert to.value == b"carried"
+    assert ctypes.CFUNCTYPE(ctypes.c_double)(found["tenth"])() == 0.1
+    assert ctypes.CFUNCTYPE(ctypes.c_uint64)(found["where"])() == 1 << 60
+
+
+def test_loaded_code_is_not_writable():
+    address = loader.load(codegen.assemble(SAMPLE, target.host()), {"table": 0})["bump"]
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        begin, _, end = line.split()[0].partition("-")
+        if int(begin, 16) <= address < int(end, 16):
+            assert line.split()[1] == "r-xp"
+            return
+    pytest.fail("the code is not mapped")
+
+
+def test_loader_names_what_is_missing():
+    code = codegen.assemble(SAMPLE.replace("@memcpy", "@no_such_function"), target.host())
+    with pytest.raises(elf.LoadError, match="no_such_function"):
+        loader.load(code, {"table": 0})
+
+
+@pytest.mark.parametrize("machine", [target.host(), ARM], ids=["host", "arm"])
+def test_damaged_objects_are_errors(machine):
+    code = codegen.assemble(SAMPLE, machine)
+    random = np.random.default_rng(0)
+    for turn in range(1500):
+        damaged = bytearray(code)
+        if turn % 2:
+            del damaged[random.integers(len(damaged)) :]
+        else:
+            for place in random.integers(len(damaged), size=3):
+                damaged[place] = random.integers(256)
+        try:
+            loader.place(elf.read(bytes(damaged)), {"table": 0})
+        except elf.LoadError:
+            pass
+
+
+def test_bad_ir_quotes_its_line():
+    with pytest.raises(codegen.AssemblyError, match=r"line 2.*%a = add i32 1, %nothing"):
+        codegen.assemble("define void @f() {\n  %a = add i32 1, %nothing\n  ret void\n}", ARM)
+
+
+def test_arm_code_assembles_and_links():
+    text = codegen.assembly(SAMPLE, ARM)
+    assert "ret" in text
+    code = elf.read(codegen.assemble(SAMPLE, ARM))
+    found = loader.place(code, {"table": 0x123456789ABC})
+    words = np.ctypeslib.as_array((ctypes.c_uint32 * 64).from_address(found["bump"]))
+    calls = [k for k, word in enumerate(words) if word >> 26 == 0b100101]  # bl
+    (call,) = calls
+    distance = int(words[call] & 0x3FFFFFF)
+    distance -= (distance >> 25) << 26
+    stub = ctypes.string_at(found["bump"] + 4 * (call + distance), 16)
+    assert stub[:8] == bytes.fromhex("5000005800021fd6")  # ldr x16, #8; br x16
+    libc = ctypes.cast(ctypes.CDLL(None).memcpy, ctypes.c_void_p).value
+    assert int.from_bytes(stub[8:], "little") == libc
+    with pytest.raises(elf.LoadError, match="machine 183"):
+        loader.load(codegen.assemble(SAMPLE, ARM))
+
+
+# --- the cache ------------------------------------------------------------------------------------
+def _cache(tmp_path, **options):
+    return Cache(tmp_path / "kernels", **options)
+
+
+def test_cache_keeps_entries_of_their_own(tmp_path):
+    cache = _cache(tmp_path)
+    name = cache.name("key", target.host())
+    assert name != cache.name("other", target.host())
+    assert name != cache.name("key", ARM)
+    cache.write(name, b"code")
+    assert _cache(tmp_path).read(name) == b"code"
+    assert (tmp_path / "kernels").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b[:-1] + b"!", lambda b: b""])
+def test_altered_entry_is_ignored(tmp_path, change):
+    cache = _cache(tmp_path)
+    cache.write("name", b"code")
+    entry = tmp_path / "kernels" / "name"
+    whole = entry.read_bytes()
+    entry.write_bytes(change(whole))
+    assert cache.read("name") is None
+    (tmp_path / "kernels" / "other").write_bytes(whole)
+    assert cache.read("other") is None
+
+
+def test_directory_that_others_write_is_refused_once(tmp_path):
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels").chmod(0o777)
+    cache = _cache(tmp_path)
+    with pytest.warns(RuntimeWarning, match="others can write it"):
+        assert cache.read("name") is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache.write("name", b"code")
+        assert cache.read("name") is None
+    assert not list((tmp_path / "kernels").iterdir())
+
+
+def test_cache_survives_its_directory(tmp_path):
+    cache = _cache(tmp_path)
+    cache.write("first", b"1")
+    (tmp_path / "kernels" / "first").unlink()
+    (tmp_path / "kernels").rmdir()
+    assert cache.read("first") is None
+    cache.write("second", b"2")
+    cache.write("third", b"3")
+    assert cache.read("third") == b"3"
+
+
+def test_cache_is_bounded(tmp_path):
+    cache = _cache(tmp_path, most_bytes=10_000)
+    for index in range(40):
+        cache.write(f"{index}", bytes(1000))
+        os.utime(tmp_path / "kernels" / f"{index}", (index, index))
+    assert 0 < cache.size() <= 10_000 + 1100
+    assert cache.read("39") is not None
+    assert cache.read("0") is None
+
+
+BUILDS = """
+import sys
+from cresset.runtime import build
+from cresset.runtime.ir import Module
+def write():
+    module = Module()
+    module.kernel().ret()
+    return module
+for index in range(20):
+    build.load(f"k{index}", write)
+print(build.statistics()["compiled"], any(m.startswith("llvmlite.b") for m in sys.modules))
+"""
+
+
+def test_processes_share_the_cache(tmp_path):
+    environment = {**os.environ, "CRESSET_CACHE": str(tmp_path / "kernels")}
+    command = [sys.executable, "-c", BUILDS]
+    options = {"env": environment, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, **options) for _ in range(2)]
+    assert all(process.wait() == 0 for process in both)
+    for process in both:
+        process.stdout.close()
+    assert len(list((tmp_path / "kernels").iterdir())) == 20
+    warm = subprocess.run(command, **options, check=True)
+    assert warm.stdout.split() == ["0", "False"]  # nothing compiled, LLVM not loaded
+
+
+def _python(script, **environment):
+    return subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment},
+                          capture_output=True, text=True, timeout=60, check=True)
+
+
+# --- launches -------------------------------------------------------------------------------------
+def test_launch_makes_a_tensor():
+    x, y = tensor(np.arange(12).reshape(3, 4)), tensor(np.ones((3, 4)))
+    run = launcher("tt", (layout(3, 4),), Step(*ADD, (0, 1, 2), units=12))
+    z = run(x, y)
+    assert type(z) is Tensor
+    assert z.layout is layout(3, 4)
+    assert (z.base, z.history, z.grad) == (None, None, None)
+    assert (z.storage.ptr, z.storage.nbytes, z.storage.version) == (z.ptr, 48, 0)
+    assert z.ptr % 64 == 0
+    assert z.storage.owner.ptr == z.ptr
+    assert np.array_equal(array(z), array(x) + 1)
+    assert not z.__dict__
+
+
+def test_launch_with_temporaries_and_several_outputs():
+    run = launcher("t", (layout(4),), Step(*ADD, (2, 1, 1), units=4),
+                   Step(*ADD, (0, 2, 1), units=4), temporaries=(16,))
+    assert array(run(tensor([1, 2, 3, 4]))).tolist() == [3, 6, 9, 12]
+    run = launcher("tt", (layout(4), layout(2, 2)), Step(*ADD, (0, 2, 3), units=4),
+                   Step(*ADD, (1, 0, 3), units=4))
+    first, second = run(tensor([1, 2, 3, 4]), tensor([1, 1, 1, 1]))
+    assert array(first).tolist() == [2, 3, 4, 5]
+    assert array(second).tolist() == [[3, 4], [5, 6]]
+
+
+def test_launch_in_place_raises_the_version():
+    x, y = tensor([1, 2]), tensor([3, 4])
+    run = launcher("wt", (), Step(*ADD, (0, 0, 1), units=2))
+    assert run(x, y) is x
+    assert run(x, y) is x
+    assert array(x).tolist() == [7, 10]
+    assert (x.storage.version, y.storage.version) == (2, 0)
+
+
+def test_launch_reads_numbers():
+    run = launcher("td", (layout(2),), Step(*SCALE, (0, 1, 2), units=2))
+    assert array(run(tensor([1, 2]), 2.5)).tolist() == [2.5, 5]
+    assert array(run(tensor([1, 2]), True)).tolist() == [1, 2]
+    assert array(run(tensor([1, 2]), np.float32(3))).tolist() == [3, 6]
+
+
+@pytest.mark.parametrize("arguments, error, words", [
+    ((), TypeError, "got 0 arguments; need 3"),
+    ((1, 2, 3), TypeError, "argument 1 is a int; need a tensor"),
+    (("x", "one", 3), TypeError, "argument 2 is a str; need a real number"),
+    (("x", 1j, 3), TypeError, "argument 2 is a complex"),
+    (("x", 1, 3.5), TypeError, "argument 3 is a float; need an integer"),
+    (("x", 1, 1 << 63), OverflowError, "argument 3 is 9223372036854775808"),
+    (("unset", 1, 1), TypeError, "argument 1 is a tensor without ptr"),
+])
+def test_launch_refuses_bad_arguments(arguments, error, words):
+    run = launcher("tdi", (layout(2),), Step(*SCALE, (0, 1, 2), units=2))
+    named = {"x": tensor([1, 2]), "unset": object.__new__(Tensor)}
+    arguments = [named.get(a, a) if isinstance(a, str) else a for a in arguments]
+    before = memory.memory_stats()["allocation.all.current"]
+    with pytest.raises(error, match=words):
+        run(*arguments)
+    assert memory.memory_stats()["allocation.all.current"] == before
+
+
+def test_launch_takes_subclasses():
+    class Parameter(Tensor):
+        pass
+
+    parameter, x = object.__new__(Parameter), tensor([1, 2])
+    for name in ("storage", "layout", "ptr", "base", "history", "grad"):
+        setattr(parameter, name, getattr(x, name))
+    result = adder(2)(parameter, parameter)
+    assert type(result) is Tensor
+    assert array(result).tolist() == [2, 4]
+
+
+def test_fault_raises_what_explain_says():
+    def explain(*words):
+        raise IndexError(f"words {words}")
+
+    step = Step(*FAULT, (0, STATUS))
+    run = launcher("w", (layout(1),), step, explain=explain)
+    x = tensor([1])
+    with pytest.raises(IndexError, match=r"words \(-7, 8, 4611686018427387904\)"):
+        run(x)
+    assert x.storage.version == 0
+    with pytest.raises(RuntimeError, match="nothing explains it"):
+        launcher("", (layout(1),), step)()
+    with pytest.raises(RuntimeError, match="nothing explains it"):
+        launcher("", (layout(1),), step, explain=lambda *words: None)()
+
+
+def test_launch_leaks_nothing():
+    x, run = tensor(np.ones(8)), adder(8)
+    view = native.make_viewer(layout(4), 8)
+    references = [sys.getrefcount(thing) for thing in (x, x.storage, x.layout, x.ptr)]
+    live = memory.memory_stats()["allocation.all.current"]
+    for _ in range(1000):
+        run(x, view(x))
+        with pytest.raises(TypeError):
+            run(x, 1)
+    assert [sys.getrefcount(thing) for thing in (x, x.storage, x.layout, x.ptr)] == references
+    assert memory.memory_stats()["allocation.all.current"] == live
+
+
+def test_launcher_keeps_its_plan_alive():
+    run = launcher("t", (Layout.packed((1, 7, 1, 1, 3), dtype.float32),),
+                   Step(*ADD, (0, 1, 1), units=21))
+    Layout.table.clear()
+    gc.collect()
+    assert run(tensor(np.ones(21))).layout.shape == (1, 7, 1, 1, 3)
+
+
+def test_view():
+    x = tensor(np.arange(12).reshape(3, 4))
+    history = object()
+    column = Layout.of((3,), (4,), dtype.float32)
+    view = native.make_viewer(column, 4, history)(x)
+    assert (view.storage, view.layout, view.ptr) == (x.storage, column, x.ptr + 4)
+    assert (view.base, view.history, view.grad) == (x, history, None)
+    with pytest.raises(TypeError, match="the argument is a int; need a tensor"):
+        native.make_viewer(column)(3)
+    with pytest.raises(TypeError, match="without ptr"):
+        native.make_viewer(column)(object.__new__(Tensor))
+
+
+# --- updates of many tensors ----------------------------------------------------------------------
+def _write_step():
+    """x -= rate * gradient over a table of rows."""
+    module = Module()
+    f = module.kernel()
+    block, begin, end = f.arguments
+    table = f.load("ptr", block)
+    rate = f.convert(f.load("double", f.load("ptr", f.offset(block, 1, "ptr"))), "float")
+    with f.loop(begin, end) as unit:
+        row = f.offset(table, unit * 3, "i64")
+        x, gradient = (f.load("ptr", f.offset(row, k, "i64")) for k in range(2))
+        with f.loop(0, f.load("i64", f.offset(row, 2, "i64"))) as index:
+            at = f.offset(x, index, "float")
+            change = rate * f.load("float", f.offset(gradient, index, "float"))
+            f.store(f.load("float", at) - change, at)
+    f.ret()
+    return module
+
+
+@pytest.fixture
+def update():
+    return native.make_updater(build.load("test step", _write_step), 2, 1, (0,), dtype.float32)
+
+
+def test_update_of_many_sizes(update):
+    sizes = [1, 0, 5, 16384, 16385, 100_000, 7]
+    values = [tensor(np.full(n, 3)) for n in sizes]
+    gradients = [tensor(np.arange(n)) for n in sizes]
+    assert update(values, gradients, 0.5) is None
+    for n, x in zip(sizes, values):
+        assert np.array_equal(array(x), 3 - 0.5 * np.arange(n, dtype="float32"))
+    assert [x.storage.version for x in values + gradients] == [1] * 7 + [0] * 7
+    assert update([], [], 1) is None
+
+
+def test_update_leaves_the_unusual_to_python(update):
+    x = tensor([[1, 2], [3, 4]])
+    turned = native.make_viewer(Layout.of((2, 2), (1, 2), dtype.float32))(tensor(np.ones((2, 2))))
+    assert update([x], [turned], 1.0) is NotImplemented
+    sparse = native.make_viewer(Layout.of((2,), (2,), dtype.float32))(x)
+    assert update([sparse], [sparse], 1.0) is NotImplemented
+    wide = native.new(layout(2, dtype=dtype.float64))
+    assert update([x, wide], [x, wide], 1.0) is NotImplemented
+    assert array(x).tolist() == [[1, 2], [3, 4]]
+    assert x.storage.version == 0
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (([], []), "got 2 arguments; need 2 lists and 1 numbers"),
+    (([], (), 1), "argument 2 is a tuple; need a list"),
+    (([1], [1], 1), "tensor 0 of list 0 is a int"),
+    (([], [1], 1), r"the lists have \[0, 1\] tensors"),
+    (([], [], "much"), "argument 3 is a str; need a real number"),
+])
+def test_update_refuses_bad_arguments(update, arguments, words):
+    with pytest.raises(TypeError, match=words):
+        update(*arguments)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+def test_freed_blocks_are_reused():
+    first = native.new(layout(1000))
+    address = first.ptr
+    del first
+    assert native.new(layout(1000)).ptr == address
+    assert native.new(layout(990)).ptr == address
+
+
+def test_blocks_hold_what_was_asked():
+    allocate = native.native().allocate
+    for nbytes in [*range(0, 2000, 7), 4095, 4096, 4097, (1 << 22) - 1, (1 << 22) + 1]:
+        block = allocate(nbytes)
+        assert block.ptr % 64 == 0
+        assert nbytes <= block.nbytes <= max(64, nbytes + 64, nbytes * 5 // 4 + 64)
+        ctypes.memset(block.ptr, 255, nbytes)
+
+
+def test_stats_and_empty_cache():
+    before = memory.memory_stats()
+    x = native.new(layout(1 << 20))
+    during = memory.memory_stats()
+    grown = during["allocated_bytes.all.current"] - before["allocated_bytes.all.current"]
+    assert grown == 4 << 20
+    assert during["allocation.all.current"] == before["allocation.all.current"] + 1
+    del x
+    after = memory.memory_stats()
+    assert after["allocated_bytes.all.current"] == before["allocated_bytes.all.current"]
+    assert after["reserved_bytes.all.current"] >= after["allocated_bytes.all.current"] + (4 << 20)
+    memory.empty_cache()
+    empty = memory.memory_stats()
+    assert empty["reserved_bytes.all.current"] == empty["allocated_bytes.all.current"]
+    memory.reset_peak_memory_stats()
+    stats = memory.memory_stats()
+    assert stats["allocated_bytes.all.peak"] == stats["allocated_bytes.all.current"]
+
+
+def test_cache_of_blocks_is_bounded():
+    limit = memory.get_cache_limit()
+    try:
+        memory.set_cache_limit(1 << 20)
+        blocks = [native.new(layout(1 << 14)) for _ in range(100)]
+        del blocks
+        stats = memory.memory_stats()
+        cached = stats["reserved_bytes.all.current"] - stats["allocated_bytes.all.current"]
+        assert cached <= 1 << 20
+        memory.set_cache_limit(0)
+        del cached
+        x = native.new(layout(1 << 14))
+        del x
+        stats = memory.memory_stats()
+        assert stats["reserved_bytes.all.current"] == stats["allocated_bytes.all.current"]
+    finally:
+        memory.set_cache_limit(limit)
+    with pytest.raises(ValueError, match="got -1"):
+        memory.set_cache_limit(-1)
+
+
+def test_out_of_memory_leaves_everything_usable():
+    x = tensor([1, 2, 3])
+    for shape in [(1 << 40,), (1 << 60,), (memory.machine_memory() // 4,)]:
+        with pytest.raises(OutOfMemoryError, match=r"were asked for, tensors hold .* are cached"):
+            native.new(layout(*shape))
+    with pytest.raises(OutOfMemoryError):
+        native.native().allocate(-1)
+    with pytest.raises(OutOfMemoryError):
+        launcher("tt", (layout(3), layout(1 << 50)), Step(*ADD, (0, 2, 3), units=3))(x, x)
+    assert memory.memory_stats()["num_ooms"] >= 5
+    assert array(adder(3)(x, x)).tolist() == [2, 4, 6]
+
+
+# --- threads --------------------------------------------------------------------------------------
+@pytest.fixture
+def four_threads():
+    before = pool.get_num_threads()
+    pool.set_num_threads(4)
+    yield
+    pool.set_num_threads(before)
+
+
+N = 200_000
+SHARED = {"grain": 1000, "work": 1_000_000}
+
+
+def _running():
+    return native.native().pool[pool.WORD["running"]]
+
+
+def test_shared_loop_does_all_of_it(four_threads):
+    x, y = tensor(np.arange(N)), tensor(np.arange(N) * 0.5)
+    expected = array(x) + array(y)
+    run = adder(N, **SHARED)
+    for _ in range(200):
+        assert np.array_equal(array(run(x, y)), expected)
+    assert _running() == 3
+    pool.set_num_threads(2)
+    for _ in range(50):
+        assert np.array_equal(array(run(x, y)), expected)
+    assert _running() == 1
+    pool.set_num_threads(1)
+    assert _running() == 0
+    assert np.array_equal(array(run(x, y)), expected)
+
+
+def test_short_loops_between_sleeps(four_threads):
+    run, x = adder(5000, grain=100, work=20_000), tensor(np.arange(5000))
+    for _ in range(2000):
+        assert array(run(x, x))[-1] == 9998
+
+
+def test_two_threads_at_once(four_threads):
+    x = tensor(np.arange(N))
+    run, failures = adder(N, **SHARED), []
+
+    def work():
+        for _ in range(100):
+            if not np.array_equal(array(run(x, x)), array(x) * 2):
+                failures.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_pool_survives_fork(four_threads):
+    x, run = tensor(np.arange(N)), adder(N, **SHARED)
+    run(x, x)
+    child = os.fork()
+    if child == 0:
+        good = _running() == 0 and np.array_equal(array(run(x, x)), array(x) * 2)
+        os._exit(0 if good and _running() == 3 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(array(run(x, x)), array(x) * 2)
+
+
+def test_exit_with_workers_is_clean():
+    here = Path(__file__).parent
+    script = (f"import sys; sys.path.insert(0, {str(here)!r})\n"
+              "import test_runtime as t\n"
+              "t.pool.set_num_threads(3)\n"
+              "x = t.tensor(t.np.ones(t.N)); t.adder(t.N, **t.SHARED)(x, x); print(t._running())")
+    done = _python(script)
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
+
+
+def test_number_of_threads_from_the_environment():
+    script = "from cresset.runtime import pool; print(pool.get_num_threads())"
+    assert _python(script, CRESSET_NUM_THREADS="7").stdout.strip() == "7"
+
+
+@pytest.mark.parametrize("number, error", [(0, RuntimeError), (2.5, TypeError)])
+def test_bad_number_of_threads(number, error):
+    with pytest.raises(error, match="set_num_threads"):
+        pool.set_num_threads(number)
