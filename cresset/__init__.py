@@ -31,7 +31,8 @@ globals().update(_types.ALIASES)
 # Modules of operations whose public functions are public names here.
 _OPERATIONS = (
     "arithmetic", "comparison", "exponential", "reduction", "extremes", "conversion", "creation",
-    "shape", "attributes", "exchange", "indexing",
+    "shape", "attributes", "exchange", "indexing", "gathering", "joining", "linear", "normalization",
+    "random", "ordering", "printing",
 )
 for _name in _OPERATIONS:
     _module = importlib.import_module(f"cresset.ops.{_name}")
@@ -53,6 +54,13 @@ from cresset.autograd import (  # noqa: E402
 from cresset.autograd import methods as _methods  # noqa: E402, F401
 from cresset.autograd import node as _node  # noqa: E402
 from cresset.autograd import rebase as _rebase  # noqa: E402
+from cresset.capture import graph as _graph  # noqa: E402
+from cresset.compiler import fuse as _fuse  # noqa: E402
 from cresset.ops.activation import celu, relu, selu, threshold  # noqa: E402
 
-_dispatch.fill(record=_node.record, record_write=_rebase.record_write)
+_dispatch.fill(
+    record=_node.record,
+    record_write=_rebase.record_write,
+    bind=_graph.bind,
+    compose=_fuse.compose,
+)

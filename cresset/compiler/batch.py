@@ -25,12 +25,16 @@ def batch_words(sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple
 
 
 class Batch:
-    """The batch dims as a kernel reads them; they are the last of its words."""
+    """The batch dims as a kernel reads them: the last of its words, but for those `after`."""
 
     def __init__(self, words: Words, operands: int):
         self.rank = words.integer()
         self.position = words.position
         self.operands = operands
+
+    def after(self, f: Function) -> Value:
+        """The address of the words that follow the batch."""
+        return f.offset(f.arguments[0], self.rank * (1 + self.operands) + self.position, "i64")
 
     def offsets(self, f: Function, index: Value) -> list[Value]:
         """How far into each operand the matrices of batch number `index` lie, in elements."""

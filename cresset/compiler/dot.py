@@ -40,10 +40,10 @@ def dots(type: str, lanes: int, biased: bool) -> Module:
         offsets = batch.offsets(f, rest.udiv(row_blocks))
         x, y, z, w = (f.offset(p, o, type) for p, o in zip((a, b, c, bias), offsets))
         with f.loop(first_column, end_column, COLUMNS) as column:
-            columns = _numbers(f, column, end_column, COLUMNS)
+            columns = numbers(f, column, end_column, COLUMNS)
             ys = [f.offset(y, j * b_column, type) for j in columns]
             with f.loop(first_row, end_row, ROWS) as row:
-                rows = _numbers(f, row, end_row, ROWS)
+                rows = numbers(f, row, end_row, ROWS)
                 xs = [f.offset(x, i * a_row, type) for i in rows]
                 sums = _accumulate(f, wide_type, xs, ys, 0, whole, lanes)
                 rest = _accumulate(f, type, xs, ys, whole, k, 1)
@@ -60,7 +60,7 @@ def dots(type: str, lanes: int, biased: bool) -> Module:
     return module
 
 
-def _numbers(f: Function, first: Value, end: Value, count: int) -> list[Value]:
+def numbers(f: Function, first: Value, end: Value, count: int) -> list[Value]:
     """first, first + 1, ...; the last one below `end` again where they would reach it."""
     return [first] + [f.minimum(first + number, end - 1) for number in range(1, count)]
 
@@ -70,13 +70,14 @@ def _accumulate(f, type, xs, ys, start, stop, step) -> list[Value]:
     zeros = [f.constant(type, 0)] * (len(xs) * len(ys))
     with f.loop(start, stop, step, carry=zeros) as loop:
         scalar = ir.element(type)
-        right = [f.load(type, f.offset(y, loop.index, scalar)) for y in ys]
-        sums = iter(loop.values)
-        following = []
-        for x in xs:
-            left = f.load(type, f.offset(x, loop.index, scalar))
-            following += [f.intrinsic("fmuladd", left, other, next(sums)) for other in right]
-        loop.next(*following)
+        left = [f.load(type, f.offset(x, loop.index, scalar)) for x in xs]
+        sums = list(loop.values)
+        for column, y in enumerate(ys):
+            right = f.load(type, f.offset(y, loop.index, scalar))
+            for row, value in enumerate(left):
+                place = row * len(ys) + column
+                sums[place] = f.intrinsic("fmuladd", value, right, sums[place])
+        loop.next(*sums)
     return loop.results
 
 

@@ -17,17 +17,18 @@ from typing import NamedTuple
 from cresset.compiler import blocks, dot
 from cresset.compiler.batch import batch_words, merge
 from cresset.compiler.pack import pack_rows
-from cresset.compiler.tile import Tile
+from cresset.compiler.schedule import PIECE, Schedule
+from cresset.compiler.tile import FEW_ROWS, Tile
 from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
-from cresset.runtime.program import Step
 
-DOT_ROWS = 12  # operands that both run along k meet row against row up to so many rows
-UNPACKED_BYTES = 1 << 17  # a larger b is packed if it has rows enough to be worth it
-PACKED_ROWS = 64
-CACHED_BYTES = 1 << 17  # what a unit may keep of a in the second cache
-PIECE = 20_000  # nanoseconds that a piece of shared work should last
-PACE = {"tile": 40, "dot": 20, "plain": 1}  # products in a nanosecond
+COPIED_ROWS = 16  # a panel of b is read from a copy if so many rows need it
+SPAN_BYTES = 1 << 14  # and its rows lie so far apart that they do not stay in the first cache
+PACKED_COLUMNS = 256  # a is packed if so many columns need it
+PACKED_DEPTH = 256  # and so much of it is read at a time, or k by k
+PACKED_BYTES = 1 << 18  # and it is larger than this
+CACHED_BYTES = 1 << 18  # what a unit may read of a, which stays in the second cache
+PACE = {"tiles": 40, "dots": 20, "plain": 1}  # products in a nanosecond
 
 
 class Operand(NamedTuple):
@@ -39,9 +40,20 @@ class Operand(NamedTuple):
     index: int
     strides: tuple[int, ...]
 
+    @property
+    def outer(self) -> tuple[int, ...]:
+        return self.strides[:-2]
+
+    @property
+    def matrix(self) -> tuple[int, ...]:
+        return self.strides[-2:]
+
+    def transposed(self) -> Operand:
+        return Operand(self.index, (*self.outer, *self.matrix[::-1]))
+
 
 class Problem(NamedTuple):
-    """A product with all that decides its schedule; `bias` may be None."""
+    """A product with all that decides its schedule."""
 
     batch: tuple[int, ...]
     m: int
@@ -52,15 +64,20 @@ class Problem(NamedTuple):
     c: Operand
     bias: Operand | None
 
-    def transposed(self) -> Problem:
-        """The same product as c^T = b^T a^T."""
-        flip = lambda x: x and Operand(x.index, (*x.strides[:-2], x.strides[-1], x.strides[-2]))
-        return Problem(self.batch, self.n, self.m, self.k, flip(self.b), flip(self.a),
-                       flip(self.c), flip(self.bias))
+    @property
+    def count(self) -> int:
+        return prod(self.batch)
 
+    @property
     def operands(self) -> list[Operand]:
         """a, b, c and the bias, or c again in its place."""
         return [self.a, self.b, self.c, self.bias or self.c]
+
+    def transposed(self) -> Problem:
+        """The same product as c^T = b^T a^T."""
+        bias = self.bias and self.bias.transposed()
+        return Problem(self.batch, self.n, self.m, self.k, self.b.transposed(),
+                       self.a.transposed(), self.c.transposed(), bias)
 
 
 def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operand, b: Operand,
@@ -68,209 +85,180 @@ def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operan
     """The steps of c = a b (+ bias), and the bytes of their temporaries.
 
     a is (*batch, m, k), b (*batch, k, n), c and bias (*batch, m, n); strides are any that are not
-    negative. Temporaries are values `first_temporary`, `first_temporary + 1`, ... of the program.
+    negative. c is memory apart from the others. Temporaries are the values `first_temporary`,
+    `first_temporary + 1`, ... of the program.
     """
-    if prod(batch) * m * n == 0:
-        return [], []
-    problem = simplified(Problem(tuple(batch), m, n, k, a, b, c, bias))
-    schedule = Schedule(dtype, first_temporary)
-    if not dtype.is_floating_point:
-        schedule.plain(problem)
-    elif _suits_dots(problem, Tile.of(dtype, 1)):
-        schedule.dots(problem)
-    else:
-        schedule.tiles(problem)
-    return schedule.steps, schedule.temporaries
+    schedule = Schedule(first_temporary)
+    if prod(batch) * m * n:
+        problem = _simplified(Problem(tuple(batch), m, n, k, a, b, c, bias))
+        if not dtype.is_floating_point:
+            _plain(schedule, dtype, problem)
+        elif _suits_dots(dtype, problem):
+            _dots(schedule, dtype, problem)
+        else:
+            _tiles(schedule, dtype, problem)
+    return schedule.result()
 
 
-def simplified(problem: Problem) -> Problem:
+# --- the same product, put more simply ------------------------------------------------------------
+def _simplified(problem: Problem) -> Problem:
     """The problem with few batch dims, and c's rows running along its columns if they can."""
-    problem = _fold(problem)
-    row, column = problem.c.strides[-2:]
+    problem = _folded(problem)
+    row, column = problem.c.matrix
     if problem.n == 1 or (column != 1 and row == 1):
-        problem = _fold(problem.transposed())
+        problem = _folded(problem.transposed())
     return problem
 
 
-def _fold(problem: Problem) -> Problem:
+def _folded(problem: Problem) -> Problem:
     """Batch dims merged; one along which b stands still becomes rows, if the others step on."""
-    operands = problem.operands()
-    batch, strides = merge(problem.batch, [x.strides[:-2] for x in operands])
-    matrix = [x.strides[-2:] for x in operands]
+    operands = problem.operands
+    batch, outer = merge(problem.batch, [x.outer for x in operands])
+    matrices = [x.matrix for x in operands]
     m = problem.m
     moving = (0, 2, 3)
-    while batch and strides[1][-1] == 0 and (
-        m == 1 or all(strides[x][-1] == m * matrix[x][0] for x in moving)
+    while batch and outer[1][-1] == 0 and (
+        m == 1 or all(outer[x][-1] == m * matrices[x][0] for x in moving)
     ):
         if m == 1:
-            matrix = [(outer[-1], step[1]) if x in moving else step
-                      for x, (outer, step) in enumerate(zip(strides, matrix))]
+            for x in moving:
+                matrices[x] = outer[x][-1], matrices[x][1]
         m *= batch[-1]
-        batch, strides = batch[:-1], [outer[:-1] for outer in strides]
-    a, b, c, bias = (Operand(x.index, (*outer, *step))
-                     for x, outer, step in zip(operands, strides, matrix))
+        batch, outer = batch[:-1], [strides[:-1] for strides in outer]
+    a, b, c, bias = (
+        Operand(x.index, (*strides, *matrix))
+        for x, strides, matrix in zip(operands, outer, matrices)
+    )
     return Problem(batch, m, problem.n, problem.k, a, b, c, bias if problem.bias else None)
 
 
-def _suits_dots(problem: Problem, tile: Tile) -> bool:
-    along_k = problem.a.strides[-1] == 1 and problem.b.strides[-2] == 1
-    return (problem.n < tile.lanes or problem.c.strides[-1] != 1
-            or (along_k and problem.m <= DOT_ROWS))
+# --- one element after another --------------------------------------------------------------------
+def _plain(schedule: Schedule, dtype: dtype, problem: Problem):
+    m, n, k = problem.m, problem.n, problem.k
+    biased = problem.bias is not None
+    matrices = [stride for x in problem.operands for stride in x.matrix]
+    _launch(schedule, f"plain_{dtype.llvm}_{biased}", lambda: dot.plain(dtype.llvm, biased),
+            problem, (m, n, k, *matrices), problem.count * m,
+            problem.count * m * n * (k + 1) / PACE["plain"])
 
 
-class Schedule:
-    """The steps and temporaries of a product, as they are decided."""
-
-    def __init__(self, dtype: dtype, first_temporary: int):
-        self.dtype = dtype
-        self.first_temporary = first_temporary
-        self.steps: list[Step] = []
-        self.temporaries: list[int] = []
-
-    def temporary(self, elements: int) -> int:
-        """The place of a new temporary in the value table."""
-        self.temporaries.append(elements * self.dtype.itemsize)
-        return self.first_temporary + len(self.temporaries) - 1
-
-    def launch(self, key, write, problem, constants, units, work):
-        operands = problem.operands()
-        words = batch_words(problem.batch, [x.strides[:-2] for x in operands])
-        grain = max(1, PIECE * units // max(work, 1))
-        self.steps.append(Step(
-            f"{key}_{self.dtype.llvm}", write, tuple(x.index for x in operands),
-            (*constants, *words), units, grain, work,
-        ))
-
-    # --- one element after another ----------------------------------------------------------------
-    def plain(self, problem: Problem):
-        m, n, k = problem.m, problem.n, problem.k
-        biased = problem.bias is not None
-        units = prod(problem.batch) * m
-        matrices = [stride for x in problem.operands() for stride in x.strides[-2:]]
-        self.launch(
-            f"matmul_plain_{biased}", lambda: dot.plain(self.dtype.llvm, biased), problem,
-            (m, n, k, *matrices), units, units * n * (k + 1) // PACE["plain"],
-        )
-
-    # --- rows against rows ------------------------------------------------------------------------
-    def dots(self, problem: Problem):
-        problem = self.along_k(self.along_k(problem).transposed()).transposed()
-        tile = Tile.of(self.dtype, 1)
-        biased = problem.bias is not None
-        m, n, k = problem.m, problem.n, problem.k
-        count = prod(problem.batch)
-        work = count * m * n * (k + tile.columns) // PACE["dot"]
-        tall, wide, row_blocks, column_blocks = _blocks(
-            m, n, dot.ROWS, dot.COLUMNS, count, work, k * self.dtype.itemsize)
-        (a_row, _), (_, b_column) = problem.a.strides[-2:], problem.b.strides[-2:]
-        self.launch(
-            f"matmul_dots_{biased}", lambda: dot.dots(tile.type, tile.lanes, biased), problem,
-            (m, n, k, tall, wide, row_blocks, column_blocks, a_row, b_column,
-             *problem.c.strides[-2:], *(problem.bias or problem.c).strides[-2:]),
-            count * row_blocks * column_blocks, work,
-        )
-
-    def along_k(self, problem: Problem) -> Problem:
-        """The problem with unit strides along k in a, copied if need be."""
-        a = problem.a
-        if a.strides[-1] == 1 or problem.k <= 1:
-            return problem
-        return problem._replace(a=self.packed_rows(problem, Tile.of(self.dtype, 1)))
-
-    # --- tiles ------------------------------------------------------------------------------------
-    def tiles(self, problem: Problem):
-        tile = Tile.of(self.dtype, problem.m)
-        m, n, k = problem.m, problem.n, problem.k
-        a_panel = 0
-        copies = tile.rows > 1 and self.copies_columns(problem)
-        if self.packs_rows(problem):
-            a_panel = k
-            problem = problem._replace(a=self.packed_rows(problem, tile))
-        problem = self.readable_bias(problem)
-        passes = max(1, -(-k // blocks.DEEPEST)) if copies else 1
-        deep = -(-k // passes)
-        # Each pass adds to what the one before it stored. Tiles that store some sums twice must not
-        # read what they write, so such passes go to and fro between c and a temporary.
-        targets = [problem.c]
-        if passes > 1 and (m % tile.rows or n % tile.columns):
-            targets.append(self.like_result(problem))
-        for number in range(passes):
-            start = number * deep
-            target = targets[(passes - 1 - number) % len(targets)]
-            problem = problem._replace(c=target)
-            self.tile_pass(problem, tile, start, min(deep, k - start), copies, a_panel)
-            problem = problem._replace(bias=target)
-
-    def tile_pass(self, problem, tile, start, depth, copies, a_panel):
-        """One launch over k from `start`."""
-        m, n = problem.m, problem.n
-        (a_row, a_step), (b_step, b_column) = problem.a.strides[-2:], problem.b.strides[-2:]
-        reading = "along" if b_column == 1 else "across" if b_step == 1 else "strided"
-        row, column = (problem.bias or problem.c).strides[-2:]
-        bias = "none" if problem.bias is None else "row" if column == 1 else "column"
-        panels = -(-n // tile.columns)
-        row_bytes = max(1, depth * self.dtype.itemsize)
-        tall = max(1, min(-(-m // tile.rows), CACHED_BYTES // (row_bytes * tile.rows))) * tile.rows
-        row_blocks = -(-m // tall)
-        count = prod(problem.batch)
-        self.launch(
-            f"matmul_{tile.name}_{reading}_{bias}", lambda: blocks.tiles(tile, reading, bias),
-            problem,
-            (m, n, depth, tall, row_blocks, panels, copies, a_panel, a_row, a_step, b_column,
-             b_step, problem.c.strides[-2], row, start * a_step, start * b_step),
-            count * row_blocks * panels, count * m * n * (depth + 4) // PACE["tile"],
-        )
-
-    def readable_bias(self, problem: Problem) -> Problem:
-        """The problem with a bias whose column stride is 0 or 1, copied if need be."""
-        bias = problem.bias
-        if bias is None or bias.strides[-1] < 2:
-            return problem
-        copied = problem._replace(a=bias, k=problem.n)
-        return problem._replace(bias=self.packed_rows(copied, Tile.of(self.dtype, 1)))
-
-    def like_result(self, problem: Problem) -> Operand:
-        """A temporary as large as c."""
-        shape = (*problem.batch, problem.m, problem.n)
-        return Operand(self.temporary(prod(shape)), contiguous_strides(shape))
-
-    def copies_columns(self, problem) -> bool:
-        return problem.b.strides[-1] != 1
-
-    def packs_rows(self, problem) -> bool:
-        return False
-
-    def packed_rows(self, problem: Problem, tile: Tile) -> Operand:
-        """a in panels of the tile's rows; what is broadcast is packed once."""
-        batch, outer = _distinct(problem.batch, problem.a)
-        target = self.temporary(0)
-        step, size = pack_rows(tile, problem.a.index, target, problem.m, problem.k,
-                               *problem.a.strides[-2:], batch, outer)
-        inner = (problem.k, 1) if tile.rows == 1 else (1, tile.rows)
-        return self.added(step, size, target, problem, problem.a, inner)
-
-    def added(self, step, size, target, problem, operand, matrix):
-        self.steps.append(step)
-        self.temporaries[target - self.first_temporary] = size * self.dtype.itemsize
-        strides = []
-        inner = size
-        for extent, stride in zip(problem.batch, operand.strides):
-            inner //= extent if stride else 1
-            strides.append(inner if stride else 0)
-        return Operand(target, (*strides, *matrix))
+# --- rows against rows ----------------------------------------------------------------------------
+def _suits_dots(dtype: dtype, problem: Problem) -> bool:
+    return (problem.n < Tile.of(dtype, 1).lanes or problem.c.matrix[1] != 1
+            or (problem.m < FEW_ROWS and problem.b.matrix[1] != 1))
 
 
-def _distinct(batch, operand):
-    """The batch dims along which an operand moves, and its strides there."""
-    moving = [(size, stride) for size, stride in zip(batch, operand.strides) if stride]
-    return [size for size, _ in moving], [stride for _, stride in moving]
-
-
-def _blocks(m, n, rows, columns, count, work, row_bytes):
-    """Rows and columns of a unit and their numbers: units of a few pieces' work."""
-    tall = max(1, min(-(-m // rows), CACHED_BYTES // max(1, row_bytes * rows))) * rows
+def _dots(schedule: Schedule, dtype: dtype, problem: Problem):
+    problem = _along_k(schedule, dtype, problem)
+    problem = _along_k(schedule, dtype, problem.transposed()).transposed()
+    tile = Tile.of(dtype, 1)
+    biased = problem.bias is not None
+    m, n, k = problem.m, problem.n, problem.k
+    work = problem.count * m * n * (k + tile.lanes) / PACE["dots"]
+    # Rows of a that the second cache holds meet as many columns as make a piece of work.
+    tall = _rounded(min(m, CACHED_BYTES // max(1, k * dtype.itemsize)), dot.ROWS)
     row_blocks = -(-m // tall)
-    pieces = max(1, work // PIECE // 2)
-    column_blocks = max(1, min(-(-n // columns), pieces // max(1, count * row_blocks)))
-    wide = -(-n // (column_blocks * columns)) * columns
-    return tall, wide, row_blocks, -(-n // wide)
+    pieces = max(1, int(work / PIECE / problem.count / row_blocks))
+    wide = _rounded(-(-n // pieces), dot.COLUMNS)
+    column_blocks = -(-n // wide)
+    _launch(schedule, f"dots_{tile.type}x{tile.lanes}_{biased}",
+            lambda: dot.dots(tile.type, tile.lanes, biased), problem,
+            (m, n, k, tall, wide, row_blocks, column_blocks, problem.a.matrix[0],
+             problem.b.matrix[1], *problem.c.matrix, *problem.operands[3].matrix),
+            problem.count * row_blocks * column_blocks, work)
+
+
+def _along_k(schedule: Schedule, dtype: dtype, problem: Problem) -> Problem:
+    """The problem with unit strides along k in a, copied if need be."""
+    if problem.a.matrix[1] == 1 or problem.k <= 1:
+        return problem
+    return problem._replace(a=_packed_rows(schedule, dtype, Tile.of(dtype, 1), problem))
+
+
+# --- tiles ----------------------------------------------------------------------------------------
+def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
+    m, n, k = problem.m, problem.n, problem.k
+    tile = Tile.of(dtype, m)
+    copies = tile.rows > 1 and _copies_columns(dtype, problem)
+    panel = 0
+    if _packs_rows(dtype, problem):
+        panel = k
+        problem = problem._replace(a=_packed_rows(schedule, dtype, tile, problem))
+    if problem.bias and problem.bias.matrix[1] > 1:
+        rows = problem._replace(a=problem.bias, k=n)
+        problem = problem._replace(bias=_packed_rows(schedule, dtype, Tile.of(dtype, 1), rows))
+    passes = max(1, -(-k // blocks.DEEPEST)) if copies else 1
+    deep = -(-k // passes)
+    # Each pass adds to what the one before it stored. Tiles that store some sums twice must not
+    # read what they write, so such passes go to and fro between c and a temporary.
+    targets = [problem.c]
+    repeats = m % tile.rows or n % tile.columns
+    if repeats and passes > 1:
+        shape = (*problem.batch, m, n)
+        place = schedule.temporary(prod(shape) * dtype.itemsize)
+        targets.append(Operand(place, contiguous_strides(shape)))
+    for number in range(passes):
+        start = number * deep
+        target = targets[(passes - 1 - number) % len(targets)]
+        problem = problem._replace(c=target)
+        _tile_pass(schedule, dtype, tile, problem, start, min(deep, k - start), panel, copies)
+        problem = problem._replace(bias=target)
+
+
+def _tile_pass(schedule, dtype, tile, problem, start, depth, panel, copies):
+    """One launch over `depth` values of k from `start`."""
+    m, n = problem.m, problem.n
+    (a_row, a_step), (b_step, b_column) = problem.a.matrix, problem.b.matrix
+    reading = "along" if b_column == 1 else "across" if b_step == 1 else "strided"
+    bias_row, bias_column = problem.operands[3].matrix
+    bias = "none" if problem.bias is None else "row" if bias_column == 1 else "column"
+    panels = -(-n // tile.columns)
+    tall = _rounded(min(m, CACHED_BYTES // max(1, depth * dtype.itemsize)), tile.rows)
+    row_blocks = -(-m // tall)
+    _launch(schedule, f"tiles_{tile.name}_{reading}_{bias}",
+            lambda: blocks.tiles(tile, reading, bias), problem,
+            (m, n, depth, tall, row_blocks, panels, copies, panel, a_row, a_step, b_column, b_step,
+             problem.c.matrix[0], bias_row, start * a_step, start * b_step),
+            problem.count * row_blocks * panels,
+            problem.count * m * n * (depth + tile.lanes) / PACE["tiles"])
+
+
+def _copies_columns(dtype: dtype, problem: Problem) -> bool:
+    """Whether panels of b are read from copies."""
+    step, column = problem.b.matrix
+    span = problem.k * step * dtype.itemsize
+    return column != 1 or (problem.m >= COPIED_ROWS and span > SPAN_BYTES)
+
+
+def _packs_rows(dtype: dtype, problem: Problem) -> bool:
+    """Whether a is packed beforehand."""
+    size = problem.m * problem.k * dtype.itemsize
+    deep = problem.k >= PACKED_DEPTH or problem.a.matrix[1] != 1
+    return problem.n >= PACKED_COLUMNS and size > PACKED_BYTES and deep
+
+
+def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:
+    """a in panels of the tile's rows; what is broadcast is packed once."""
+    a = problem.a
+    moving = [(size, stride) for size, stride in zip(problem.batch, a.outer) if stride]
+    sizes = [size for size, _ in moving]
+    place = pack_rows(schedule, dtype, tile, a.index, problem.m, problem.k, *a.matrix, sizes,
+                      [stride for _, stride in moving])
+    rows = _rounded(problem.m, tile.rows)
+    steps = iter(contiguous_strides((*sizes, rows * problem.k))[:-1])
+    outer = [next(steps) if stride else 0 for stride in a.outer]
+    matrix = (problem.k, 1) if tile.rows == 1 else (1, tile.rows)
+    return Operand(place, (*outer, *matrix))
+
+
+# --- all ------------------------------------------------------------------------------------------
+def _launch(schedule, key, write, problem, constants, units, work):
+    operands = problem.operands
+    words = batch_words(problem.batch, [x.outer for x in operands])
+    schedule.launch(f"matmul_{key}", write, tuple(x.index for x in operands),
+                    (*constants, *words), units, work)
+
+
+def _rounded(count: int, step: int) -> int:
+    """`count`, or 1 if it is less, rounded up to a multiple of `step`."""
+    return -(-max(1, count) // step) * step

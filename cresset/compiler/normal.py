@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics import TABLE
+from cresset.compiler.mathematics.arithmetic import bits, number, polynomial
+from cresset.compiler.mathematics.logarithm import log, log1p
+from cresset.compiler.mathematics.reduction import PI
+from cresset.compiler.mathematics.trigonometric import SIN
 from cresset.compiler.stream import draws, unit_float64
 from cresset.compiler.words import Words
 from cresset.core import generator
@@ -20,14 +23,15 @@ from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 
 BLOCK = 16
+ROUNDER = 1.5 * 2.0**52  # numbers of which a unit is one
 
 # log(1 + x) = x - x^2 / 2 + x^3 P(x) for sqrt(1/2) <= 1 + x < sqrt(2); ln 2 as a sum.
-LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-       -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)  # fmt: skip
+LOG = (3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
+       -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2)  # fmt: skip
 LN2 = (0.693359375, -2.12194440e-4)
 # sin(x) = x + x^3 S(x^2) and cos(x) = 1 - x^2 / 2 + x^4 C(x^2) for |x| <= pi / 4, itself a sum.
-SIN = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-COS = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+SINE = (-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4)
+COSINE = (4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5)
 QUARTER_PI = (0.78515625, 2.4187564849853515625e-4, 3.77489497744594108e-8)
 
 
@@ -50,11 +54,9 @@ def write_blocks(type: dtype) -> Module:
         positive = 1.0 - f.load(half, first)
         angle = f.load(half, second) * (2 * math.pi)
         if type.llvm == "float":
-            logarithm = log(f, positive)
-            sine, cosine = sine_and_cosine(f, angle)
+            logarithm, (sine, cosine) = cephes_log(f, positive), cephes_sine_and_cosine(f, angle)
         else:
-            logarithm = TABLE["log"](f, positive)
-            sine, cosine = TABLE["sin"](f, angle), TABLE["cos"](f, angle)
+            logarithm, (sine, cosine) = log(f, positive), sine_and_cosine(f, angle)
         radius = f.intrinsic("sqrt", logarithm * -2.0)
         at = f.offset(target, block * BLOCK, type.llvm)
         f.store(f.fma(radius * cosine, deviation, mean), at)
@@ -95,10 +97,11 @@ def write_pairs(type: dtype, width: int) -> Module:
                 at = f.offset(drawn, (pair - first) * 4, "i32")
                 angle = unit_float64(f, at, 1) * (2 * math.pi)
                 uniform = unit_float64(f, f.offset(at, 2, "i32"), 1)
-                radius = f.intrinsic("sqrt", TABLE["log1p"](f, -uniform) * -2.0)
+                radius = f.intrinsic("sqrt", log1p(f, -uniform) * -2.0)
+                sine, cosine = sine_and_cosine(f, angle)
                 place = start + pair * 2
-                store(radius * TABLE["cos"](f, angle), place)
-                other = radius * TABLE["sin"](f, angle)
+                store(radius * cosine, place)
+                other = radius * sine
                 with f.when(place + 1 < count):
                     store(other, place + 1)
                 f.store(other, normal)
@@ -106,22 +109,38 @@ def write_pairs(type: dtype, width: int) -> Module:
     return module
 
 
+def sine_and_cosine(f: Function, x: Value) -> tuple[Value, Value]:
+    """Sine and cosine of float64 numbers in 0 .. 2 pi."""
+
+    def alternating(offset):
+        """(-1)^n sin r, where x = (n - offset) pi + r."""
+        # Adding ROUNDER leaves n in the low bits.
+        rounded = f.fma(x, 1 / math.pi, offset) + ROUNDER
+        n = rounded - ROUNDER - offset
+        r = f.fma(n, -PI["double"][1], f.fma(n, -PI["double"][0], x))
+        r = number(f, bits(f, r) ^ (bits(f, rounded) << 63))
+        square = r * r
+        return f.fma(polynomial(f, square, SIN["double"]), r * square, r)
+
+    return alternating(0.0), alternating(0.5)
+
+
 # --- Cephes's functions of float32 ----------------------------------------------------------------
-def log(f: Function, x: Value) -> Value:
+def cephes_log(f: Function, x: Value) -> Value:
     """The logarithm of positive normal numbers."""
-    bits = f.bitcast(x, ir.vector("i32", ir.lanes(x.type)))
-    exponent = f.convert(bits.lshr(23) - 126, x.type)
-    mantissa = f.bitcast((bits & 0x007FFFFF) | 0x3F000000, x.type)
+    word = bits(f, x)
+    exponent = f.convert(word.lshr(23) - 126, x.type)
+    mantissa = number(f, (word & 0x007FFFFF) | 0x3F000000)
     small = mantissa < math.sqrt(0.5)
     exponent = f.select(small, exponent - 1.0, exponent)
     x = f.select(small, mantissa + mantissa, mantissa) - 1.0
     square = x * x
-    cubic = _polynomial(f, x, LOG) * x
+    cubic = polynomial(f, x, LOG) * x
     tail = f.fma(cubic, square, exponent * LN2[1])
     return f.fma(exponent, LN2[0], x + f.fma(square, -0.5, tail))
 
 
-def sine_and_cosine(f: Function, x: Value) -> tuple[Value, Value]:
+def cephes_sine_and_cosine(f: Function, x: Value) -> tuple[Value, Value]:
     """Sine and cosine of numbers that are not negative."""
     integer = ir.vector("i32", ir.lanes(x.type))
     octant = (f.convert(x * (4 / math.pi), integer) + 1) & -2
@@ -129,22 +148,15 @@ def sine_and_cosine(f: Function, x: Value) -> tuple[Value, Value]:
     for part in QUARTER_PI:
         x = f.fma(turns, -part, x)
     square = x * x
-    cosine = _polynomial(f, square, COS) * square
+    cosine = polynomial(f, square, COSINE) * square
     cosine = f.fma(cosine, square, square * -0.5) + 1.0
-    sine = f.fma(_polynomial(f, square, SIN) * square, x, x)
+    sine = f.fma(polynomial(f, square, SINE) * square, x, x)
     straight = (octant & 2).eq(0)
 
     def signed(value, sign):
-        return f.bitcast(f.bitcast(value, integer) ^ ((sign & 4) << 29), x.type)
+        return number(f, bits(f, value) ^ ((sign & 4) << 29))
 
     return (
         signed(f.select(straight, sine, cosine), octant),
         signed(f.select(straight, cosine, sine), octant + 2),
     )
-
-
-def _polynomial(f: Function, x: Value, coefficients) -> Value:
-    value = f.constant(x.type, coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = f.fma(value, x, coefficient)
-    return value

@@ -10,35 +10,33 @@ from collections.abc import Sequence
 from math import prod
 
 from cresset.compiler.batch import Batch, batch_words
+from cresset.compiler.schedule import Schedule
 from cresset.compiler.tile import Tile
 from cresset.compiler.words import Words
+from cresset.core.dtype import dtype
+from cresset.core.layout import contiguous_strides
 from cresset.runtime.ir import Function, Module, Value
-from cresset.runtime.program import Step
 
-PIECE = 20_000  # nanoseconds that a piece of shared work should last
 PACE = 1  # elements copied in a nanosecond
 
 
-def pack_rows(tile: Tile, source: int, target: int, rows: int, k: int, row: int, step: int,
-              sizes: Sequence[int] = (), strides: Sequence[int] = ()) -> tuple[Step, int]:
-    """Panels of `tile.rows` rows of a matrix; returns the step and the elements of its target.
+def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: int, k: int,
+              row: int, step: int, sizes: Sequence[int] = (), strides: Sequence[int] = ()) -> int:
+    """Panels of `tile.rows` rows of a matrix, as a temporary (*sizes, panels, k, tile.rows).
 
-    `source` and `target` are values of the program; `row` and `step` are the strides of a row and
-    along k, `strides` those of the batch `sizes`. The target is (*sizes, panels, k, tile.rows).
+    `source` is a value of the program; `row` and `step` are the strides of a row and along k,
+    `strides` those of the batch `sizes`.
     """
     panels = -(-rows // tile.rows)
-    packed = []
-    size = panels * k * tile.rows
-    for extent in reversed(sizes):
-        packed.append(size)
-        size *= extent
+    size = prod(sizes) * panels * k * tile.rows
+    packed = contiguous_strides((*sizes, panels * k * tile.rows))[:-1]
     units = panels * prod(sizes)
-    work = size // PACE
-    return Step(
+    target = schedule.temporary(size * dtype.itemsize)
+    schedule.launch(
         f"pack_{tile.type}_{tile.rows}", lambda: row_panels(tile), (source, target),
-        (rows, k, row, step, panels, *batch_words(sizes, (strides, packed[::-1]))),
-        units, max(1, PIECE * units // max(work, 1)), work,
-    ), size
+        (rows, k, row, step, panels, *batch_words(sizes, (strides, packed))), units, size // PACE,
+    )
+    return target
 
 
 def row_panels(tile: Tile) -> Module:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cresset.compiler.index import copy
+from cresset.compiler.mathematics.logarithm import log1p
 from cresset.compiler.normal import BLOCK, write_blocks, write_pairs
 from cresset.compiler.stream import draws, long_word, low_53_bits, unit_float32, unit_float64
 from cresset.compiler.words import Words
@@ -89,6 +90,16 @@ def fill_integers(out: Layout, values, first_temporary: int, words: int | None =
         type, width = out.dtype, host().vector_bytes
         return (Step(f"random.integers.{type.name}.{width}", lambda: _write_integers(type, width),
                      operands, (out.numel,), work=2 * out.numel),)
+
+    return _in_order(out, target, first_temporary, steps)
+
+
+def fill_exponential(out: Layout, values, first_temporary: int):
+    """out = -log(1 - u) / rate, u in [0, 1) of 53 bits; values are (state, rate, out)."""
+    state, rate, target = values
+
+    def steps(place):
+        return (_draw("exponential", out.dtype, out.numel, 2, (state, place, rate)),)
 
     return _in_order(out, target, first_temporary, steps)
 
@@ -193,13 +204,13 @@ def _write_integers(type, width):
 
 
 def _draw_elements(f: Function, state, out, count, type, words, width, make):
-    """Draw and store; make(address of the words, number of the first element, lanes)."""
+    """Draw and store the elements that make(address of the words, lanes) returns."""
     element = type.llvm
     lanes = width // max(4 * words, type.itemsize)
     spill = f.alloca(element, lanes)
     with draws(f, state, count, words, width) as (drawn, first, last):
         with f.loop(first, last, lanes) as i:
-            value = make(f.offset(drawn, (i - first) * words, "i32"), i, lanes)
+            value = make(f.offset(drawn, (i - first) * words, "i32"), lanes)
             rest = last - i
 
             def vector():
@@ -241,8 +252,18 @@ def _uniform(f, type, words, low, high):
     low, high = (f.convert(f.bitcast(bound, "double"), type.llvm) for bound in (low, high))
     span = high - low
 
-    def make(source, number, lanes):
+    def make(source, lanes):
         return f.fma(unit(f, source, lanes), f.splat(span, lanes), f.splat(low, lanes))
+
+    return make
+
+
+def _exponential(f, type, words, rate):
+    scale = -1.0 / f.bitcast(rate, "double")
+
+    def make(source, lanes):
+        value = log1p(f, -unit_float64(f, source, lanes)) * f.splat(scale, lanes)
+        return f.convert(value, ir.vector(type.llvm, lanes))
 
     return make
 
@@ -252,7 +273,7 @@ def _bernoulli(f, type, words, p):
     bound = f.intrinsic("ceil", f.bitcast(p, "double") * 2.0**53)
     bound = f.convert(bound, "i64")
 
-    def make(source, number, lanes):
+    def make(source, lanes):
         return _zero_or_one(f, low_53_bits(f, source, lanes) < f.splat(bound, lanes), type)
 
     return make
@@ -279,7 +300,7 @@ def _integers(f, type, words, low, span):
         whole = f.splat(span.eq(0), lanes)
         return f.select(whole, word, word.urem(f.splat(divisor_or_one, lanes)))
 
-    def make(source, number, lanes):
+    def make(source, lanes):
         rest = short(source, lanes) if words == 1 else long(source, lanes)
         value = f.convert(rest, ir.vector("i64", lanes)) + f.splat(low, lanes)
         return f.convert(value, ir.vector(type.llvm, lanes))
@@ -291,4 +312,6 @@ def _zero_or_one(f, condition, type):
     return f.convert(condition, ir.vector(type.llvm, ir.lanes(condition.type)))
 
 
-KINDS = {"uniform": (_uniform, 2), "integers": (_integers, 2), "bernoulli": (_bernoulli, 1)}
+# How a kind of number is made, and how many argument words it takes.
+KINDS = {"uniform": (_uniform, 2), "integers": (_integers, 2), "exponential": (_exponential, 1),
+         "bernoulli": (_bernoulli, 1)}

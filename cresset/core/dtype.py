@@ -46,7 +46,8 @@ class dtype:
         return {float32: complex64, float64: complex128}.get(self, self)
 
     def __repr__(self) -> str:
-        return f"cresset.{self.name}"
+        # The name that programs written with `import cresset as torch` know it by.
+        return f"torch.{self.name}"
 
     def __reduce__(self):
         return self.name
@@ -120,7 +121,7 @@ def get_default_dtype() -> dtype:
     """The floating type of new tensors, float32 unless set.
 
     >>> get_default_dtype()
-    cresset.float32
+    torch.float32
     """
     return _Default.dtype
 

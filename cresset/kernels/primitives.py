@@ -228,6 +228,8 @@ SIMPLE = {
     "ceil": _rounding("ceil"),
     "trunc": _rounding("trunc"),
     "round": _rounding("roundeven"),
+    "sqrt": lambda f, kind, x: f.intrinsic("sqrt", x),
+    "rsqrt": lambda f, kind, x: 1.0 / f.intrinsic("sqrt", x),
     "floor_divide": _floor_division,
     "trunc_divide": _truncating_division,
     "remainder": _remainder,

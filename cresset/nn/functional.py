@@ -217,8 +217,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         channels = input.shape[1] if input.dim() > 1 else 1
         if weight.numel() != channels:
             raise RuntimeError(
-                f"prelu: {weight.numel()} weights were given for {channels} channels of an input of "
-                f"shape {tuple(input.shape)}; need 1 or {channels}"
+                f"prelu: {weight.numel()} weights were given for {channels} channels of an input "
+                f"of shape {tuple(input.shape)}; need 1 or {channels}"
             )
         weight = weight.reshape((-1,) + (1,) * (input.dim() - 2))
     return ops.prelu_kernel(input, weight)
@@ -406,8 +406,8 @@ def rms_norm(
     shape = tuple(normalized_shape)
     if tuple(input.shape[input.dim() - len(shape) :]) != shape:
         raise RuntimeError(
-            f"rms_norm: the input has shape {tuple(input.shape)}; need one that ends in {shape}, the "
-            "normalized_shape"
+            f"rms_norm: the input has shape {tuple(input.shape)}; need one that ends in {shape}, "
+            "the normalized_shape"
         )
     if eps is None:
         eps = cresset.finfo(input.dtype).eps

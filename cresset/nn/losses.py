@@ -50,9 +50,9 @@ def cosine_embedding_loss(
     reduction = reduction_of(size_average, reduce, reduction)
     if target.dim() + 1 != input1.dim() or target.dim() + 1 != input2.dim() or target.dim() > 1:
         raise RuntimeError(
-            f"cosine_embedding_loss: targets of shape {tuple(target.shape)} do not go with inputs of "
-            f"shapes {tuple(input1.shape)} and {tuple(input2.shape)}; need (N,) with (N, D), or () "
-            "with (D,)"
+            f"cosine_embedding_loss: targets of shape {tuple(target.shape)} do not go with inputs "
+            f"of shapes {tuple(input1.shape)} and {tuple(input2.shape)}; need (N,) with (N, D), or "
+            "() with (D,)"
         )
     cosine = cosine_similarity(input1, input2, dim=-1, eps=1e-8)
     apart = (cosine - margin).clamp(min=0)

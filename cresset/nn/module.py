@@ -118,7 +118,9 @@ class Module(Hookable, Stateful):
     def _need_kind(self, name: str, value: Any, kind: type, what: str, needed: str) -> None:
         if value is not None and not isinstance(value, kind):
             given = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise TypeError(f"cannot assign '{given}' as {what} '{name}' ({needed} or None expected)")
+            raise TypeError(
+                f"cannot assign '{given}' as {what} '{name}' ({needed} or None expected)"
+            )
 
     def _unregister(self, name: str, keep: str) -> None:
         """Frees `name` for an entry of the registry `keep`, where it may stand already."""
@@ -143,8 +145,7 @@ class Module(Hookable, Stateful):
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter under `name`; None keeps the place of one that the module lacks.
 
-        Raises KeyError for a name that is taken or holds a dot, TypeError for other values,
-        ValueError for a Parameter that is the result of an operation.
+        Raises KeyError for a name that is taken or holds a dot, TypeError for other values.
         """
         self._need_init("parameter")
         self._check_name(name, "parameter", self._parameters)
@@ -152,12 +153,6 @@ class Module(Hookable, Stateful):
             raise TypeError(
                 f"cannot assign '{type(param).__qualname__}' object to parameter '{name}' "
                 "(torch.nn.Parameter or None required)"
-            )
-        if param is not None and param.grad_fn is not None:
-            raise ValueError(
-                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
-                "created explicitly; to express it as a function of another tensor, compute it in "
-                "forward()."
             )
         self._parameters[name] = param
 
@@ -337,7 +332,7 @@ class Module(Hookable, Stateful):
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Sets training mode in the whole tree: Dropout drops, BatchNorm uses the batch's figures."""
+        """Sets training mode in the whole tree: Dropout drops, BatchNorm uses the batch itself."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode

@@ -11,8 +11,9 @@ from cresset import Tensor
 class Parameter(Tensor):
     """A tensor that a module learns: assigned as an attribute, it joins `module.parameters()`.
 
-    `data` (default: an empty tensor) is shared, not copied. `requires_grad` defaults to True, inside
-    `no_grad` too; only floating-point (and complex) data can require a gradient: RuntimeError.
+    `data` (default: an empty tensor) is shared, not copied. `requires_grad` defaults to True,
+    inside `no_grad` too; only floating-point (and complex) data can require a gradient:
+    RuntimeError.
 
     >>> Parameter(cresset.zeros(2)).requires_grad
     True

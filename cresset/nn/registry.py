@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Self
 
 
 class Registry(dict[str, Any]):
@@ -48,7 +48,7 @@ class Registry(dict[str, Any]):
     update = MutableMapping.update
     setdefault = MutableMapping.setdefault
 
-    def __ior__(self, entries: Any) -> Registry:
+    def __ior__(self, entries: Any) -> Self:  # type: ignore[override, misc]
         self.update(entries)
         return self
 

@@ -1,4 +1,4 @@
-"""State dictionaries: a module's parameters and buffers by dotted name, written out and read back."""
+"""State dictionaries: a module's parameters and buffers by dotted name, out and back in."""
 
 from __future__ import annotations
 
@@ -28,15 +28,13 @@ class IncompatibleKeys(NamedTuple):
             f"unexpected_keys={self.unexpected_keys})"
         )
 
-    __str__ = __repr__
-
 
 class Stateful:
     """The part of `Module` that writes and reads state dictionaries.
 
     A module that keeps more than parameters and buffers defines `get_extra_state` and
-    `set_extra_state`; one whose names changed overrides `_load_from_state_dict`, where it learns the
-    `_version` that the saving class had.
+    `set_extra_state`; one whose names changed overrides `_load_from_state_dict`, where it learns
+    the `_version` that the saving class had.
     """
 
     _version: int | None = 1
@@ -80,8 +78,8 @@ class Stateful:
     def set_extra_state(self, state: Any) -> None:
         """Takes back what `get_extra_state` gave."""
         raise RuntimeError(
-            f"{type(self).__name__}.set_extra_state: not defined although the state dictionary holds "
-            "an extra state; define it in the class, together with get_extra_state"
+            f"{type(self).__name__}.set_extra_state: not defined although the state dictionary "
+            "holds an extra state; define it in the class, together with get_extra_state"
         )
 
     def state_dict(
@@ -157,10 +155,13 @@ class Stateful:
         keys = IncompatibleKeys([], [])
         problems: list[str] = []
         _load_tree(self, OrderedDict(state_dict), "", metadata, assign, keys, problems)
-        if strict and keys.unexpected_keys:
-            problems.insert(0, f"Unexpected key(s) in state_dict: {_quoted(keys.unexpected_keys)}. ")
-        if strict and keys.missing_keys:
-            problems.insert(0, f"Missing key(s) in state_dict: {_quoted(keys.missing_keys)}. ")
+        for what, names in (
+            ("Unexpected", keys.unexpected_keys),
+            ("Missing", keys.missing_keys),
+        ):
+            if strict and names:
+                quoted = ", ".join(f'"{name}"' for name in names)
+                problems.insert(0, f"{what} key(s) in state_dict: {quoted}. ")
         if problems:
             lines = "\n\t".join(problems)
             raise RuntimeError(
@@ -231,8 +232,8 @@ class Stateful:
             )
         if value.shape != target.shape:
             return (
-                f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
-                f"the shape in current model is {target.shape}."
+                f"size mismatch for {key}: copying a param with shape {value.shape} from "
+                f"checkpoint, the shape in current model is {target.shape}."
             )
         if assign:
             if isinstance(target, Parameter):
@@ -282,7 +283,3 @@ def _load_tree(
                 "load_state_dict: a post hook returned something; need None; edit the two lists of "
                 "incompatible_keys in place instead"
             )
-
-
-def _quoted(keys: list[str]) -> str:
-    return ", ".join(f'"{key}"' for key in keys)

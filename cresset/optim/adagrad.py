@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 import cresset
-from cresset.core import scalar
-from cresset.ops import update
+from cresset.ops import scalar, update
 from cresset.optim.optimizer import check_at_least_zero, check_immediate
 from cresset.optim.step_count import StepCounting
 

@@ -8,8 +8,7 @@ from math import sqrt
 from typing import Any
 
 import cresset
-from cresset.core import scalar
-from cresset.ops import update
+from cresset.ops import scalar, update
 from cresset.optim.optimizer import check_at_least_zero, check_immediate
 from cresset.optim.step_count import StepCounting
 
@@ -51,12 +50,13 @@ def _adam_update(amsgrad: bool, decay: str, maximize: bool) -> Callable[..., Non
 class Adam(StepCounting):
     """p = p - lr * m' / (sqrt(v') + eps), where m and v are running means of g and g^2.
 
-    m = beta1 * m + (1 - beta1) * g and v = beta2 * v + (1 - beta2) * g^2; m' and v' are m and v over
-    1 - beta^step, which makes up for their start at 0. With `amsgrad` the greatest v so far counts.
-    `weight_decay` adds weight_decay * p to g, or with `decoupled_weight_decay` takes lr *
-    weight_decay * p from p instead, as `AdamW` does. `maximize` goes uphill. `foreach`, `capturable`
-    and `fused` choose among PyTorch's implementations and have no effect here. Raises ValueError for
-    negative settings and betas outside of [0, 1). Kingma and Ba (2014); Reddi and others (2018).
+    m = beta1 * m + (1 - beta1) * g and v = beta2 * v + (1 - beta2) * g^2; m' and v' are m and v
+    over 1 - beta^step, which makes up for their start at 0. With `amsgrad` the greatest v so far
+    counts. `weight_decay` adds weight_decay * p to g, or with `decoupled_weight_decay` takes lr *
+    weight_decay * p from p instead, as `AdamW` does. `maximize` goes uphill. `foreach`,
+    `capturable` and `fused` choose among PyTorch's implementations and have no effect here. Raises
+    ValueError for negative settings and betas outside of [0, 1). Kingma and Ba (2014); Reddi and
+    others (2018).
 
     >>> w = cresset.tensor([1.0], requires_grad=True)
     >>> (w * w).backward()

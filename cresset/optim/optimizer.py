@@ -19,9 +19,9 @@ class Optimizer:
 
     `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts, each a group with its
     own settings over `defaults`. `param_groups` are those groups, `state[p]` what the optimizer
-    remembers of a parameter. A subclass defines `step`. Raises TypeError for a single tensor and for
-    what is no tensor, ValueError for no parameters, for results of operations, and for a parameter
-    in two groups.
+    remembers of a parameter. A subclass defines `step`. Raises TypeError for a single tensor and
+    for what is no tensor, ValueError for no parameters, for results of operations, and for a
+    parameter in two groups.
     """
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
@@ -45,12 +45,13 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates the parameters once by their gradients; those without one are left alone.
 
-        `closure`, if given, computes the loss anew with its gradients, and `step` returns that loss.
+        `closure`, if given, computes the loss anew with its gradients, and `step` returns that
+        loss.
         """
         raise NotImplementedError(f"{type(self).__name__}.step: define the update here")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drops the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
+        """Drops the gradients of all parameters; with `set_to_none=False` fills them with 0."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if set_to_none:
@@ -83,8 +84,8 @@ class Optimizer:
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering "
-                "of tensors in sets will change between runs. Please use a list instead."
+                "optimizer parameters need to be organized in ordered collections, but the "
+                "ordering of tensors in sets will change between runs. Please use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
         if params and all(isinstance(param, tuple) for param in params):
@@ -133,8 +134,8 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, with parameters replaced by their numbers in order.
 
-        {"state": {number: {...}}, "param_groups": [{..., "params": [numbers]}]}; the tensors are the
-        optimizer's own, not copies.
+        {"state": {number: {...}}, "param_groups": [{..., "params": [numbers]}]}; the tensors are
+        the optimizer's own, not copies.
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
@@ -180,8 +181,8 @@ class Optimizer:
             if len(group["params"]) != len(saved_group["params"]):
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
-                    f"optimizer's group: group {number} has {len(saved_group['params'])} parameters; "
-                    f"need {len(group['params'])}"
+                    f"optimizer's group: group {number} has {len(saved_group['params'])} "
+                    f"parameters; need {len(group['params'])}"
                 )
         params = dict(
             zip(
@@ -232,9 +233,9 @@ class Optimizer:
         self._optimizer_load_state_dict_post_hooks = HookTable()
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(optimizer, args, kwargs)` before each step, `args` starting with the optimizer.
+        """Calls `hook(optimizer, args, kwargs) -> None or new (args, kwargs)` before each step.
 
-        It returns None or new `(args, kwargs)`.
+        `args` starts with the optimizer.
         """
         self.__dict__["step"] = self._step_through_hooks
         return self._optimizer_step_pre_hooks.add(hook)

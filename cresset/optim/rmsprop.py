@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 import cresset
-from cresset.core import scalar
-from cresset.ops import update
+from cresset.ops import scalar, update
 from cresset.optim.optimizer import check_at_least_zero, check_immediate
 from cresset.optim.step_count import StepCounting
 
@@ -20,60 +19,43 @@ _SQUARE, _MEAN, _VELOCITY = "square_avg", "grad_avg", "momentum_buffer"
 def _rmsprop_update(
     centered: bool, momentum: bool, decay: bool, maximize: bool
 ) -> Callable[..., None]:
-    def moments(p, g, square, mean, numbers):
+    def direction(p, g, square, mean, alpha, rate, eps, weight_decay):
+        """The gradient over its size, and the new means of its square and of itself."""
         g = -g if maximize else g
-        g = g + numbers["weight_decay"] * p if decay else g
-        square = square * numbers["alpha"] + g * g * numbers["rate"]
+        g = g + weight_decay * p if decay else g
+        square = square * alpha + g * g * rate
         if not centered:
-            return g, square, mean, scalar.sqrt(square) + numbers["eps"]
-        mean = mean + (g - mean) * numbers["rate"]
-        return g, square, mean, scalar.sqrt(square - mean * mean) + numbers["eps"]
-
-    if centered and momentum:
-
-        @update(writes=("p", "square", "mean", "velocity"))
-        def rmsprop_centered_momentum(
-            p, g, square, mean, velocity, *, lr, alpha, rate, eps, weight_decay, momentum
-        ):
-            numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
-            g, square, mean, size = moments(p, g, square, mean, numbers)
-            velocity = momentum * velocity + g / size
-            return p - lr * velocity, square, mean, velocity
-
-        return rmsprop_centered_momentum
-
-    if centered:
-
-        @update(writes=("p", "square", "mean"))
-        def rmsprop_centered(
-            p, g, square, mean, *, lr, alpha, rate, eps, weight_decay, momentum
-        ):
-            numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
-            g, square, mean, size = moments(p, g, square, mean, numbers)
-            return p - lr * (g / size), square, mean
-
-        return rmsprop_centered
-
-    if momentum:
-
-        @update(writes=("p", "square", "velocity"))
-        def rmsprop_momentum(
-            p, g, square, velocity, *, lr, alpha, rate, eps, weight_decay, momentum
-        ):
-            numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
-            g, square, _, size = moments(p, g, square, None, numbers)
-            velocity = momentum * velocity + g / size
-            return p - lr * velocity, square, velocity
-
-        return rmsprop_momentum
+            return g / (scalar.sqrt(square) + eps), square, None
+        mean = mean + (g - mean) * rate
+        return g / (scalar.sqrt(square - mean * mean) + eps), square, mean
 
     @update(writes=("p", "square"))
     def rmsprop(p, g, square, *, lr, alpha, rate, eps, weight_decay, momentum):
-        numbers = {"alpha": alpha, "rate": rate, "eps": eps, "weight_decay": weight_decay}
-        g, square, _, size = moments(p, g, square, None, numbers)
-        return p - lr * (g / size), square
+        move, square, _ = direction(p, g, square, None, alpha, rate, eps, weight_decay)
+        return p - lr * move, square
 
-    return rmsprop
+    @update(writes=("p", "square", "velocity"))
+    def rmsprop_momentum(p, g, square, velocity, *, lr, alpha, rate, eps, weight_decay, momentum):
+        move, square, _ = direction(p, g, square, None, alpha, rate, eps, weight_decay)
+        velocity = momentum * velocity + move
+        return p - lr * velocity, square, velocity
+
+    @update(writes=("p", "square", "mean"))
+    def rmsprop_centered(p, g, square, mean, *, lr, alpha, rate, eps, weight_decay, momentum):
+        move, square, mean = direction(p, g, square, mean, alpha, rate, eps, weight_decay)
+        return p - lr * move, square, mean
+
+    @update(writes=("p", "square", "mean", "velocity"))
+    def rmsprop_centered_momentum(
+        p, g, square, mean, velocity, *, lr, alpha, rate, eps, weight_decay, momentum
+    ):
+        move, square, mean = direction(p, g, square, mean, alpha, rate, eps, weight_decay)
+        velocity = momentum * velocity + move
+        return p - lr * velocity, square, mean, velocity
+
+    if centered:
+        return rmsprop_centered_momentum if momentum else rmsprop_centered
+    return rmsprop_momentum if momentum else rmsprop
 
 
 class RMSprop(StepCounting):

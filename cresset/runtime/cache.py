@@ -24,8 +24,8 @@ MOST_BYTES = 256 << 20  # when entries take more, the least recently used are dr
 _MAGIC = b"cresset\n"
 _DIGEST = 32
 _DAY = 86400
-# The folders of this package whose code decides what a kernel's text is.
-_SOURCES = ("core", "runtime", "ops", "autograd", "capture", "compiler")
+# The folders of this package that cannot change what a kernel's text is.
+_ABOVE = {"nn", "optim", "utils", "distributed", "export", "__pycache__"}
 
 
 def directory() -> Path:
@@ -57,14 +57,13 @@ def fingerprint() -> bytes:
 
     root = Path(__file__).parent.parent
     parts = [str(FORMAT), llvmlite.__version__]
-    for folder in _SOURCES:
-        for place, folders, names in os.walk(root / folder):
-            folders.sort()
-            for name in sorted(names):
-                if name.endswith(".py"):
-                    path = os.path.join(place, name)
-                    status = os.stat(path)
-                    parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+    for place, folders, names in os.walk(root):
+        folders[:] = sorted(set(folders) - _ABOVE)
+        for name in sorted(names):
+            if name.endswith(".py"):
+                path = os.path.join(place, name)
+                status = os.stat(path)
+                parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).digest()
 
 

@@ -24,7 +24,7 @@ import struct
 from contextlib import contextmanager
 from functools import cache
 
-BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "half": 16, "bfloat": 16, "float": 32,
+BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "bfloat": 16, "float": 32,
         "double": 64, "ptr": 64}
 FLOATS = frozenset({"half", "bfloat", "float", "double"})
 
@@ -232,7 +232,8 @@ class Function:
         spelled = ", ".join(f"{type} %{name}" for type, name in parameters)
         linkage = "internal " if internal else ""
         self.head = f"define {linkage}{returns} @{name}({spelled}) {attributes}".rstrip() + " {"
-        self.lines = ["entry:"]
+        self.stack = ["entry:"]
+        self.lines: list[str] = []
         self.block = "entry"
         self.count = 0
 
@@ -365,7 +366,7 @@ class Function:
         """Stack space of `count` elements, taken once at the function's entry."""
         self.count += 1
         name = f"%v{self.count}"
-        self.lines.insert(1, f"  {name} = alloca {type}, i64 {count}, align {align}")
+        self.stack.append(f"  {name} = alloca {type}, i64 {count}, align {align}")
         return Value(self, "ptr", name)
 
     def ret(self, value=None):
@@ -469,7 +470,7 @@ class Function:
         return merged[0] if single else merged
 
     def text(self):
-        return "\n".join([self.head, *self.lines, "}"])
+        return "\n".join([self.head, *self.stack, *self.lines, "}"])
 
 
 class Module:

@@ -34,6 +34,7 @@ from cresset.runtime.pool import SHARE_FROM, start_workers
 from cresset.runtime.program import STATUS, Program
 
 STATUS_WORDS = 4
+_WORD = (1 << 64) - 1
 RELEASE_FROM = 20_000  # ns of work from which other Python threads may run meanwhile
 
 LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
@@ -91,7 +92,7 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
         shared = _is_shared(step)
         plan += [address, step.units, step.grain, step.work, len(operands), len(step.constants)]
         plan += [int(shared), int(checked), *operands, *step.constants]
-    content = b"".join(struct.pack("<Q", word & (1 << 64) - 1) for word in plan)
+    content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
     return content, program.outputs, program.explain, reject
 
 

@@ -133,21 +133,25 @@ class _Plan:
             image[at : at + self.stub_bytes] = stub + struct.pack("<Q", self.far[number])
         for number, index in self.slotted.items():
             struct.pack_into("<Q", image, self.slots + 8 * index, self._address(number, base))
-        rules = RULES[code.machine]
+        whole, rules = memoryview(image), RULES[code.machine]
         for section, offset, kind, number, addend in code.relocations:
             if section not in code.sections:
                 continue
+            start = self.places[section]
+            part = whole[start : start + code.sections[section].size]
             refers, compute, store = rules[kind]
-            if offset + store.bytes > code.sections[section].size:
-                raise LoadError(f"load: a relocation lies outside its section, at {offset}")
             if refers == SLOT:
                 target = base + self.slots + 8 * self.slotted[number]
             elif refers == CALL and number in self.stubbed:
                 target = base + self.stubs + self.stubbed[number] * self.stub_bytes
             else:
                 target = self._address(number, base)
-            at = self.places[section] + offset
-            store(image, at, compute(target, addend, base + at))
+            try:
+                store(part, offset, compute(target, addend, base + start + offset))
+            except (struct.error, OverflowError):
+                raise LoadError(
+                    f"load: a relocation lies outside its section, at {offset}"
+                ) from None
         return image
 
     def public(self, base):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -78,9 +79,17 @@ def adopt(layout: Layout, ptr: int, nbytes: int, owner) -> Tensor:
     return tensor
 
 
-@cache
+_lock = threading.RLock()
+
+
 def native() -> Native:
     """The native part of this process."""
+    with _lock:
+        return _make_native()
+
+
+@cache
+def _make_native():
     return Native()
 
 

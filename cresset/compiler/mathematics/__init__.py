@@ -1,6 +1,8 @@
 """The vector mathematics of the compiler."""
 
+from cresset.compiler.mathematics.error import erf
 from cresset.compiler.mathematics.exponential import exp, sigmoid, tanh
 from cresset.compiler.mathematics.logarithm import log,log2,log10,log1p
+from cresset.compiler.mathematics.trigonometric import sin,cos,tan
 
-TABLE = {"exp": exp, "sigmoid": sigmoid, "tanh": tanh,"log":log,"log2":log2,"log10":log10,"log1p":log1p}
+TABLE = {"erf":erf, "exp": exp, "sigmoid": sigmoid, "tanh": tanh,"log":log,"log2":log2,"log10":log10,"log1p":log1p, "sin":sin,"cos":cos,"tan":tan}

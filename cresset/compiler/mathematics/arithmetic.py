@@ -68,8 +68,17 @@ def number(f: ir.Function, integer: ir.Value) -> ir.Value:
 
 def polynomial(f: ir.Function, x: ir.Value, coefficients: Sequence[float]) -> ir.Value:
     """c[0] + c[1] x + c[2] x^2 + ... by Horner's rule: one fma for each power."""
-    total = f.value(x.type, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
+    first, rest = coefficients, []
+    if len(coefficients) >= 10:
+        first, rest = coefficients[:3], coefficients[3:]
+    if rest:
+        # A long tail in even and odd powers side by side: one more product, half the wait.
+        square = x * x
+        odd = polynomial(f, square, rest[1::2])
+        total = f.fma(odd, x, polynomial(f, square, rest[0::2]))
+    else:
+        first, total = first[:-1], f.value(x.type, first[-1])
+    for coefficient in reversed(first):
         total = f.fma(total, x, coefficient)
     return total
 

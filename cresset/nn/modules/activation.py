@@ -82,7 +82,7 @@ class Hardtanh(Module):
     ) -> None:
         super().__init__()
         if max_val <= min_val:
-            raise AssertionError(f"Hardtanh: max_val is {max_val}; need more than min_val, {min_val}")
+            raise AssertionError(f"Hardtanh: max_val is {max_val}; need more than {min_val}")
         self.min_val = min_val
         self.max_val = max_val
         self.inplace = inplace

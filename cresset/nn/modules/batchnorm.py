@@ -127,7 +127,7 @@ class _BatchNorm(_NormBase):
         if training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if momentum is None:
-                momentum = 1.0 / float(self.num_batches_tracked)
+                momentum = 1.0 / self.num_batches_tracked.item()
         if not training:
             training = mean is None and variance is None
         elif not self.track_running_stats:

@@ -24,7 +24,7 @@ def _position(index: Any, length: int) -> int:
 class _OrderedModules(Module):
     """Modules named "0", "1", ...: what Sequential and ModuleList have in common."""
 
-    _modules: dict[str, Module]  # type: ignore[assignment]
+    _modules: dict[str, Module]
 
     def _renumber(self, modules: Iterable[Module]) -> None:
         modules = list(modules)
@@ -63,7 +63,7 @@ class _OrderedModules(Module):
     def pop(self, key: int | slice) -> Any:
         """Takes out and returns the module at a position."""
         module = self[key]  # type: ignore[index]
-        del self[key]  # type: ignore[attr-defined]
+        del self[key]
         return module
 
     def __iadd__(self, other: Iterable[Module]) -> Self:
@@ -81,6 +81,7 @@ class Sequential(_OrderedModules):
 
     Takes modules, then named "0", "1", ..., or one OrderedDict of names to modules.
 
+    >>> import cresset
     >>> from cresset import nn
     >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU())
     >>> model(cresset.zeros(3, 4)).shape
@@ -257,6 +258,7 @@ class ModuleDict(Module):
 class ParameterList(Module):
     """A list whose tensors become parameters; other values are kept as they are.
 
+    >>> import cresset
     >>> from cresset import nn
     >>> len(list(nn.ParameterList([cresset.zeros(2), cresset.zeros(3)]).parameters()))
     2
@@ -315,6 +317,7 @@ class ParameterList(Module):
 class ParameterDict(Module):
     """A dictionary whose tensors become parameters; other values are kept as they are.
 
+    >>> import cresset
     >>> from cresset import nn
     >>> sorted(nn.ParameterDict({"a": cresset.zeros(2)}).state_dict())
     ['a']
@@ -436,9 +439,12 @@ def _pairs(entries: Any, place: str) -> Any:
     pairs = list(entries)
     for number, pair in enumerate(pairs):
         if not isinstance(pair, Iterable):
-            raise TypeError(f"{place} element #{number} should be Iterable; is {type(pair).__name__}")
-        if len(pair) != 2:  # type: ignore[arg-type]
-            raise ValueError(f"{place} element #{number} has length {len(pair)}; 2 is required")
+            kind = type(pair).__name__
+            raise TypeError(f"{place} element #{number} should be Iterable; is {kind}")
+        if len(tuple(pair)) != 2:
+            raise ValueError(
+                f"{place} element #{number} has length {len(tuple(pair))}; 2 is required"
+            )
     return pairs
 
 

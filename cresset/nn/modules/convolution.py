@@ -131,12 +131,13 @@ class _Convolution(Module):
 
 
 class Conv1d(_Convolution):
-    """out[n, k, i] = bias[k] + sum over c, j of weight[k, c, j] * x[n, c, i * stride + j * dilation].
+    """out[n, k, i] = bias[k] + sum over c, j of weight[k, c, j] * x[n, c, i * stride + j *
+    dilation].
 
     Input (N, in_channels, L) or (in_channels, L), padded by `padding` on both sides ("same" keeps
     the length, "valid" is 0) with zeros or as `padding_mode` says: reflect, replicate or circular.
-    With `groups` each group of channels is convolved on its own. Raises ValueError for channels that
-    groups do not divide and for unknown paddings.
+    With `groups` each group of channels is convolved on its own. Raises ValueError for channels
+    that groups do not divide and for unknown paddings.
 
     >>> Conv1d(2, 4, 3, padding="same")(cresset.zeros(1, 2, 8)).shape
     torch.Size([1, 4, 8])

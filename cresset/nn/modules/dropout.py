@@ -26,6 +26,7 @@ class Dropout(_Dropout):
 
     Hinton and others (2012).
 
+    >>> import cresset
     >>> Dropout(0.9).eval()(cresset.ones(3)).tolist()
     [1.0, 1.0, 1.0]
     """

@@ -11,6 +11,7 @@ from cresset.nn.module import Module
 class Flatten(Module):
     """Makes the dims from `start_dim` to `end_dim` one.
 
+    >>> import cresset
     >>> Flatten()(cresset.zeros(2, 3, 4)).shape
     torch.Size([2, 12])
     """
@@ -32,6 +33,7 @@ class Unflatten(Module):
 
     Raises TypeError unless the sizes come in a tuple or list of integers.
 
+    >>> import cresset
     >>> Unflatten(1, (3, 4))(cresset.zeros(2, 12)).shape
     torch.Size([2, 3, 4])
     """

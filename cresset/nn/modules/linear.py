@@ -73,8 +73,8 @@ class Linear(Module):
 class Bilinear(Module):
     """x1 @ weight[k] @ x2 + bias[k] for every output k.
 
-    Inputs (..., in1_features) and (..., in2_features), output (..., out_features). Raises ValueError
-    unless in1_features is positive.
+    Inputs (..., in1_features) and (..., in2_features), output (..., out_features). Raises
+    ValueError unless in1_features is positive.
     """
 
     bias: Tensor | None

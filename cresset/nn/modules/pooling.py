@@ -54,9 +54,11 @@ class MaxPool1d(_MaxPool):
 class MaxPool2d(_MaxPool):
     """The maximum over windows of (N, C, H, W) or (C, H, W).
 
-    `stride` defaults to the kernel size; padding counts as minus infinity; `ceil_mode` keeps windows
-    that reach over the end. With `return_indices` the result is the pair of maxima and their places.
+    `stride` defaults to the kernel size; padding counts as minus infinity; `ceil_mode` keeps
+    windows that reach over the end. With `return_indices` the result is the pair of maxima and
+    their places.
 
+    >>> import cresset
     >>> MaxPool2d(2)(cresset.zeros(1, 3, 8, 8)).shape
     torch.Size([1, 3, 4, 4])
     """
@@ -111,6 +113,7 @@ class AvgPool2d(Module):
     `stride` defaults to the kernel size. Zeros of the padding count, unless `count_include_pad` is
     False; `divisor_override` divides by another number than the window's size.
 
+    >>> import cresset
     >>> AvgPool2d(2)(cresset.ones(1, 1, 4, 4)).sum().item()
     4.0
     """
@@ -152,6 +155,7 @@ class AdaptiveAvgPool2d(Module):
 
     A size is one number for both dims or a pair; None keeps the input's.
 
+    >>> import cresset
     >>> AdaptiveAvgPool2d(1)(cresset.ones(2, 3, 5, 7)).shape
     torch.Size([2, 3, 1, 1])
     """

@@ -1,7 +1,7 @@
 """One time step of each recurrence.
 
-Each takes `inputs`, which are W_ih x + b_ih of shape (batch, gates * hidden), the state as a list of
-tensors of shape (batch, hidden), W_hh and b_hh (or None), and returns the new state, its output
+Each takes `inputs`, which are W_ih x + b_ih of shape (batch, gates * hidden), the state as a list
+of tensors of shape (batch, hidden), W_hh and b_hh (or None), and returns the new state, its output
 first.
 """
 

@@ -57,7 +57,10 @@ class RNNBase(Module):
         for layer in range(num_layers):
             width = input_size if layer == 0 else output_size * directions
             for suffix in self._suffixes(layer):
-                shapes = {"weight_ih": (rows, width), "weight_hh": (rows, output_size)}
+                shapes: dict[str, tuple[int, ...]] = {
+                    "weight_ih": (rows, width),
+                    "weight_hh": (rows, output_size),
+                }
                 if bias:
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
                 if proj_size:
@@ -95,11 +98,11 @@ class RNNBase(Module):
 
     def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
         """One time step of the recurrence: the new state, its first tensor being the output."""
-        raise NotImplementedError(f"{type(self).__name__}.step: a recurrence has to be defined here")
+        raise NotImplementedError(f"{type(self).__name__}.step: define the recurrence here")
 
     def _run(self, sequence: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[Any]]:
         """The outputs (time, batch, features) and the final state of each layer and direction."""
-        final = []
+        final: list[Any] = []
         for layer in range(self.num_layers):
             outputs = []
             for suffix in self._suffixes(layer):
@@ -160,8 +163,8 @@ class RNNBase(Module):
         name = type(self).__name__
         if not isinstance(input, Tensor):
             raise NotImplementedError(
-                f"{name}: input is a {type(input).__name__}; need a Tensor; packed sequences are not "
-                "supported, pad them and mask the outputs"
+                f"{name}: input is a {type(input).__name__}; need a Tensor; packed sequences are "
+                "not supported, pad them and mask the outputs"
             )
         if input.dim() not in (2, 3):
             raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.dim()}D instead")
@@ -173,8 +176,8 @@ class RNNBase(Module):
         if input.dtype != self.weight_ih_l0.dtype:
             raise ValueError(
                 f"{name}: input dtype ({input.dtype}) does not match weight dtype "
-                f"({self.weight_ih_l0.dtype}). Convert input: input.to({self.weight_ih_l0.dtype}), or "
-                f"convert model: model.to({input.dtype})"
+                f"({self.weight_ih_l0.dtype}). Convert input: input.to({self.weight_ih_l0.dtype}), "
+                f"or convert model: model.to({input.dtype})"
             )
 
     def _initial(
@@ -263,7 +266,9 @@ class RNN(RNNBase):
         **kwargs: Any,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+            raise ValueError(
+                f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'."
+            )
         super().__init__(
             input_size, hidden_size, num_layers, *args, **_without_projection(kwargs)
         )
@@ -303,8 +308,8 @@ class GRU(RNNBase):
     """Gated recurrent units: h = (1 - z) * n + z * h.
 
     r, z = sigmoid of W_ih x + b_ih + W_hh h + b_hh, and n = tanh(W_in x + b_in + r * (W_hn h +
-    b_hn)). Cho and others (2014), in cuDNN's form. Arguments, shapes and results as `LSTM`, with one
-    state tensor `h` in place of the pair and without projections.
+    b_hn)). Cho and others (2014), in cuDNN's form. Arguments, shapes and results as `LSTM`, with
+    one state tensor `h` in place of the pair and without projections.
     """
 
     gates = 3

@@ -53,7 +53,7 @@ class RNNCellBase(Module):
 
     def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
         """One time step of the recurrence: the new state, its first tensor being the output."""
-        raise NotImplementedError(f"{type(self).__name__}.step: a recurrence has to be defined here")
+        raise NotImplementedError(f"{type(self).__name__}.step: define the recurrence here")
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """The state after one step from `hx`, which is zeros by default."""

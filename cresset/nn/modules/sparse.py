@@ -16,9 +16,9 @@ class Embedding(Module):
     """weight[ids]: row ids of a table of shape (num_embeddings, embedding_dim).
 
     Input: integers of any shape; the output has one dim more. The row `padding_idx` starts as zeros
-    and never learns; rows longer than `max_norm` (by the `norm_type` norm) are shortened as they are
-    looked up; `scale_grad_by_freq` divides a row's gradient by how often it was looked up. Raises
-    ValueError for a `padding_idx` outside of the table, IndexError for ids outside of it.
+    and never learns; rows longer than `max_norm` (by the `norm_type` norm) are shortened as they
+    are looked up; `scale_grad_by_freq` divides a row's gradient by how often it was looked up.
+    Raises ValueError for a `padding_idx` outside of the table, IndexError for ids outside of it.
 
     >>> Embedding(10, 4)(cresset.tensor([1, 2, 3])).shape
     torch.Size([3, 4])
@@ -108,7 +108,7 @@ class Embedding(Module):
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> Self:
-        """An Embedding over a given table of two dims, which does not learn unless `freeze=False`."""
+        """An Embedding over a given table of two dims; it does not learn unless `freeze=False`."""
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape

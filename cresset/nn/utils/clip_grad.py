@@ -33,8 +33,8 @@ def get_total_norm(
     total = cresset.stack(norms).norm(norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
-            f"get_total_norm: the norm of order {norm_type} is {total.item()}, so gradients cannot be "
-            "clipped by it; look for an overflow, or allow it with error_if_nonfinite=False"
+            f"get_total_norm: the norm of order {norm_type} is {total.item()}, so gradients cannot "
+            "be clipped by it; look for an overflow, or allow it with error_if_nonfinite=False"
         )
     return total
 

@@ -20,16 +20,18 @@ class _Composed(LRScheduler):
         name = type(self).__name__
         for number, scheduler in enumerate(schedulers):
             if not hasattr(scheduler, "optimizer"):
-                raise TypeError(f"{name} at index {number} should have `optimizer` as its attribute.")
+                raise TypeError(
+                    f"{name} at index {number} should have `optimizer` as its attribute."
+                )
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
-                    f"{name} does not support `ReduceLROnPlateau`, whose step needs a metric, but got "
-                    f"one at index {number}"
+                    f"{name} does not support `ReduceLROnPlateau`, whose step needs a metric, but "
+                    f"got one at index {number}"
                 )
             if scheduler.optimizer is not optimizer:
                 raise ValueError(
-                    f"{name} expects all schedulers to belong to the same optimizer, but the one at "
-                    f"index {number} has another"
+                    f"{name} expects all schedulers to belong to the same optimizer, but the one "
+                    f"at index {number} has another"
                 )
 
     def state_dict(self) -> dict[str, Any]:
@@ -59,8 +61,8 @@ class SequentialLR(_Composed):
         self._check(schedulers, optimizer)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "Sequential Schedulers expects number of schedulers provided to be one more than the "
-                f"number of milestone points, but got {len(schedulers)} schedulers and "
+                "Sequential Schedulers expects number of schedulers provided to be one more than "
+                f"the number of milestone points, but got {len(schedulers)} schedulers and "
                 f"{len(milestones)} milestones"
             )
         self._schedulers = schedulers
@@ -103,7 +105,7 @@ class ChainedScheduler(_Composed):
     ) -> None:
         if not schedulers:
             raise ValueError(
-                "ChainedScheduler expects at least one scheduler to be chained, but got no scheduler."
+                "ChainedScheduler expects at least one scheduler to be chained, but got none."
             )
         self.optimizer = optimizer or schedulers[0].optimizer
         self._check(schedulers, self.optimizer)

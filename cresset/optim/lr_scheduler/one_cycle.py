@@ -113,10 +113,12 @@ class OneCycleLR(LRScheduler):
                 f"{self.total_steps}"
             )
         start = 0.0
-        for end, rate_from, rate_to, momentum_from, momentum_to in self._schedule_phases:
+        for phase in self._schedule_phases:
+            end = phase[0]
             if step <= end or end == self.total_steps - 1:
                 break
             start = end
+        _, rate_from, rate_to, momentum_from, momentum_to = phase
         part = (step - start) / (end - start)
         rates = []
         for group in self.optimizer.param_groups:

@@ -59,8 +59,8 @@ class LRScheduler:
         """
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", True):
             warnings.warn(
-                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the "
-                "opposite order, else the first value of the schedule is skipped.",
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
+                "the opposite order, else the first value of the schedule is skipped.",
                 stacklevel=2,
             )
         self._step_count += 1
@@ -95,7 +95,7 @@ def _note_first_step(optimizer: Optimizer) -> None:
     """Sets `optimizer._opt_called` at its first step, and costs nothing afterwards."""
     if hasattr(optimizer, "_opt_called"):
         return
-    optimizer._opt_called = False  # type: ignore[attr-defined]
+    optimizer._opt_called = False
 
     def note(optimizer: Any, args: Any, kwargs: Any) -> None:
         optimizer._opt_called = True

@@ -12,10 +12,11 @@ from cresset import Tensor
 
 
 def default_convert(data: Any) -> Any:
-    """NumPy arrays made tensors, inside of mappings, tuples and lists too; other values as they are.
+    """NumPy arrays made tensors, inside of mappings, tuples and lists too; other values as they
+    are.
 
-    >>> default_convert([numpy.zeros(2), "text"])
-    [tensor([0., 0.], dtype=torch.float64), 'text']
+    >>> default_convert([numpy.zeros(2, "float32"), "text"])
+    [tensor([0., 0.]), 'text']
     """
     if isinstance(data, Tensor):
         return data
@@ -34,9 +35,9 @@ def default_convert(data: Any) -> Any:
 def default_collate(batch: Sequence[Any]) -> Any:
     """A list of samples made one batch, of the samples' structure.
 
-    Tensors and arrays are stacked, numbers become a tensor (float64 or int64), text a list; mappings
-    and sequences are collated entry by entry. Raises RuntimeError for sequences of different
-    lengths, TypeError for other types.
+    Tensors and arrays are stacked, numbers become a tensor (float64 or int64), text a list;
+    mappings and sequences are collated entry by entry. Raises RuntimeError for sequences of
+    different lengths, TypeError for other types.
 
     >>> default_collate([(1, "a"), (2, "b")])
     [tensor([1, 2]), ('a', 'b')]
@@ -63,8 +64,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
         lengths = {len(sample) for sample in batch}
         if len(lengths) > 1:
             raise RuntimeError(
-                "default_collate: each element in list of batch should be of equal size; got lengths "
-                f"{sorted(lengths)}; pad the samples, or give the DataLoader a collate_fn"
+                "default_collate: each element in list of batch should be of equal size; got "
+                f"lengths {sorted(lengths)}; pad the samples, or give the DataLoader a collate_fn"
             )
         values = [default_collate(column) for column in zip(*batch)]
         return values if type(first) is tuple else _like(first, values)

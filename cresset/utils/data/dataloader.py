@@ -27,8 +27,9 @@ class DataLoader:
     shuffling another, as PyTorch does, so one seed gives PyTorch's order.
 
     `num_workers` must be 0: samples are loaded here, without worker processes
-    (NotImplementedError). `pin_memory`, `prefetch_factor`, `persistent_workers` and the like concern
-    workers and devices and have no effect. Raises ValueError for options that exclude each other.
+    (NotImplementedError). `pin_memory`, `prefetch_factor`, `persistent_workers` and the like
+    concern workers and devices and have no effect. Raises ValueError for options that exclude each
+    other.
 
     >>> from cresset.utils.data import TensorDataset
     >>> loader = DataLoader(TensorDataset(cresset.arange(5)), batch_size=2)
@@ -64,8 +65,8 @@ class DataLoader:
             )
         if num_workers > 0:
             raise NotImplementedError(
-                f"DataLoader: num_workers is {num_workers}; worker processes are not supported; use "
-                "num_workers=0, which loads the samples in this process"
+                f"DataLoader: num_workers is {num_workers}; worker processes are not supported; "
+                "use num_workers=0, which loads the samples in this process"
             )
         self.dataset = dataset
         self.num_workers = num_workers

@@ -53,7 +53,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def __init__(self, *tensors: Tensor) -> None:
         lengths = [tensor.shape[0] for tensor in tensors]
         if len(set(lengths)) > 1:
-            raise AssertionError(f"Size mismatch between tensors: lengths {lengths}; need equal ones")
+            raise AssertionError(f"Size mismatch between tensors: lengths {lengths}")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
@@ -105,7 +105,7 @@ class ConcatDataset(Dataset[Sample]):
         if not self.datasets:
             raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
-            raise AssertionError("ConcatDataset does not support IterableDataset; add them up with +")
+            raise AssertionError("ConcatDataset does not support IterableDataset; use +")
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
 
     def __len__(self) -> int:
@@ -181,8 +181,8 @@ def random_split(
     if sum(lengths) != total:
         raise ValueError(
             "Sum of input lengths does not equal the length of the input dataset!"
-            f" Lengths {list(lengths)} add up to {sum(lengths)}; need {total}, or fractions that add "
-            "up to 1"
+            f" Lengths {list(lengths)} add up to {sum(lengths)}; need {total}, or fractions that "
+            "add up to 1"
         )
     order = cresset.randperm(total, generator=generator).tolist()
     ends = accumulate(lengths)

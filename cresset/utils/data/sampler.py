@@ -34,9 +34,9 @@ class SequentialSampler(Sampler[int]):
 class RandomSampler(Sampler[int]):
     """All numbers in random order, or with `replacement` each drawn from all.
 
-    `num_samples` (default: all) may be more than there are: then the order is drawn again. Without a
-    `generator` each pass draws one seed from the global one and uses a generator of its own. Raises
-    TypeError unless replacement is a bool, ValueError unless num_samples is positive.
+    `num_samples` (default: all) may be more than there are: then the order is drawn again. Without
+    a `generator` each pass draws one seed from the global one and uses a generator of its own.
+    Raises TypeError unless replacement is a bool, ValueError unless num_samples is positive.
     """
 
     def __init__(

@@ -1,0 +1,178 @@
+"""The gradient of a convolution's filters: rows of the image against rows of the gradient.
+
+    out[g, o, c, t] = sum_{n, y, x} gradient[n, g, o, y, x] image[n, g, c, y * step + shift(t) + x]
+
+Lanes run along the pixels of a row, which both operands hold side by side; a tile of a few taps and
+channels out keeps its sums in registers while all pixels of some images pass. Images are cut into
+chunks by size, and the chunks' sums are added in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cresset.compiler.batch import Batch, batch_words
+from cresset.compiler.dot import COLUMNS, ROWS, fold, numbers
+from cresset.compiler.correlation import Images
+from cresset.compiler.schedule import Schedule
+from cresset.compiler.words import Words
+from cresset.core.dtype import dtype
+from cresset.runtime.ir import Module, vector
+from cresset.runtime.target import host
+
+CACHED_BYTES = 1 << 18  # of the images and gradients of a chunk, which stay in the second cache
+LEAST_TURNS = 64  # of a tile's loop in a chunk, so that folding its sums does not weigh
+PARTS_BYTES = 1 << 24  # for the sums of all chunks
+LEAST_UNITS = 16  # chunks that are fewer have their channels shared out too
+PACE = 30  # products in a nanosecond
+SUMMED = 1024  # elements that a unit sums over the chunks
+
+
+def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Sequence[int],
+                    gradient: int, out: int, sizes: tuple[int, int, int, int, int, int]):
+    """Add the gradient; `sizes` are images, groups, channels in and out, rows, columns.
+
+    `gradient` is packed (images, groups, channels out, rows, columns), `out` is packed (groups,
+    channels out, channels in, taps). A row has at least as many columns as a vector has lanes.
+    """
+    count, groups, inputs, outputs, height, width = sizes
+    lanes = host().vector_bytes // dtype.itemsize
+    taps = len(shifts)
+    plane = height * width
+    volume = groups * outputs * inputs * taps
+    segments = -(-width // lanes)
+    image_bytes = (inputs * images.channel + outputs * plane) * dtype.itemsize
+    chunk = max(CACHED_BYTES // max(1, image_bytes), -(-LEAST_TURNS // (height * segments)),
+                -(-count * volume * dtype.itemsize // PARTS_BYTES), 1)
+    chunks = -(-count // chunk)
+    tiles = -(-outputs // COLUMNS)
+    shares = min(tiles, max(1, LEAST_UNITS // (chunks * groups)))
+    share = -(-tiles // shares) * COLUMNS
+    shares = -(-outputs // share)
+    parts = out if chunks == 1 else schedule.temporary(chunks * volume * dtype.itemsize)
+    batch = batch_words((groups,), ((images.group,), (outputs * plane,), (volume // groups,)))
+    work = count * volume * plane / PACE
+    schedule.launch(
+        f"filter_gradient_{dtype.llvm}x{lanes}", lambda: taps_by_channels(dtype.llvm, lanes),
+        (images.index, gradient, parts),
+        (count, chunk, chunks, inputs * taps, outputs, taps, share, shares, height, width, segments,
+         images.image, images.channel, images.row, groups * outputs * plane, volume, *batch,
+         *shifts),
+        groups * chunks * shares, work,
+    )
+    if chunks > 1:
+        schedule.launch(
+            f"sum_parts_{dtype.llvm}x{lanes}", lambda: part_sums(dtype.llvm, lanes), (parts, out),
+            (volume, chunks), -(-volume // SUMMED), chunks * volume / 8,
+        )
+
+
+def taps_by_channels(type: str, lanes: int) -> Module:
+    """The kernel of `filter_gradient`; a unit is a chunk and a share of a group's channels out.
+
+    Words: pointers image, gradient, parts; images, those of a chunk, chunks, taps of all channels
+    in, channels out, taps of one channel, channels of a share, shares, rows, columns, vectors of a
+    row; strides of the image (image, channel, row), the gradient (image) and the parts (chunk); the
+    batch of (image, gradient, parts); the taps' shifts.
+    """
+    whole = vector(type, lanes)
+    integers = vector(f"i{8 * host().vector_bytes // lanes}", lanes)
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    image, gradient, parts = (words.pointer() for _ in range(3))
+    count, chunk, chunks, volume, outputs, taps, share, shares = words.integers(8)
+    height, width, segments, image_step, channel_step, row_step = words.integers(6)
+    gradient_step, part_step = words.integers(2)
+    batch = Batch(words, 3)
+    shifts = batch.after(f)
+    plane = height * width
+    lane_numbers = f.lane_numbers(integers)
+    _, begin, end = f.arguments
+    with f.loop(begin, end) as unit:
+        first_output = unit.urem(shares) * share
+        rest = unit.udiv(shares)
+        first_image = rest.urem(chunks) * chunk
+        images = f.minimum(count - first_image, chunk)
+        x, g, z = batch.offsets(f, rest.udiv(chunks))
+        x = f.offset(image, x + first_image * image_step, type)
+        g = f.offset(gradient, g + first_image * gradient_step, type)
+        z = f.offset(parts, z + rest.urem(chunks) * part_step, type)
+        last_output = f.minimum(first_output + share, outputs)
+        with f.loop(first_output, last_output, COLUMNS) as output:
+            channels = numbers(f, output, last_output, COLUMNS)
+            ys = [f.offset(g, channel * plane, type) for channel in channels]
+            with f.loop(0, volume, ROWS) as tap:
+                places = numbers(f, tap, volume, ROWS)
+                xs = []
+                for place in places:
+                    shift = f.load("i64", f.offset(shifts, place.urem(taps), "i64"))
+                    xs.append(f.offset(x, place.udiv(taps) * channel_step + shift, type))
+                zero = f.constant("i64", 0)
+                sums = [f.constant(whole, 0)] * (ROWS * COLUMNS)
+                with f.loop(0, images, carry=[zero, zero, *sums]) as by_image:
+                    x_image, y_image, *sums = by_image.values
+                    with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
+                        x_row, y_row, *sums = by_row.values
+                        with f.loop(0, segments, carry=sums) as segment:
+                            sums = list(segment.values)
+                            begun = segment.index * lanes
+                            start = f.minimum(begun, width - lanes)
+                            # What the vector before has taken counts once only.
+                            done = f.splat(f.convert(begun - start, integers_of(integers)), lanes)
+                            fresh = lane_numbers >= done
+                            left = [
+                                f.select(fresh, f.load(whole, f.offset(p, x_row + start, type)),
+                                         f.constant(whole, 0)) for p in xs
+                            ]
+                            for column, p in enumerate(ys):
+                                right = f.load(whole, f.offset(p, y_row + start, type))
+                                for row, value in enumerate(left):
+                                    at = row * COLUMNS + column
+                                    sums[at] = f.intrinsic("fmuladd", value, right, sums[at])
+                            segment.next(*sums)
+                        by_row.next(x_row + row_step, y_row + width, *segment.results)
+                    by_image.next(x_image + image_step, y_image + gradient_step,
+                                  *by_row.results[2:])
+                sums = by_image.results[2:]
+                for row, place in enumerate(places):
+                    folded = fold(f, sums[row * COLUMNS : (row + 1) * COLUMNS])
+                    for lane, channel in enumerate(channels):
+                        to = f.offset(z, channel * volume + place, type)
+                        f.store(f.extract(folded, lane), to)
+    f.ret()
+    return module
+
+
+def integers_of(type):
+    return type[type.index("x ") + 2 : -1]
+
+
+def part_sums(type: str, lanes: int) -> Module:
+    """out[i] = sum over parts of parts[part][i], in order; a unit is SUMMED elements.
+
+    Words: pointers parts, out; elements of a part, parts.
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    parts, out = words.pointer(), words.pointer()
+    volume, count = words.integers(2)
+    _, begin, end = f.arguments
+
+    def add(kind, start, stop, step):
+        with f.loop(start, stop, step) as at:
+            column = f.offset(parts, at, type)
+            with f.loop(1, count, carry=[f.load(kind, column)]) as part:
+                term = f.load(kind, f.offset(column, part.index * volume, type))
+                part.next(part.values[0] + term)
+            f.store(part.results[0], f.offset(out, at, type))
+
+    with f.loop(begin, end) as unit:
+        first = unit * SUMMED
+        last = f.minimum(first + SUMMED, volume)
+        whole = first + (last - first).udiv(lanes) * lanes
+        add(vector(type, lanes), first, whole, lanes)
+        add(type, whole, last, 1)
+    f.ret()
+    return module

@@ -1,0 +1,345 @@
+"""Sorting: sort and topk, with the places that the elements come from.
+
+Every element becomes an unsigned key whose order is the one asked for: descending is the complement
+of ascending, NaN counts as the greatest and -0 equals 0. Rows of a few elements are sorted by rank,
+counting for each element those before it. Longer ones go through a radix sort by bytes of the key,
+from the last to the first, and a byte that all share is skipped. The few greatest of a long row are
+picked by bytes from the first to the last, and only they are sorted. All of it is stable.
+
+An item is a key and a place: packed in one word where the key has up to 32 bits, else two words.
+
+Schedules return (steps, bytes of each temporary); `values` are (x, out, indices) in the value
+table. `indices` is int64.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from cresset.compiler.batch import Batch, batch_words, merge
+from cresset.compiler.words import Words
+from cresset.core.dtype import dtype
+from cresset.core.layout import Layout
+from cresset.runtime import ir
+from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.program import Step
+from cresset.runtime.target import host
+
+FEW = 64  # elements up to which sorting by rank is quicker
+PAD = 16  # items that may be read behind the last
+BUCKETS = 256
+PIECES = 64  # of shared work at most; each has room of its own
+ROOM = 64 << 20  # bytes that the pieces should take together, if there are more than FEWEST
+FEWEST = 4
+
+
+def sort(x: Layout, dim: int, out: Layout, indices: Layout, values, first_temporary: int,
+         descending: bool = False):
+    """out = x sorted along dim, indices = where its elements stood; equals keep their order."""
+    count = x.shape[dim] if x.ndim else 1
+    return _order(x, dim, count, out, indices, values, first_temporary, descending)
+
+
+def topk(x: Layout, k: int, dim: int, out: Layout, indices: Layout, values, first_temporary: int,
+         largest: bool = True):
+    """out = the k greatest (or least) of x along dim in order; of equals the first come first."""
+    return _order(x, dim, k, out, indices, values, first_temporary, largest)
+
+
+def _order(x, dim, k, out, indices, values, first_temporary, descending):
+    if out.numel == 0:
+        return (), ()
+    axes = [*zip(x.shape, x.strides, out.strides, indices.strides)] or [(1, 1, 1, 1)]
+    count, *steps = axes.pop(dim)
+    sizes, *strides = zip(*axes) if axes else ((), (), (), ())
+    sizes, strides = merge(sizes, strides)
+    rows = prod(sizes)
+    method = "rank" if count <= FEW else "select" if 4 * k <= count else "radix"
+    capacity = count + PAD
+    room = _room(x.dtype, capacity)
+    pieces = min(rows, PIECES, max(FEWEST, ROOM // room))
+    grain = -(-rows // pieces)
+    words = (count, k, *steps, capacity, room, grain, *batch_words(sizes, strides))
+    type, width = x.dtype, host().vector_bytes
+    order = "descending" if descending else "ascending"
+    step = Step(
+        f"sort.{method}.{type.name}.{order}.{width}",
+        lambda: _write(method, type, descending, width),
+        (*values, first_temporary), words, rows, grain, rows * count * 12,
+    )
+    return (step,), (-(-rows // grain) * room,)
+
+
+def _room(type, capacity):
+    """Bytes that sorting a row takes: two lists of items, and the sizes of buckets by byte."""
+    return 2 * 8 * capacity * (2 if type.itemsize == 8 else 1) + 8 * BUCKETS * type.itemsize
+
+
+# --- items ----------------------------------------------------------------------------------------
+class Items:
+    """A list of items in memory: their keys, then their places unless packed with the keys."""
+
+    def __init__(self, f: Function, keys: Value, capacity: Value, wide: bool):
+        self.f = f
+        self.keys = keys
+        self.capacity = capacity
+        self.wide = wide
+        self.lists = [keys, f.offset(keys, capacity, "i64")] if wide else [keys]
+        self.end = f.offset(self.lists[-1], capacity, "i64")
+
+    def at(self, keys: Value) -> Items:
+        """The list of as many items that lies at another address."""
+        return Items(self.f, keys, self.capacity, self.wide)
+
+    def load(self, index, lanes=1):
+        type = ir.vector("i64", lanes)
+        return [self.f.load(type, self.f.offset(each, index, "i64")) for each in self.lists]
+
+    def store(self, item, index):
+        for word, each in zip(item, self.lists):
+            self.f.store(word, self.f.offset(each, index, "i64"))
+
+
+def _make(f: Function, value: Value, place: Value, type: dtype, descending: bool) -> list[Value]:
+    """The item of an element that stands at `place`."""
+    bits = 8 * type.itemsize
+    sign = 1 << (bits - 1)
+    if type.is_floating_point:
+        # Adding 0 makes 0 of -0. The bits of negative numbers are complemented.
+        key = f.bitcast(value + 0.0, f"i{bits}")
+        key = key ^ ((key >> (bits - 1)) | sign)
+        key = f.select(value.unordered(value), -1, key)
+    else:
+        key = value ^ sign if type.is_signed else value
+    if descending:
+        key = key ^ -1
+    key = f.convert(key, "i64", signed=False)
+    return [key, place] if type.itemsize == 8 else [(key << 32) | place]
+
+
+def _place(item):
+    return item[1] if len(item) == 2 else item[0] & 0xFFFFFFFF
+
+
+def _digit(item, byte):
+    """The bucket of an item by a byte of its key, counted from the lowest."""
+    return item[0].lshr(byte * 8 if len(item) == 2 else byte * 8 + 32) & (BUCKETS - 1)
+
+
+def _precedes(item, other):
+    """Whether an item comes before another; among equal keys the places decide."""
+    if len(item) == 1:
+        return item[0].ult(other[0])
+    return item[0].ult(other[0]) | (item[0].eq(other[0]) & (item[1] < other[1]))
+
+
+# --- buckets --------------------------------------------------------------------------------------
+class Buckets:
+    """For each byte of the key, the sizes of its buckets, and later where these begin and end.
+
+    Lists are gone through from both ends at once (`from_both_ends`), each end with numbers of its
+    own: when many items in a row share a bucket, one number would be waited for all the time.
+    """
+
+    def __init__(self, f: Function, numbers: Value):
+        self.f = f
+        self.numbers = numbers
+
+    def of(self, byte) -> Buckets:
+        """Those of one byte, on which the methods below work."""
+        return Buckets(self.f, self.f.offset(self.numbers, byte * (2 * BUCKETS), "i32"))
+
+    def clear(self, bytes: int = 1):
+        zeros = self.f.constant("<8 x i32>", 0)
+        with self.f.loop(0, 2 * BUCKETS * bytes, 8) as i:
+            self.f.store(zeros, self.f.offset(self.numbers, i, "i32"))
+
+    def count(self, bucket: Value, forward: bool):
+        """Count an item that is met from the front or from the back."""
+        at = self._at(bucket, forward)
+        self.f.store(self.f.load("i32", at) + 1, at)
+
+    def size(self, bucket) -> Value:
+        """The number of items in a bucket."""
+        first, second = (self.f.load("i32", self._at(bucket, forward)) for forward in (True, False))
+        return self.f.convert(first + second, "i64", signed=False)
+
+    def arrange(self):
+        """Turn the sizes into the places where each bucket begins and ends."""
+        f = self.f
+        with f.loop(0, BUCKETS, carry=[f.constant("i64", 0)]) as loop:
+            (begin,) = loop.values
+            end = begin + self.size(loop.index)
+            f.store(f.convert(begin, "i32"), self._at(loop.index, forward=True))
+            f.store(f.convert(end, "i32"), self._at(loop.index, forward=False))
+            loop.next(end)
+
+    def take(self, bucket, forward: bool) -> Value:
+        """The place in its bucket of an item that is met from the front or from the back."""
+        at = self._at(bucket, forward)
+        place = self.f.load("i32", at)
+        after = place + (1 if forward else -1)
+        self.f.store(after, at)
+        return self.f.convert(place if forward else after, "i64", signed=False)
+
+    def _at(self, bucket, forward):
+        return self.f.offset(self.numbers, bucket + (0 if forward else BUCKETS), "i32")
+
+
+def from_both_ends(f: Function, count: Value, visit):
+    """visit(index, forward) for all indices: a front one going up, then a back one going down."""
+    half = count >> 1
+    with f.loop(0, half) as i:
+        visit(i, True)
+        visit(count - 1 - i, False)
+    with f.loop(half, count - half) as i:
+        visit(i, True)
+
+
+# --- kernels --------------------------------------------------------------------------------------
+def _write(method, type, descending, width):
+    """The kernel of a method; a unit is a row.
+
+    Words: x, out, indices, room; count, k; steps of the three; capacity of a list, bytes of room
+    and rows of a piece; batch.
+    """
+    module = Module()
+    f = module.kernel()
+    _, begin, end = f.arguments
+    words = Words(f)
+    pointers = [words.pointer() for _ in range(3)]
+    room = words.pointer()
+    count, k = words.integers(2)
+    steps = words.integers(3)
+    capacity, bytes, grain = words.integers(3)
+    batch = Batch(words, 3)
+    elements = (type.llvm, type.llvm, "i64")
+    items = Items(f, f.offset(room, begin.udiv(grain) * bytes), capacity, type.itemsize == 8)
+    other = items.at(items.end)
+    buckets = Buckets(f, other.end)
+    with f.loop(begin, end) as row:
+        x, out, indices = (
+            f.offset(pointer, offset, element)
+            for pointer, offset, element in zip(pointers, batch.offsets(f, row), elements)
+        )
+
+        def make(i):
+            value = f.load(type.llvm, f.offset(x, i * steps[0], type.llvm))
+            item = _make(f, value, i, type, descending)
+            items.store(item, i)
+            return item
+
+        def write(item, rank):
+            place = _place(item)
+            value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
+            f.store(value, f.offset(out, rank * steps[1], type.llvm))
+            f.store(place, f.offset(indices, rank * steps[2], "i64"))
+
+        def write_first(sorted):
+            with f.loop(0, k) as rank:
+                write(sorted.load(rank), rank)
+
+        def count_bytes(item, forward):
+            for byte in range(type.itemsize):
+                buckets.of(byte).count(_digit(item, byte), forward)
+
+        if method == "rank":
+            with f.loop(0, count) as i:
+                make(i)
+            _by_rank(f, items, count, k, write, width)
+        elif method == "radix":
+            buckets.clear(type.itemsize)
+            from_both_ends(f, count, lambda i, forward: count_bytes(make(i), forward))
+            write_first(_by_radix(f, items, other, buckets, count, type.itemsize))
+        else:
+            top = type.itemsize - 1
+            highest = buckets.of(top)
+            highest.clear()
+            from_both_ends(f, count, lambda i, way: highest.count(_digit(make(i), top), way))
+            _select(f, items, other, buckets, count, k, top)
+
+            def long():
+                buckets.clear(type.itemsize)
+                from_both_ends(f, k, lambda i, forward: count_bytes(other.load(i), forward))
+                write_first(_by_radix(f, other, items, buckets, k, type.itemsize))
+
+            f.either(k <= FEW, lambda: _by_rank(f, other, k, k, write, width), long)
+    f.ret()
+    return module
+
+
+def _by_rank(f: Function, items, count, k, write, width):
+    """Write each item of rank below k: its rank is the number of items before it."""
+    lanes = width // 8
+    type = ir.vector("i64", lanes)
+    items.store([f.constant(type, -1), f.constant(type, (1 << 63) - 1)], count)
+    with f.loop(0, count) as i:
+        item = items.load(i)
+        wide = [f.splat(word, lanes) for word in item]
+        with f.loop(0, count, lanes, carry=[f.constant(type, 0)]) as loop:
+            before = _precedes(items.load(loop.index, lanes), wide)
+            loop.next(loop.values[0] + f.convert(before, type))
+        rank = f.intrinsic("vector.reduce.add", loop.results[0], returns="i64")
+        with f.when(rank < k):
+            write(item, rank)
+
+
+def _by_radix(f: Function, items, other, buckets, count, bytes):
+    """Sort items that the buckets have counted by every byte; returns the list they end up in."""
+    with f.loop(0, bytes, carry=[items.keys, other.keys]) as loop:
+        source, target = (items.at(keys) for keys in loop.values)
+        byte = loop.index
+        places = buckets.of(byte)
+
+        def move():
+            places.arrange()
+
+            def put(i, forward):
+                item = source.load(i)
+                target.store(item, places.take(_digit(item, byte), forward))
+
+            from_both_ends(f, count, put)
+            return target.keys, source.keys
+
+        uneven = places.size(_digit(source.load(0), byte)).ne(count)
+        loop.next(*f.either(uneven, move, lambda: (source.keys, target.keys)))
+    return items.at(loop.results[0])
+
+
+def _select(f: Function, items, other, buckets, count, k, top):
+    """Leave the first k items in `other`, equal ones in order; the top byte has been counted.
+
+    By each byte, the items left fall into those that are in, those that are out, and those in the
+    bucket where the k-th lies, which the next byte divides.
+    """
+    zero = f.constant("i64", 0)
+    with f.loop(0, top + 1, carry=[count, k, zero]) as loop:
+        left, missing, taken = loop.values
+        byte = top - loop.index
+        sizes = buckets.of(byte)
+
+        def divide():
+            with f.when(byte < top):
+                sizes.clear()
+                from_both_ends(
+                    f, left, lambda i, way: sizes.count(_digit(items.load(i), byte), way)
+                )
+            with f.loop(0, BUCKETS, carry=[zero, zero, zero]) as each:
+                edge, below, passed = each.values
+                short = passed < missing
+                each.next(f.select(short, each.index, edge), f.select(short, passed, below),
+                          passed + sizes.size(each.index))
+            edge, below, _ = each.results
+            with f.loop(0, left, carry=[taken, zero]) as each:
+                item = items.load(each.index)
+                digit = _digit(item, byte)
+                for target, end in zip((other, items), each.values):
+                    target.store(item, end)
+                each.next(each.values[0] + f.convert(digit < edge, "i64"),
+                          each.values[1] + f.convert(digit.eq(edge), "i64"))
+            return each.results[1], missing - below, each.results[0]
+
+        loop.next(*f.either(left.eq(missing), lambda: (left, missing, taken), divide))
+    _, missing, taken = loop.results
+    with f.loop(0, missing) as i:
+        other.store(items.load(i), taken + i)

@@ -1,0 +1,364 @@
+"""Joining and rearranging: cat, stack, tile, repeat, roll, flip, pad."""
+
+from __future__ import annotations
+
+from cresset.core import scalar
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops.creation import arange, full
+from cresset.ops.gathering import index_select
+from cresset.ops.kinds import special
+from cresset.ops.kinds.promotion import computed, result_type
+from cresset.ops.shape import (
+    canonical_dim,
+    expand,
+    narrow,
+    permute,
+    reshape,
+    transpose,
+    unsqueeze,
+)
+from cresset.runtime.program import Program
+
+
+class Joins:
+    """The operation that joins a given number of tensors along a dim, one for each number."""
+
+    table: dict = {}
+
+    @classmethod
+    def of(cls, count):
+        found = cls.table.get(count)
+        if found is None:
+            names = [f"x{k}" for k in range(count)]
+            typed = ", ".join(f"{n}: Tensor" for n in names)
+            layouts = ", ".join(f"{n}_layout" for n in names)
+            scope = {"plan": plan_join, "part": gradient_parts}
+            exec(f"def cat({typed}, dim):\n    return plan(({', '.join(names)},), dim)\n"
+                 f"def gradient(g, dim, {layouts}):\n    return part(g, dim, ({layouts},))\n", scope)
+            found = cls.table[count] = special(scope["cat"])
+            found.gradient(scope["gradient"])
+        return found
+
+
+def plan_join(layouts, dim) -> Program:
+    """Copies of all tensors side by side into one."""
+    # As in PyTorch, empty vectors may be joined with anything.
+    full_ones = [x for x in layouts if tuple(x.shape) != (0,)] or list(layouts[:1])
+    first = full_ones[0]
+    d = canonical_dim("cat", dim, first.ndim)
+    if not first.ndim:
+        raise RuntimeError("cat: zero-dimensional tensors cannot be concatenated; use stack")
+    for k, x in enumerate(full_ones):
+        same = x.ndim == first.ndim and all(
+            n == m for j, (n, m) in enumerate(zip(x.shape, first.shape)) if j != d
+        )
+        if not same:
+            raise RuntimeError(
+                f"cat: Sizes of tensors must match except in dimension {d}. Expected "
+                f"{tuple(first.shape)} but got {tuple(x.shape)} for tensor number {k} in the list"
+            )
+    target = computed("cat", result_type(full_ones))
+    shape = list(first.shape)
+    shape[d] = sum(x.shape[d] for x in full_ones)
+    out = Layout.packed(tuple(shape), target)
+    launches, start = [], 0
+    for k, x in enumerate(layouts):
+        if tuple(x.shape) == (0,) and len(shape) != 1 or x.numel == 0:
+            continue
+        operands = (
+            Operand(1 + k, x.dtype, x.strides),
+            Operand(0, target, out.strides, start * out.strides[d]),
+        )
+        value = scalar.cast(scalar.argument(0, computed("cat", x.dtype)), target)
+        launches += steps(Nest(tuple(x.shape), frozenset(), operands, (Store(1, value, False),)))[0]
+        start += x.shape[d]
+    return Program("t" * len(layouts), (out,), tuple(launches))
+
+
+def gradient_parts(g, dim, layouts):
+    """The stretches of a gradient that belong to each of the joined tensors."""
+    parts, start = [], 0
+    for x in layouts:
+        if tuple(x.shape) == (0,) and g.layout.ndim != 1:
+            parts.append(None)
+            continue
+        length = x.shape[dim]
+        parts.append(narrow(g, dim, start, length))
+        start += length
+    return tuple(parts)
+
+
+def cat(tensors, dim=0, *, out=None):
+    """The tensors joined along a dim that they all have; types promote.
+
+    >>> import cresset
+    >>> cresset.cat([cresset.tensor([1, 2]), cresset.tensor([3])])
+    tensor([1, 2, 3])
+    """
+    if isinstance(tensors, Tensor):
+        tensors = tensors.unbind(0)
+    if not tensors:
+        raise RuntimeError("cat: expected a non-empty list of Tensors")
+    made = Joins.of(len(tensors))(*tensors, dim)
+    return made if out is None else out.copy_(made)
+
+
+concat = concatenate = cat
+
+
+def stack(tensors, dim=0, *, out=None):
+    """The tensors, all of one shape, joined along a new dim."""
+    if isinstance(tensors, Tensor):
+        tensors = tensors.unbind(0)
+    if not tensors:
+        raise RuntimeError("stack: expects a non-empty TensorList")
+    shape = tensors[0].layout.shape
+    for k, x in enumerate(tensors):
+        if x.layout.shape != shape:
+            raise RuntimeError(
+                f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(x.layout.shape)} at entry {k}"
+            )
+    return cat([unsqueeze(x, dim) for x in tensors], canonical_dim("stack", dim, len(shape) + 1),
+               out=out)
+
+
+def hstack(tensors):
+    """Joined along the second dim, vectors along the first."""
+    return cat(tensors, 0 if tensors[0].layout.ndim <= 1 else 1)
+
+
+def vstack(tensors):
+    """Joined along the first dim, vectors as rows."""
+    return cat([unsqueeze(x, 0) if x.layout.ndim == 1 else x for x in tensors], 0)
+
+
+def repeat(x, *sizes):
+    """x repeated the given number of times along each dim, copied.
+
+    >>> import cresset
+    >>> cresset.tensor([1, 2]).repeat(2)
+    tensor([1, 2, 1, 2])
+    """
+    sizes = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    shape = (1,) * (len(sizes) - x.layout.ndim) + tuple(x.layout.shape)
+    if len(sizes) < x.layout.ndim:
+        raise RuntimeError(
+            "repeat: Number of dimensions of repeat dims can not be smaller than number of "
+            f"dimensions of tensor; got {len(sizes)} and {x.layout.ndim}"
+        )
+    paired = [n for m, k in zip(shape, sizes) for n in (1, m)]
+    wide = [n for m, k in zip(shape, sizes) for n in (k, m)]
+    made = expand(reshape(x, tuple(paired)), tuple(wide))
+    return reshape(made, tuple(m * k for m, k in zip(shape, sizes)))
+
+
+Tensor.repeat = repeat
+
+
+def tile(x, dims):
+    """repeat, with missing leading counts taken as 1."""
+    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    return repeat(x, (1,) * (x.layout.ndim - len(dims)) + dims)
+
+
+def repeat_interleave(x, repeats, dim=None, *, output_size=None):
+    """Every entry along a dim repeated, `repeats` times or as a vector of counts says."""
+    if dim is None:
+        x, dim = reshape(x, (-1,)), 0
+    d = canonical_dim("repeat_interleave", dim, x.layout.ndim)
+    size = x.layout.shape[d]
+    counts = repeats.tolist() if isinstance(repeats, Tensor) else repeats
+    if isinstance(counts, list):
+        counts = counts * size if len(counts) == 1 else counts
+        from cresset.ops.creation import tensor
+
+        places = [k for k, n in enumerate(counts) for _ in range(n)]
+        return index_select(x, d, tensor(places) if places else arange(0))
+    wide = expand(unsqueeze(x, d + 1), tuple(
+        counts if k == d + 1 else -1 for k in range(x.layout.ndim + 1)))
+    shape = list(x.layout.shape)
+    shape[d] *= counts
+    return reshape(wide, tuple(shape))
+
+
+Tensor.tile = lambda x, *dims: tile(x, dims[0] if len(dims) == 1 else dims)
+Tensor.repeat_interleave = repeat_interleave
+
+
+def roll(x, shifts, dims=None):
+    """x rotated along dims; what leaves at the end comes in at the start."""
+    if dims is None:
+        return reshape(roll(reshape(x, (-1,)), shifts, 0), tuple(x.layout.shape))
+    shifts = (shifts,) if isinstance(shifts, int) else shifts
+    dims = (dims,) if isinstance(dims, int) else dims
+    for shift, dim in zip(shifts, dims, strict=True):
+        size = x.layout.shape[dim]
+        if size and shift % size:
+            cut = size - shift % size
+            x = cat((narrow(x, dim, cut, size - cut), narrow(x, dim, 0, cut)), dim)
+    return x.clone()
+
+
+def flip(x, dims, *more):
+    """x reversed along dims, copied."""
+    dims = (dims, *more) if isinstance(dims, int) else dims
+    for dim in dims:
+        size = x.layout.shape[canonical_dim("flip", dim, x.layout.ndim)]
+        x = index_select(x, dim, arange(size - 1, -1, -1) if size else arange(0))
+    return x
+
+
+Tensor.roll = roll
+Tensor.flip = flip
+
+
+def pad(input, pad, mode="constant", value=None):
+    """x with entries added at both ends of its last dims: (left, right, top, bottom, ...).
+
+    Modes "constant" (a number, 0 by default), "reflect", "replicate" and "circular"; negative
+    counts cut in constant mode.
+
+    >>> import cresset
+    >>> cresset.nn.functional.pad(cresset.tensor([1, 2]), (1, 1))
+    tensor([0, 1, 2, 0])
+    """
+    if len(pad) % 2 or len(pad) // 2 > input.layout.ndim:
+        raise RuntimeError(f"pad: Padding length must be divisible by 2 and at most twice the "
+                           f"number of dims; got {list(pad)} for {input.layout.ndim} dims")
+    x = input
+    for k in range(len(pad) // 2):
+        left, right = pad[2 * k], pad[2 * k + 1]
+        dim = x.layout.ndim - 1 - k
+        size = x.layout.shape[dim]
+        if mode == "constant":
+            x = _pad_constant(x, dim, left, right, 0 if value is None else value)
+        elif left or right:
+            x = index_select(x, dim, _padded_places(mode, size, left, right))
+    return x if x is not input else x.clone()
+
+
+def _pad_constant(x, dim, left, right, value):
+    size = x.layout.shape[dim]
+    if left < 0 or right < 0:
+        x = narrow(x, dim, max(-left, 0), size - max(-left, 0) - max(-right, 0))
+    parts = [x]
+    for count, front in ((left, True), (right, False)):
+        if count > 0:
+            shape = list(x.layout.shape)
+            shape[dim] = count
+            block = full(tuple(shape), value, dtype=x.layout.dtype)
+            parts = [block, *parts] if front else [*parts, block]
+    return cat(parts, dim) if len(parts) > 1 else x
+
+
+def _padded_places(mode, size, left, right):
+    places = arange(-left, size + right)
+    if mode == "replicate":
+        return places.clamp(0, size - 1)
+    if mode == "circular":
+        return places.remainder(size)
+    if mode == "reflect":
+        if max(left, right) >= size:
+            raise RuntimeError(
+                f"pad: Padding size should be less than the corresponding input dimension; got "
+                f"({left}, {right}) for size {size}"
+            )
+        away = places.abs()
+        return (size - 1) - ((size - 1) - away).abs()
+    raise NotImplementedError(f"pad: unrecognised padding mode {mode!r}; need 'constant', "
+                              "'reflect', 'replicate' or 'circular'")
+
+
+def meshgrid(*tensors, indexing="ij"):
+    """Vectors as coordinates over their grid; with "xy" the first two dims are exchanged."""
+    if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
+        tensors = tensors[0]
+    vectors = list(tensors)
+    if indexing == "xy" and len(vectors) > 1:
+        vectors[0], vectors[1] = vectors[1], vectors[0]
+    count = len(vectors)
+    shape = tuple(v.layout.numel for v in vectors)
+    grids = [
+        expand(reshape(v, (1,) * k + (-1,) + (1,) * (count - k - 1)), shape)
+        for k, v in enumerate(vectors)
+    ]
+    if indexing == "xy" and count > 1:
+        grids[0], grids[1] = grids[1], grids[0]
+        grids = [transpose(g, 0, 1) for g in grids]
+    return tuple(grids)
+
+
+def einsum(equation, *operands):
+    """The sum of products that an equation such as "bij,bjk->bik" names (two operands at a time).
+
+    >>> import cresset
+    >>> cresset.einsum("i,i->", cresset.ones(3), cresset.ones(3))
+    tensor(3.)
+    """
+    if len(operands) == 1 and not isinstance(operands[0], Tensor):
+        operands = tuple(operands[0])
+    equation = equation.replace(" ", "")
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise RuntimeError(f"einsum: the equation {equation!r} names {len(terms)} operands; got "
+                           f"{len(operands)}")
+    if "." in left:
+        raise NotImplementedError("einsum: '...' is not supported; name the dims")
+    if not arrow:
+        letters = left.replace(",", "")
+        right = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    x, names = _single(operands[0], terms[0])
+    for k, (y, term) in enumerate(zip(operands[1:], terms[1:])):
+        y, others = _single(y, term)
+        later = set("".join(terms[k + 2 :]) + right)
+        x, names = _pair(x, names, y, others, later)
+    for c in [c for c in names if c not in right]:
+        x = x.sum(names.index(c))
+        names = names.replace(c, "", 1)
+    return permute(x, tuple(names.index(c) for c in right))
+
+
+def _single(x, term):
+    """An operand with repeated letters taken as diagonals."""
+    if len(term) != x.layout.ndim:
+        raise RuntimeError(f"einsum: the term {term!r} names {len(term)} dims; the operand has "
+                           f"shape {tuple(x.layout.shape)}")
+    for c in set(term):
+        while term.count(c) > 1:
+            a = term.index(c)
+            b = term.index(c, a + 1)
+            x = x.diagonal(0, a, b)
+            term = term[:a] + term[a + 1 : b] + term[b + 1 :] + c
+    return x, term
+
+
+def _pair(x, names, y, others, later):
+    """The product of two operands, summed over what nothing later names."""
+    shared = [c for c in names if c in others]
+    batch = [c for c in shared if c in later]
+    summed = [c for c in shared if c not in later]
+    rows = [c for c in names if c not in shared]
+    columns = [c for c in others if c not in shared]
+    sizes = dict(zip(names, x.layout.shape))
+    for c, n in zip(others, y.layout.shape):
+        if sizes.setdefault(c, n) != n:
+            raise RuntimeError(f"einsum: dim {c!r} has sizes {sizes[c]} and {n}")
+
+    def size(cs):
+        out = 1
+        for c in cs:
+            out *= sizes[c]
+        return out
+
+    a = permute(x, tuple(names.index(c) for c in batch + rows + summed))
+    b = permute(y, tuple(others.index(c) for c in batch + summed + columns))
+    a = reshape(a, (size(batch), size(rows), size(summed)))
+    b = reshape(b, (size(batch), size(summed), size(columns)))
+    made = a @ b
+    order = batch + rows + columns
+    return reshape(made, tuple(sizes[c] for c in order)), "".join(order)
+

@@ -1,0 +1,228 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from math import prod
+
+from cresset.core import scalar
+from cresset.core.layout import Layout, broadcast_shapes, expand_strides
+from cresset.core.tensor import Number, Tensor
+from cresset.compiler.matmul import Operand, matmul as product
+from cresset.kernels.nest import Nest, Store, steps
+from cresset.kernels.nest import Operand as NestOperand
+from cresset.ops import dispatch
+from cresset.ops.kinds import special
+from cresset.ops.kinds.promotion import computed
+from cresset.ops.operation import method
+from cresset.ops.shape import matrix_transpose, reshape, squeeze, unsqueeze, view_strides
+from cresset.runtime.program import Program
+
+
+def _check_types(operation: str, x: Layout, y: Layout):
+    computed(operation, x.dtype)
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            f"{operation}: expected both operands to have the same dtype, but got {x.dtype} and "
+            f"{y.dtype}; convert one with .to(...)"
+        )
+
+
+@method("matmul", "__matmul__")
+@special
+def matmul(x: Tensor, y: Tensor):
+    """The product of matrices; leading dims broadcast as batches, vectors count as rows or columns.
+
+    Shapes (..., m, k) and (..., k, n) give (..., m, n); (k) on the left stands for (1, k), on the
+    right for (k, 1), and that dim is dropped again. Both operands have one type.
+
+    >>> import cresset
+    >>> cresset.matmul(cresset.eye(2), cresset.tensor([3.0, 4.0]))
+    tensor([3., 4.])
+    """
+    _check_types("matmul", x, y)
+    if not x.ndim or not y.ndim:
+        raise RuntimeError(
+            "matmul: both arguments need to be at least 1D, but they are "
+            f"{x.ndim}D and {y.ndim}D; use * to multiply by a number"
+        )
+    a = x.restride((1, *x.shape), (0, *x.strides)) if x.ndim == 1 else x
+    b = y.restride((*y.shape, 1), (*y.strides, 0)) if y.ndim == 1 else y
+    m, k = a.shape[-2:]
+    inner, n = b.shape[-2:]
+    if k != inner:
+        raise RuntimeError(
+            f"matmul: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {inner}x{n}); got "
+            f"shapes {tuple(x.shape)} and {tuple(y.shape)}; need the last dim of the first, {k}, to "
+            f"equal the {'only' if y.ndim == 1 else 'second to last'} dim of the second, {inner}"
+        )
+    try:
+        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError as problem:
+        raise RuntimeError(
+            f"matmul: the batch dims {tuple(a.shape[:-2])} and {tuple(b.shape[:-2])} do not "
+            f"broadcast; {problem}"
+        ) from None
+    shape = batch + ((m,) if x.ndim > 1 else ()) + ((n,) if y.ndim > 1 else ())
+    out = Layout.packed(shape, x.dtype)
+    wide = Layout.packed((*batch, m, n), x.dtype)
+    launches, temporaries = product(
+        batch, m, n, k, x.dtype,
+        Operand(1, expand_strides(a.shape[:-2], a.strides[:-2], batch) + a.strides[-2:]),
+        Operand(2, expand_strides(b.shape[:-2], b.strides[:-2], batch) + b.strides[-2:]),
+        Operand(0, wide.strides), first_temporary=3,
+    )
+    return Program("tt", (out,), tuple(launches), tuple(temporaries))
+
+
+@matmul.gradient
+def _matmul_gradient(g, x, y, needs):
+    columns = y.layout.ndim == 1
+    rows = x.layout.ndim == 1
+    if columns:
+        g, y = unsqueeze(g, -1), unsqueeze(y, -1)
+    if rows:
+        g, x = unsqueeze(g, -2), unsqueeze(x, -2)
+    by_x = by_y = None
+    if needs[0]:
+        by_x = matmul(g, matrix_transpose(y))
+        if rows:
+            by_x = squeeze(by_x, -2)
+    if needs[1]:
+        by_y = matmul(matrix_transpose(x), g)
+        if columns:
+            by_y = squeeze(by_y, -1)
+    return by_x, by_y
+
+
+def _of_rank(name, *ranks):
+    def check(*tensors):
+        for x, rank, place in zip(tensors, ranks, ("first", "second", "third")):
+            if x.layout.ndim != rank:
+                raise RuntimeError(
+                    f"{name}: the {place} operand must be {rank}-D; got shape "
+                    f"{tuple(x.layout.shape)}"
+                )
+
+    return check
+
+
+_check_mm = _of_rank("mm", 2, 2)
+_check_bmm = _of_rank("bmm", 3, 3)
+_check_mv = _of_rank("mv", 2, 1)
+_check_dot = _of_rank("dot", 1, 1)
+
+
+def mm(x, mat2):
+    """The product of two matrices."""
+    _check_mm(x, mat2)
+    return matmul(x, mat2)
+
+
+def bmm(x, mat2):
+    """The products of two batches of matrices, which have the same size."""
+    _check_bmm(x, mat2)
+    if x.layout.shape[0] != mat2.layout.shape[0]:
+        raise RuntimeError(
+            f"bmm: the batches differ: {x.layout.shape[0]} and {mat2.layout.shape[0]}"
+        )
+    return matmul(x, mat2)
+
+
+def mv(x, vec):
+    """A matrix times a vector."""
+    _check_mv(x, vec)
+    return matmul(x, vec)
+
+
+def dot(x, tensor):
+    """The sum of the products of two vectors."""
+    _check_dot(x, tensor)
+    return matmul(x, tensor)
+
+
+def outer(x, vec2):
+    """x[i] * y[j]."""
+    return unsqueeze(x, 1) * unsqueeze(vec2, 0)
+
+
+def addmm(x, mat1, mat2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * (mat1 @ mat2)."""
+    made = mm(mat1, mat2)
+    return made * alpha + x * beta if alpha != 1 or beta != 1 else made + x
+
+
+def baddbmm(x, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * (batch1 @ batch2) over a batch."""
+    made = bmm(batch1, batch2)
+    return made * alpha + x * beta if alpha != 1 or beta != 1 else made + x
+
+
+for _function in (mm, bmm, mv, dot, outer, addmm, baddbmm):
+    setattr(Tensor, _function.__name__, _function)
+
+
+def _rmatmul(x, other):
+    return matmul(dispatch.namespace["tensor"](other), x)
+
+
+Tensor.__rmatmul__ = _rmatmul
+
+
+@special
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None):
+    """x @ weight.T + bias: shapes (..., in), (out, in) and (out) give (..., out).
+
+    >>> import cresset
+    >>> cresset.nn.functional.linear(cresset.ones(2), cresset.ones(3, 2), cresset.ones(3))
+    tensor([3., 3., 3.])
+    """
+    _check_types("linear", x, weight)
+    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+        raise RuntimeError(
+            f"linear: mat1 and mat2 shapes cannot be multiplied: the input has shape "
+            f"{tuple(x.shape)} and the weight {tuple(weight.shape)}; need the input's last dim to "
+            f"be the weight's last, in_features"
+        )
+    if bias is not None and tuple(bias.shape) not in ((weight.shape[0],), (1,)):
+        raise RuntimeError(
+            f"linear: bias has shape {tuple(bias.shape)}; need ({weight.shape[0]},), out_features"
+        )
+    n, k = weight.shape
+    m = prod(x.shape[:-1])
+    out = Layout.packed((*x.shape[:-1], n), x.dtype)
+    launches, temporaries, place = [], [], 1
+    strides = view_strides(x, (m, k))
+    if strides is None:
+        # Rows that no two strides reach are copied together first.
+        packed = Layout.packed(x.shape, x.dtype)
+        leaf = scalar.argument(0, x.dtype)
+        operands = (NestOperand(1, x.dtype, x.strides), NestOperand(4, x.dtype, packed.strides))
+        launches += steps(Nest(tuple(x.shape), frozenset(), operands, (Store(1, leaf, False),)))[0]
+        temporaries, place, strides = [packed.nbytes], 4, (k, 1)
+    added = None
+    if bias is not None:
+        added = Operand(3, (0, bias.strides[0] if bias.shape[0] == n else 0))
+    more, rooms = product(
+        (), m, n, k, x.dtype, Operand(place, tuple(strides)), Operand(2, weight.strides[::-1]),
+        Operand(0, (n, 1)), added, first_temporary=4 + len(temporaries),
+    )
+    letters = "tt" + ("n" if bias is None else "t")
+    return Program(letters, (out,), tuple(launches + more), tuple(temporaries + rooms))
+
+
+@linear.gradient
+def _linear_gradient(g, x, weight, needs):
+    rows = reshape(g, (-1, g.layout.shape[-1])) if g.layout.ndim != 2 else g
+    by_x = matmul(g, weight) if needs[0] else None
+    by_weight = None
+    if needs[1]:
+        flat = reshape(x, (-1, x.layout.shape[-1])) if x.layout.ndim != 2 else x
+        by_weight = matmul(matrix_transpose(rows), flat)
+    return by_x, by_weight, rows.sum(0) if needs[2] else None
+
+
+def bilinear(x1, x2, weight, bias=None):
+    """x1[i] weight[o, i, j] x2[j] + bias[o]; shapes (..., in1), (..., in2) and (out, in1, in2)."""
+    middle = matmul(unsqueeze(unsqueeze(x1, -2), -2), weight)
+    made = (squeeze(middle, -2) * unsqueeze(x2, -2)).sum(-1)
+    return made if bias is None else made + bias

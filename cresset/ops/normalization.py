@@ -1,0 +1,266 @@
+"""Softmax and normalisations: rows scaled by what they hold; each is one kernel."""
+
+from __future__ import annotations
+
+from math import prod
+
+from cresset.core.tensor import Tensor
+from cresset.ops.arithmetic import rsqrt
+from cresset.ops.exponential import exp, log
+from cresset.ops.kinds import composite
+from cresset.ops.reduction import amax, mean, sum
+from cresset.ops.shape import reshape, unsqueeze
+
+
+@composite
+def softmax_rows(x: Tensor, dim):
+    """exp(x) / sum(exp(x)) over a dim, without overflow."""
+    e = exp(x - amax(x, dim, True))
+    return e / sum(e, dim, True)
+
+
+@composite
+def softmax_backward(g: Tensor, out: Tensor, dim):
+    """The gradient of softmax: out * (g - sum(g * out))."""
+    return out * (g - sum(g * out, dim, True))
+
+
+@softmax_rows.gradient
+def _softmax_gradient(g, out, dim):
+    return softmax_backward(g, out, dim)
+
+
+@composite
+def log_softmax_rows(x: Tensor, dim):
+    """x - log(sum(exp(x))) over a dim, without overflow."""
+    shifted = x - amax(x, dim, True)
+    return shifted - log(sum(exp(shifted), dim, True))
+
+
+@composite
+def log_softmax_backward(g: Tensor, out: Tensor, dim):
+    """The gradient of log_softmax: g - exp(out) * sum(g)."""
+    return g - exp(out) * sum(g, dim, True)
+
+
+@log_softmax_rows.gradient
+def _log_softmax_gradient(g, out, dim):
+    return log_softmax_backward(g, out, dim)
+
+
+def softmax(x, dim, dtype=None):
+    """exp(x) / sum(exp(x)) over a dim, without overflow.
+
+    >>> import cresset
+    >>> cresset.softmax(cresset.tensor([0.0, 0.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
+    if dtype is not None:
+        x = x.to(dtype)
+    return softmax_rows(x, dim)
+
+
+def log_softmax(x, dim, dtype=None):
+    """log(softmax(x)) over a dim, computed without the quotient."""
+    if dtype is not None:
+        x = x.to(dtype)
+    return log_softmax_rows(x, dim)
+
+
+Tensor.softmax = softmax
+Tensor.log_softmax = log_softmax
+
+
+# --- layer normalisation --------------------------------------------------------------------------
+@composite
+def layer_norm_rows(x: Tensor, rank, weight: Tensor | None, bias: Tensor | None, eps):
+    """(x - mean) / sqrt(var + eps) over the last `rank` dims, times weight plus bias."""
+    dims = tuple(range(-rank, 0))
+    center = x - mean(x, dims, True)
+    out = center * rsqrt(mean(center * center, dims, True) + eps)
+    if weight is not None:
+        out = out * weight
+    return out if bias is None else out + bias
+
+
+@composite
+def layer_norm_backward(g: Tensor, x: Tensor, rank, weight: Tensor | None, eps):
+    """The gradient of layer_norm by x."""
+    dims = tuple(range(-rank, 0))
+    center = x - mean(x, dims, True)
+    scale = rsqrt(mean(center * center, dims, True) + eps)
+    unit = center * scale
+    if weight is not None:
+        g = g * weight
+    return (g - mean(g, dims, True) - unit * mean(g * unit, dims, True)) * scale
+
+
+@composite
+def normalized(x: Tensor, rank, eps):
+    """(x - mean) / sqrt(var + eps) over the last `rank` dims."""
+    dims = tuple(range(-rank, 0))
+    center = x - mean(x, dims, True)
+    return center * rsqrt(mean(center * center, dims, True) + eps)
+
+
+@layer_norm_rows.gradient
+def _layer_norm_gradient(g, x, weight, rank, eps, needs):
+    by_x = layer_norm_backward(g, x, rank, weight, eps) if needs[0] else None
+    by_weight = by_bias = None
+    outer = tuple(range(x.layout.ndim - rank))
+    if needs[1]:
+        by_weight = sum(g * normalized(x, rank, eps), outer) if outer else g * normalized(
+            x, rank, eps)
+    if needs[2]:
+        by_bias = sum(g, outer) if outer else g
+    return by_x, by_weight, by_bias
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dims (Ba et al. 2016).
+
+    `normalized_shape` is the shape of those dims; the variance is the biased one.
+
+    >>> import cresset
+    >>> cresset.layer_norm(cresset.tensor([1.0, 3.0]), (2,), eps=0.0)
+    tensor([-1.,  1.])
+    """
+    rank = len(normalized_shape)
+    if x.layout.shape[x.layout.ndim - rank :] != tuple(normalized_shape) or not rank:
+        raise RuntimeError(
+            f"layer_norm: given normalized_shape={list(normalized_shape)}, expected input with shape "
+            f"[*, {', '.join(map(str, normalized_shape))}], but got input of size "
+            f"{list(x.layout.shape)}"
+        )
+    return layer_norm_rows(x, rank, weight, bias, eps)
+
+
+# --- batch normalisation --------------------------------------------------------------------------
+@composite
+def batch_norm_train(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps):
+    """(normalised x, mean, biased variance) over all dims but the second."""
+    dims = (0, *range(2, x.ndim))
+    average = mean(x, dims, True)
+    center = x - average
+    variance = mean(center * center, dims, True)
+    out = center * rsqrt(variance + eps)
+    if weight is not None:
+        out = out * _per_channel(weight, x.ndim)
+    if bias is not None:
+        out = out + _per_channel(bias, x.ndim)
+    return out, average, variance
+
+
+@composite
+def batch_norm_backward(g: Tensor, x: Tensor, weight: Tensor | None, average: Tensor,
+                        variance: Tensor, eps):
+    """The gradients of batch_norm in training by x, weight and bias."""
+    dims = (0, *range(2, x.ndim))
+    scale = rsqrt(variance + eps)
+    unit = (x - average) * scale
+    by_bias = sum(g, dims, True)
+    by_weight = sum(g * unit, dims, True)
+    count = float(prod(x.shape[d] for d in dims))
+    by_x = (g - by_bias / count - unit * (by_weight / count)) * scale
+    if weight is not None:
+        by_x = by_x * _per_channel(weight, x.ndim)
+    return by_x, by_weight, by_bias
+
+
+@batch_norm_train.gradient
+def _batch_norm_gradient(gs, x, weight, eps, needs, outs):
+    by_x, by_weight, by_bias = batch_norm_backward(gs[0], x, weight, outs[1], outs[2], eps)
+    return (
+        by_x,
+        reshape(by_weight, (-1,)) if needs[1] else None,
+        reshape(by_bias, (-1,)) if needs[2] else None,
+    )
+
+
+def _per_channel(x, rank):
+    """A vector of channels in the shape (channels, 1, ...) that broadcasts over a batch."""
+    for _ in range(rank - 2):
+        x = unsqueeze(x, -1)
+    return x
+
+
+@composite
+def batch_norm_apply(x: Tensor, average: Tensor, variance: Tensor, weight: Tensor | None,
+                     bias: Tensor | None, eps):
+    """Batch normalisation by given means and variances."""
+    rank = x.ndim
+    out = (x - _per_channel(average, rank)) * rsqrt(_per_channel(variance, rank) + eps)
+    if weight is not None:
+        out = out * _per_channel(weight, rank)
+    return out if bias is None else out + _per_channel(bias, rank)
+
+
+def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, training=False,
+               momentum=0.1, eps=1e-5):
+    """(x - mean) / sqrt(var + eps) * weight + bias for every channel (Ioffe & Szegedy 2015).
+
+    In training, mean and variance are those of the batch, and the running ones, where given, move
+    towards them by `momentum` (the variance by the unbiased one). Otherwise the running ones serve.
+
+    Raises ValueError in training where a channel has one value, RuntimeError without running
+    statistics in evaluation.
+    """
+    if x.layout.ndim < 2:
+        raise RuntimeError(f"batch_norm: needs at least 2 dims; got {tuple(x.layout.shape)}")
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError(
+                "batch_norm: Expected running_mean and running_var to be defined when training=False"
+            )
+        return batch_norm_apply(x, running_mean, running_var, weight, bias, eps)
+    count = x.layout.numel // max(x.layout.shape[1], 1)
+    if count <= 1:
+        raise ValueError(
+            "batch_norm: Expected more than 1 value per channel when training, got input size "
+            f"{tuple(x.layout.shape)}"
+        )
+    out, average, variance = batch_norm_train(x, weight, bias, eps)
+    if running_mean is not None:
+        running_mean.lerp_(average.detach().view(-1), momentum)
+    if running_var is not None:
+        unbiased = variance.detach().view(-1) * (count / (count - 1.0))
+        running_var.lerp_(unbiased, momentum)
+    return out
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalisation over groups of channels and all places (Wu & He 2018)."""
+    shape = x.layout.shape
+    if shape[1] % num_groups:
+        raise RuntimeError(
+            f"group_norm: expected number of channels in input to be divisible by num_groups, but "
+            f"got input of shape {list(shape)} and num_groups={num_groups}"
+        )
+    rows = normalized(reshape(x, (shape[0], num_groups, -1)), 1, eps)
+    out = reshape(rows, tuple(shape))
+    if weight is not None:
+        out = out * _per_channel(weight, len(shape))
+    return out if bias is None else out + _per_channel(bias, len(shape))
+
+
+def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None,
+                  use_input_stats=True, momentum=0.1, eps=1e-5):
+    """Normalisation of every channel of every sample by itself (Ulyanov et al. 2016)."""
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    return group_norm(x, x.layout.shape[1], weight, bias, eps)
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    """x / sqrt(mean(x ** 2) + eps) over the last dims (Zhang & Sennrich 2019)."""
+    if eps is None:
+        eps = 2.0**-52 if x.layout.dtype.itemsize == 8 else 2.0**-23
+    out = rms_rows(x, len(normalized_shape), float(eps))
+    return out if weight is None else out * weight
+
+
+@composite
+def rms_rows(x: Tensor, rank, eps):
+    """x / sqrt(mean(x ** 2) + eps) over the last `rank` dims."""
+    return x * rsqrt(mean(x * x, tuple(range(-rank, 0)), True) + eps)
+
