@@ -289,8 +289,7 @@ def test_load_state_dict_reports_everything_at_once():
     assert repr(keys) == text
 
 
-def test_load_state_dict_messages_are_pytorchs():
-    torch = pytest.importorskip("torch")
+def test_load_state_dict_messages_are_pytorchs(torch):
     messages = []
     for library in (cresset, torch):
         linear = library.nn.Linear

@@ -1,6 +1,7 @@
 """Printing: the same characters as PyTorch's, by strings kept here and beside PyTorch itself."""
 
 import itertools
+import math
 import random
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 import cresset
 
-INF, NAN = float("inf"), float("nan")
+INF, NAN = math.inf, math.nan
 
 ROWS = {
     "nothing": [],
@@ -82,9 +83,9 @@ def prints(tensor, expected):
     assert str(tensor) == expected
 
 
-def same(both, make):
-    """What `make` yields with either library as its argument prints the same."""
-    ours, theirs = map(make, both)
+def same(both, make, *arguments):
+    """What `make(library, *arguments)` yields prints the same with either library."""
+    ours, theirs = (make(lib, *arguments) for lib in both)
     assert repr(ours) == repr(theirs)
 
 
@@ -106,7 +107,7 @@ def same(both, make):
         ([NAN, 1.0], "tensor([nan, 1.])"),
         ([NAN, 1.5], "tensor([   nan, 1.5000])"),
         ([[1, 2], [3, 40]], "tensor([[ 1,  2],\n        [ 3, 40]])"),
-        ([[[1], [2]], [[3], [4]]], "tensor([[[1],\n         [2]],\n\n        [[3],\n         [4]]])"),
+        ([[[1, 2]], [[3, 4]]], "tensor([[[1, 2]],\n\n        [[3, 4]]])"),
     ],
 )
 def test_values(values, expected):
@@ -256,20 +257,17 @@ def test_integers(both, dtype):
     same(both, lambda lib: lib.tensor([], dtype=getattr(lib, dtype)))
 
 
-def test_integers_at_their_bounds(both):
-    for bits, dtype in ((8, "int8"), (16, "int16"), (32, "int32"), (64, "int64")):
-        bounds = [-(2 ** (bits - 1)), 0, 2 ** (bits - 1) - 1]
-        same(both, lambda lib: lib.tensor(bounds, dtype=getattr(lib, dtype)))  # noqa: B023
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+def test_integers_at_their_bounds(both, bits):
+    bounds = [-(2 ** (bits - 1)), 0, 2 ** (bits - 1) - 1]
+    same(both, lambda lib: lib.tensor(bounds, dtype=getattr(lib, f"int{bits}")))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int16", "bool"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_shapes(both, shape, dtype):
     def make(lib):
-        count = 1
-        for size in shape:
-            count *= size
-        values = (lib.arange(count) % 37).reshape(shape)
+        values = (lib.arange(math.prod(shape)) % 37).reshape(shape)
         return (values.to(lib.float64) / 8 - 1).to(getattr(lib, dtype))
 
     same(both, make)
@@ -283,10 +281,10 @@ def test_options(both, options):
                                     "not finite", "not finite beside fractions",
                                     "signs over lines")]
     for row in rows:
-        same(both, lambda lib: lib.tensor(row))  # noqa: B023
+        same(both, lambda lib, row: lib.tensor(row), row)
     for shape in ((), (3,), (8, 3), (3, 8), (2, 7, 9)):
-        same(both, lambda lib: lib.zeros(shape))  # noqa: B023
-        same(both, lambda lib: lib.ones(shape, dtype=lib.int32))  # noqa: B023
+        same(both, lambda lib, shape: lib.zeros(shape), shape)
+        same(both, lambda lib, shape: lib.ones(shape, dtype=lib.int32), shape)
 
 
 def test_remarks_go_to_a_line_of_their_own_where_they_do_not_fit(both):
@@ -294,15 +292,19 @@ def test_remarks_go_to_a_line_of_their_own_where_they_do_not_fit(both):
     for count, width in itertools.product(range(1, 24), (40, 80)):
         for lib in both:
             lib.set_printoptions(linewidth=width)
-        same(both, lambda lib: lib.ones(count, dtype=lib.float64))  # noqa: B023
-        same(both, lambda lib: lib.ones(count, dtype=lib.float64, requires_grad=True))  # noqa: B023
-        same(both, lambda lib: lib.ones(2, count, requires_grad=True).exp())  # noqa: B023
+        same(both, lambda lib, count: lib.ones(count, dtype=lib.float64), count)
+        same(both, lambda lib, count: lib.ones(count, dtype=lib.float64, requires_grad=True), count)
+        same(both, lambda lib, count: lib.ones(2, count, requires_grad=True).exp(), count)
 
 
 def test_strided(both):
     same(both, lambda lib: lib.arange(24).reshape(2, 3, 4).permute(2, 0, 1))
     same(both, lambda lib: lib.arange(4000).reshape(40, 100).t()[::3, 5:])
     same(both, lambda lib: lib.arange(10).expand(300, 10)[:, 1])
+
+
+def in_shape(lib, values, shape):
+    return lib.tensor(values, dtype=lib.float64).reshape(shape)
 
 
 def test_random_tensors(both):
@@ -315,12 +317,10 @@ def test_random_tensors(both):
         for lib in both:
             lib.set_printoptions(**options)
         shape = tuple(draw.choice([1, 2, 3, 5, 9]) for _ in range(draw.randrange(4)))
-        count = 1
-        for size in shape:
-            count *= size
+        count = math.prod(shape)
         spread = draw.choice([0.5, 2, 8, 200])
         values = [draw.choice([-1, 1]) * 10 ** draw.uniform(-spread, spread) for _ in range(count)]
         if draw.random() < 0.5:
             special = [0.0, NAN, INF, -INF, 3.0]
             values = [draw.choice(special) if draw.random() < 0.3 else value for value in values]
-        same(both, lambda lib: lib.tensor(values, dtype=lib.float64).reshape(shape))  # noqa: B023
+        same(both, in_shape, values, shape)

@@ -291,7 +291,7 @@ def outputs(size, kind):
 def against_torch(torch, schedule, words, fill, kinds, distance=0):
     """Compare a fill with PyTorch's: the values, and the state after, from several states before.
 
-    `distance` is how far values may be apart, in units of the last place of 1 or of theirs, if more.
+    `distance` is how far apart values may be, in units of the last place of 1 or, if more, theirs.
     """
     values = tuple(range(2 + len(words)))
     for kind in kinds:
@@ -491,7 +491,8 @@ def test_sort_and_topk(trial):
         order = order_of(x, dim, descending)
         for k in {shape[dim], min(3, shape[dim]), shape[dim] // 4, shape[dim] // 3}:
             want = np.take(order, range(k), dim)
-            out, places = placed(rng, np.zeros(want.shape, x.dtype)), placed(rng, np.zeros_like(want))
+            out = placed(rng, np.zeros(want.shape, x.dtype))
+            places = placed(rng, np.zeros_like(want))
             layouts = layout(out), layout(places), (0, 1, 2), 3
             if k == shape[dim]:
                 schedule = sort.sort(layout(x), dim, *layouts, descending)
@@ -508,7 +509,8 @@ def test_sort_of_every_vector_width(vector_bytes):
         for count in (1, 5, 63, 64, 65, 300):
             x = guarded(numbers(rng, (40, count), kind))
             out, places = guarded(np.zeros_like(x)), guarded(np.zeros(x.shape, "i8"))
-            done(sort.sort(layout(x), 1, layout(out), layout(places), (0, 1, 2), 3), [x, out, places])
+            schedule = sort.sort(layout(x), 1, layout(out), layout(places), (0, 1, 2), 3)
+            done(schedule, [x, out, places])
             assert equal(places, order_of(x, 1, descending=False))
 
 

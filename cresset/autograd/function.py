@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from cresset.autograd.mode import mode, no_grad
-from cresset.autograd.node import Node, Pick, Saved, live, zeros_of
+from cresset.autograd.node import (
+    Node,
+    Pick,
+    live,
+    read_output,
+    read_tensor,
+    save_output,
+    zeros_of,
+)
 from cresset.core.tensor import Tensor
 
 
@@ -31,7 +39,12 @@ class Context:
                 "backward: trying to backward through the graph a second time: the saved tensors "
                 "have been freed; pass retain_graph=True to the first backward"
             )
-        return tuple(s.read(self._node) if type(s) is Saved else s for s in self._saved)
+        return tuple(self._read(*item) for item in self._saved)
+
+    def _read(self, how, saved):
+        if how == "input":
+            return read_tensor(self._node, saved)
+        return read_output(self._node, saved, self._node) if how == "output" else saved
 
     def mark_non_differentiable(self, *tensors):
         """Say that these outputs have no gradient."""
@@ -152,9 +165,17 @@ class Function:
             o.base = None
             tracked.append(o)
         context._node = node
-        context._saved = tuple(
-            Saved(t, is_output=any(t is o for o in tracked)) if isinstance(t, Tensor) else t
-            for t in context._to_save
-        )
+        context._saved = tuple(_saved(t, tracked) for t in context._to_save)
         context._to_save = ()
         return tuple(tracked) if isinstance(result, tuple) else tracked[0]
+
+
+def _saved(t, outputs):
+    """A saved tensor with how it is to be read; an output must not hold its own node."""
+    if not isinstance(t, Tensor):
+        return "value", t
+    if any(t is o for o in outputs):
+        return "output", save_output(t)
+    if t.storage.writer is None:
+        t.storage.writer = ()
+    return "input", (t, t.storage.version)

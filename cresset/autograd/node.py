@@ -87,41 +87,129 @@ class Leaf(Node):
         return []
 
 
-class Saved:
-    """A tensor as it was when it was saved; reading it checks that it still is."""
-
-    __slots__ = ("is_output", "tensor", "version")
-
-    def __init__(self, tensor, is_output=False):
-        storage = tensor.storage
-        if storage.writer is None:
-            storage.writer = ()
-        self.version = storage.version
-        self.is_output = is_output
-        # The output's own node holds this: an alias without history makes no cycle.
-        self.tensor = alias(tensor) if is_output else tensor
-
-    def read(self, node):
-        storage = self.tensor.storage
-        if storage.version != self.version:
-            raise RuntimeError(overwritten(node, self.tensor, self.version))
-        if self.is_output and mode.enabled:
-            x = alias(self.tensor)
-            x.history = node
-            return x
-        return self.tensor
+# How a value that a gradient reads is saved: a tensor with its version, the output as (storage,
+# layout, address, version) because the node must not hold what holds the node, all outputs, any
+# other argument as it is, or the layout of an operand alone.
+TENSOR, OUT, OUTS, PLAIN, LAYOUT = range(5)
 
 
-def overwritten(node, tensor, version) -> str:
+class Recipe:
+    """What calls of one operation with the same operands wanting gradients save.
+
+    `items` are (how, place among the arguments), `names` the gradient rule's names for them; `form`
+    is the derived gradient of an elementwise operation.
+    """
+
+    def __init__(self, op, args, edges):
+        needs = [False] * len(args)
+        for place, edge in zip(op.tensor_places, edges):
+            needs[place] = edge is not None
+        self.form = None
+        if isinstance(op, Elementwise) and (op.gradient_rule is None or op.outputs == 1):
+            present = tuple(
+                a if kind == "static" else None if a is None else True
+                for kind, a in zip(op.parameter_kinds, args)
+            )
+            self.form = op.backward_form(tuple(needs), present)
+            names = self.form.reads
+        else:
+            redone = op.parameter_names if isinstance(op, Composite) else ()
+            names = redone if op.gradient_rule is None else op.saves
+        self.names, self.items = [], []
+        for name in names:
+            if name in ("g", "gs", "needs"):
+                continue
+            self.names.append(name)
+            self.items.append(self._item(op, args, name))
+
+    @staticmethod
+    def _item(op, args, name):
+        if name in ("out", "outs"):
+            return (OUT if name == "out" else OUTS), -1
+        if name in op.parameter_names:
+            place = op.parameter_names.index(name)
+            return (TENSOR if isinstance(args[place], Tensor) else PLAIN), place
+        if name.endswith("_layout"):
+            return LAYOUT, op.parameter_names.index(name[:-7])
+        raise TypeError(f"{op.name}: its gradient names {name!r}, which is no parameter of it")
+
+
+def recipe_of(op, args, edges) -> Recipe:
+    """The recipe of a call; there is one for each pattern of operands."""
+    key = tuple([
+        a is None if edge is None and not isinstance(a, Tensor) else (edge is not None) + 2
+        for a, edge in zip([args[place] for place in op.tensor_places], edges)
+    ])
+    if not op.plain:
+        statics = [
+            a if kind == "static" else a is None
+            for kind, a in zip(op.parameter_kinds, args) if kind in ("static", "number")
+        ]
+        key = (key, *statics)
+    found = op.recipes.get(key)
+    if found is None:
+        found = op.recipes[key] = Recipe(op, args, edges)
+    return found
+
+
+def save(recipe, out, args) -> list:
+    """The values that a recipe names."""
+    saved = []
+    for how, place in recipe.items:
+        if how == TENSOR:
+            x = args[place]
+            storage = x.storage
+            if storage.writer is None:
+                storage.writer = ()
+            saved.append((x, storage.version))
+        elif how == OUT:
+            saved.append(save_output(out))
+        elif how == PLAIN:
+            saved.append(args[place])
+        elif how == LAYOUT:
+            saved.append(args[place].layout)
+        else:
+            saved.append(tuple([save_output(o) for o in out]))
+    return saved
+
+
+def save_output(x):
+    """An output as its node may hold it."""
+    storage = x.storage
+    if storage.writer is None:
+        storage.writer = ()
+    return storage, x.layout, x.ptr, storage.version
+
+
+def read_tensor(node, saved):
+    """A saved operand, if it is still what it was."""
+    x, version = saved
+    if x.storage.version != version:
+        raise RuntimeError(overwritten(node, x.storage, x.layout, version))
+    return x
+
+
+def read_output(node, saved, history):
+    """A saved output, as a new tensor with a history if gradients are recorded."""
+    storage, layout, ptr, version = saved
+    if storage.version != version:
+        raise RuntimeError(overwritten(node, storage, layout, version))
+    x = object.__new__(Tensor)
+    x.storage, x.layout, x.ptr = storage, layout, ptr
+    x.base = x.grad = None
+    x.history = history if mode.enabled and layout.dtype.is_floating_point else None
+    return x
+
+
+def overwritten(node, storage, layout, version) -> str:
     """The message for a saved value that is no longer there."""
-    storage = tensor.storage
     by = "an in-place operation"
     if storage.writer:
         _, operation, place = storage.writer
         by = f"{operation}_ at {place}"
     return (
         f"backward: one of the variables needed for gradient computation has been modified by an "
-        f"inplace operation: a tensor of shape {tuple(tensor.layout.shape)} that {node.name} saved "
+        f"inplace operation: a tensor of shape {tuple(layout.shape)} that {node.name} saved "
         f"is at version {storage.version}; expected version {version} instead; it was overwritten "
         f"last by {by}; write to a clone() of it, or use the form that returns a new tensor"
     )
@@ -138,79 +226,54 @@ def alias(x: Tensor) -> Tensor:
 class OperationNode(Node):
     """A node whose gradient is the operation's stated or derived one."""
 
-    __slots__ = ("form", "outputs")
+    __slots__ = ("outputs", "recipe")
 
-    def keep(self, out, args, spare=None):
-        """Save what the gradient reads; `spare` stands in for an argument about to be overwritten."""
-        op = self.op
-        if isinstance(op, Elementwise):
-            needs = [False] * len(args)
-            for place, edge in zip(op.tensor_places, self.edges):
-                needs[place] = edge is not None
-            present = tuple(
-                a if kind == "static" else None if a is None else True
-                for kind, a in zip(op.parameter_kinds, args)
-            )
-            self.form = op.backward_form(tuple(needs), present)
-            names = self.form.reads
-        else:
-            self.form = None
-            names = op.saves if op.gradient_rule is not None else op.parameter_names
-        named = dict(zip(op.parameter_names, args))
-        saved = {}
-        for name in names:
-            if name == "out":
-                saved[name] = Saved(out, is_output=True)
-            elif name == "outs":
-                saved[name] = tuple(Saved(o, is_output=True) for o in out)
-            elif name in named:
-                value = named[name]
-                if isinstance(value, Tensor):
-                    value = Saved(value if spare is None or value is not spare[0] else spare[1])
-                saved[name] = value
-            elif name.endswith("_layout"):
-                saved[name] = named[name[:-7]].layout
-        self.saved = saved
-
-    def unpacked(self) -> dict:
-        if self.saved is None:
+    def values(self) -> list:
+        """What was saved, in the recipe's order."""
+        saved = self.saved
+        if saved is None:
             raise RuntimeError(
                 f"backward: trying to backward through the graph a second time: what {self.name} "
                 "saved has been freed; pass retain_graph=True to the first backward"
             )
-        out = {}
-        for name, value in self.saved.items():
-            if type(value) is Saved:
-                value = value.read(self)
-            elif type(value) is tuple and value and type(value[0]) is Saved:
-                value = tuple(v.read(self) for v in value)
-            out[name] = value
+        out = []
+        for (how, _), value in zip(self.recipe.items, saved):
+            if how == TENSOR:
+                value = read_tensor(self, value)
+            elif how == OUT:
+                value = read_output(self, value, self)
+            elif how == OUTS:
+                value = tuple(
+                    read_output(self, v, Pick(self, k, len(value))) for k, v in enumerate(value)
+                )
+            out.append(value)
         return out
 
     def apply(self, g):
-        values = self.unpacked()
-        if self.form is not None:
-            return self._apply_form(g, values)
+        form = self.recipe.form
+        values = self.values()
+        if form is not None:
+            return self._apply_form(form, g, values)
         op = self.op
+        named = dict(zip(self.recipe.names, values))
         if op.gradient_rule is None:
-            return default_gradient(self, g, values)
+            return default_gradient(self, g, named)
         if "g" in op.saves:
-            values["g"] = g
+            named["g"] = g
         if "gs" in op.saves:
-            values["gs"] = g
+            named["gs"] = g
         if "needs" in op.saves:
-            values["needs"] = tuple(edge is not None for edge in self.edges)
-        found = op.gradient_rule(**values)
-        return list(found) if type(found) is tuple else [found]
+            named["needs"] = tuple(edge is not None for edge in self.edges)
+        found = op.gradient_rule(**named)
+        return found if type(found) is tuple else (found,)
 
-    def _apply_form(self, g, values):
-        form = self.form
+    def _apply_form(self, form, g, values):
         grads = [None] * len(self.op.parameter_names)
         for k in form.through:
             grads[k] = g
         if form.function is not None:
             gs = g if type(g) is tuple else (g,)
-            found = form.function(*gs, *[values[name] for name in form.reads])
+            found = form.function(*gs, *values)
             if len(form.computed) == 1:
                 grads[form.computed[0]] = found
             else:
@@ -330,58 +393,46 @@ def view_node(op, args, parent: Tensor, edge) -> ViewNode:
     """The node of `op(parent, ...)` where `edge` is the parent's node."""
     node = ViewNode(op, (edge,), (parent.layout,))
     node.args = (None, *args[1:])
-    node.form = None
-    named = dict(zip(op.parameter_names, args))
-    named["x_layout"] = parent.layout
-    node.saved = {n: named[n] for n in op.saves if n in named}
+    node.recipe = recipe_of(op, (parent, *args[1:]), (edge,))
+    node.saved = save(node.recipe, None, (parent, *args[1:]))
     return node
 
 
 def record(op, out, args):
     """Enter a call into the graph; returns its result."""
-    if isinstance(op, View):
-        return _record_view(op, out, args)
     if not mode.enabled:
+        if type(out) is Tensor and type(out.history) is Viewed:
+            out.history = None
         return out
     edges, layouts, wanted = [], [], False
     for place in op.tensor_places:
         a = args[place]
-        edge = None
+        edge = layout = None
         if isinstance(a, Tensor):
-            edge = live(a)
-            layouts.append(a.layout)
-        else:
-            layouts.append(None)
-        wanted = wanted or edge is not None
+            layout = a.layout
+            edge = a.history
+            if edge is not None:
+                if a.base is not None:
+                    edge = live(a)
+                wanted = wanted or edge is not None
         edges.append(edge)
+        layouts.append(layout)
     if not wanted:
         return out
-    if type(out) is tuple:
-        return _record_several(op, out, args, edges, layouts)
-    if not out.layout.dtype.is_floating_point:
+    if type(out.history if type(out) is Tensor else None) is Viewed:
+        out.history = view_node(op, args, args[0], edges[0])
         return out
-    node = OperationNode(op, tuple(edges), tuple(layouts))
-    out.history = node
-    node.keep(out, args)
-    return out
-
-
-def _record_view(op, out, args):
-    x = args[0]
-    if not mode.enabled:
-        out.history = None
+    several = type(out) is tuple
+    if not several and not out.layout.dtype.is_floating_point:
         return out
-    edge = live(x)
-    if edge is not None:
-        out.history = view_node(op, args, x, edge)
-    return out
-
-
-def _record_several(op, out, args, edges, layouts):
-    node = OperationNode(op, tuple(edges), tuple(layouts))
-    node.outputs = tuple(o.layout for o in out)
-    for k, o in enumerate(out):
-        if o.layout.dtype.is_floating_point:
-            o.history = Pick(node, k, len(out))
-    node.keep(out, args)
+    node = OperationNode(op, edges, layouts)
+    node.recipe = recipe_of(op, args, edges)
+    if several:
+        node.outputs = tuple(o.layout for o in out)
+        for k, o in enumerate(out):
+            if o.layout.dtype.is_floating_point:
+                o.history = Pick(node, k, len(out))
+    else:
+        out.history = node
+    node.saved = save(node.recipe, out, args)
     return out

@@ -8,10 +8,18 @@ every other alias is replayed from the base when it is next asked for its node (
 from __future__ import annotations
 
 from cresset.autograd.mode import mode
-from cresset.autograd.node import Leaf, Node, OperationNode, ViewNode, live, view_node
+from cresset.autograd.node import (
+    TENSOR,
+    Leaf,
+    Node,
+    OperationNode,
+    live,
+    recipe_of,
+    save,
+    view_node,
+)
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.kinds.elementwise import Elementwise
 
 
 class Scattered(Node):
@@ -47,7 +55,6 @@ def record_write(op, out, args, run):
         run()
         dispatch.note_write(out, op)
         return out
-    _check(op, out, args)
     edges, layouts = [], []
     for place in op.tensor_places:
         a = args[place]
@@ -56,15 +63,23 @@ def record_write(op, out, args, run):
         layouts.append(a.layout if tensor else None)
     tracked = any(edge is not None for edge in edges)
     root, chain = _root(out)
-    old = live(root) if chain else None
+    old = live(root)
+    if not tracked and old is None:
+        run()
+        dispatch.note_write(out, op)
+        return out
+    _check(op, out)
     node, spare = None, None
     if tracked:
         node = OperationNode(op, tuple(edges), tuple(layouts))
-        spare = _spare(op, out, args, edges)
+        node.recipe = recipe_of(op, args, edges)
+        spare = _spare(node.recipe, out, args)
         run()
-        node.keep(out, args, spare)
+        kept = args
         if spare is not None:
-            spare[1].history = edges[0]
+            kept = tuple(spare if a is out else a for a in args)
+            spare.history = edges[0]
+        node.saved = save(node.recipe, out, kept)
     else:
         run()
     dispatch.note_write(out, op)
@@ -82,7 +97,7 @@ def record_write(op, out, args, run):
     return out
 
 
-def _check(op, out, args):
+def _check(op, out):
     """Raise RuntimeError where a write cannot be undone by backward."""
     if type(out.history) is Leaf:
         raise RuntimeError(
@@ -114,26 +129,8 @@ def _root(out):
     return root, chain[::-1]
 
 
-def _spare(op, out, args, edges):
-    """(out, a copy of its old value) where the derivative reads that; else None."""
-    if not any(a is out for a in args if isinstance(a, Tensor)):
-        return None
-    if isinstance(op, Elementwise):
-        needs = [False] * len(args)
-        for place, edge in zip(op.tensor_places, edges):
-            needs[place] = edge is not None
-        present = tuple(
-            a if kind == "static" else None if a is None else True
-            for kind, a in zip(op.parameter_kinds, args)
-        )
-        reads = op.backward_form(tuple(needs), present).reads
-    else:
-        reads = op.saves
-    if any(a is out and n in reads for n, a in zip(op.parameter_names, args)):
-        return out, dispatch.namespace["detached_copy"](out)
+def _spare(recipe, out, args):
+    """A copy of the written tensor's old value, where the derivative reads that; else None."""
+    if any(how == TENSOR and args[place] is out for how, place in recipe.items):
+        return dispatch.namespace["detached_copy"](out)
     return None
-
-
-def is_view_node(node) -> bool:
-    """Whether a node is that of a view."""
-    return type(node) is ViewNode

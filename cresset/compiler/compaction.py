@@ -105,7 +105,8 @@ def _step(kind, mask, axes, operands, constants=()):
     return Step(
         f"compaction.{kind}.{type}.{rank}.{'run' if run else 'steps'}.{width}",
         lambda: _write(kind, type, rank, run, width),
-        tuple(operands), tuple(words), -(-mask.numel // BLOCK), PIECE, mask.numel,
+        tuple(operands), tuple(words), -(-mask.numel // BLOCK), PIECE,
+        mask.numel // (16 if run and kind == "count" else 1),
     )
 
 
@@ -135,9 +136,9 @@ def _write(kind, type, rank, run, width):
     _, begin, end = f.arguments
     kind, _, moved = kind.partition(".")
     words = Words(f)
-    pointers = [words.pointer() for _ in range({"count": 2, "coordinates": 3}.get(kind, 4))]
-    mask, counts, line = (*pointers, None)[:3]
-    walked = [mask, pointers[3]] if moved else [mask]
+    mask, counts = words.pointer(), words.pointer()
+    others = [words.pointer() for _ in range({"count": 0, "coordinates": 1}.get(kind, 2))]
+    walked = [mask, *others[1:]]
     numel = words.integer()
     steps = words.integers({"count": 0, "coordinates": 2}.get(kind, 1))
     axes = [(words.integer(), words.integers(len(walked))) for _ in range(rank)]
@@ -158,12 +159,13 @@ def _write(kind, type, rank, run, width):
             def found(place, at):
                 """The element `at` of the row is the `place`-th that is not zero."""
                 if kind == "coordinates":
-                    target = f.offset(line, place * steps[0])
+                    target = f.offset(others[0], place * steps[0])
                     for d, coordinate in enumerate([*coordinates, at]):
                         f.store(coordinate, f.offset(target, steps[1] * d))
                 elif kind != "count":
-                    ends = [f.offset(line, place * steps[0]), f.offset(bases[1], at * strides[1])]
-                    target, source = ends if kind == "select" else ends[::-1]
+                    packed = f.offset(others[0], place * steps[0])
+                    spread = f.offset(bases[1], at * strides[1])
+                    target, source = (packed, spread) if kind == "select" else (spread, packed)
                     f.store(f.load(moved, source), target)
 
             place = f.load("i64", slot)

@@ -30,6 +30,7 @@ def dots(type: str, lanes: int, biased: bool) -> Module:
     a_row, b_column, c_row, c_column, bias_row, bias_column = words.integers(6)
     batch = Batch(words, 4)
     whole = k.udiv(lanes) * lanes
+    scratch = f.alloca(wide_type, ROWS * COLUMNS)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         first_column = unit.urem(column_blocks) * wide
@@ -43,15 +44,13 @@ def dots(type: str, lanes: int, biased: bool) -> Module:
             columns = numbers(f, column, end_column, COLUMNS)
             ys = [f.offset(y, j * b_column, type) for j in columns]
             with f.loop(first_row, end_row, ROWS) as row:
-                rows = numbers(f, row, end_row, ROWS)
-                xs = [f.offset(x, i * a_row, type) for i in rows]
-                sums = _accumulate(f, wide_type, xs, ys, 0, whole, lanes)
-                rest = _accumulate(f, type, xs, ys, whole, k, 1)
-                for number, i in enumerate(rows):
-                    these = slice(number * COLUMNS, (number + 1) * COLUMNS)
-                    folded = fold(f, sums[these])
-                    for lane, (j, tail) in enumerate(zip(columns, rest[these])):
-                        total = f.extract(folded, lane) + tail
+                xs = [f.offset(x, i * a_row, type) for i in numbers(f, row, end_row, ROWS)]
+                sums = [f.constant(wide_type, 0)] * (ROWS * COLUMNS)
+                sums = _accumulate(f, wide_type, xs, ys, sums, 0, whole)
+                sums = _accumulate(f, type, xs, ys, sums, whole, k)
+                for folded, i in fold_rows(f, sums, scratch, row, end_row):
+                    for lane, j in enumerate(columns):
+                        total = f.extract(folded, lane)
                         if biased:
                             place = i * bias_row + j * bias_column
                             total = total + f.load(type, f.offset(w, place, type))
@@ -65,20 +64,39 @@ def numbers(f: Function, first: Value, end: Value, count: int) -> list[Value]:
     return [first] + [f.minimum(first + number, end - 1) for number in range(1, count)]
 
 
-def _accumulate(f, type, xs, ys, start, stop, step) -> list[Value]:
-    """The sums of products of every x with every y, in values of `type`."""
-    zeros = [f.constant(type, 0)] * (len(xs) * len(ys))
-    with f.loop(start, stop, step, carry=zeros) as loop:
-        scalar = ir.element(type)
-        left = [f.load(type, f.offset(x, loop.index, scalar)) for x in xs]
-        sums = list(loop.values)
+def _accumulate(f, type, xs, ys, sums, start, stop) -> list[Value]:
+    """`sums` and the products of every x with every y, read as values of `type`.
+
+    Scalars, which are what is left after the vectors, go to the first lane.
+    """
+    scalar = ir.element(type)
+
+    def load(pointer, at):
+        value = f.load(type, f.offset(pointer, at, scalar))
+        if type == sums[0].type:
+            return value
+        return f.insert(f.constant(sums[0].type, 0), value, 0)
+
+    with f.loop(start, stop, ir.lanes(type), carry=sums) as loop:
+        following = list(loop.values)
+        left = [load(x, loop.index) for x in xs]
         for column, y in enumerate(ys):
-            right = f.load(type, f.offset(y, loop.index, scalar))
+            right = load(y, loop.index)
             for row, value in enumerate(left):
-                place = row * len(ys) + column
-                sums[place] = f.intrinsic("fmuladd", value, right, sums[place])
-        loop.next(*sums)
+                at = row * len(ys) + column
+                following[at] = f.intrinsic("fmuladd", value, right, following[at])
+        loop.next(*following)
     return loop.results
+
+
+def fold_rows(f: Function, sums: list[Value], scratch: Value, first: Value, end: Value):
+    """In a loop over the rows: the folded sums of a row's four columns, and the row's number."""
+    type = sums[0].type
+    for number, total in enumerate(sums):
+        f.store(total, f.offset(scratch, number, type))
+    with f.loop(first, f.minimum(first + ROWS, end)) as row:
+        these = f.offset(scratch, (row - first) * COLUMNS, type)
+        yield fold(f, [f.load(type, f.offset(these, column, type)) for column in range(COLUMNS)]), row
 
 
 def fold(f: Function, vectors: list[Value]) -> Value:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.dot import COLUMNS, ROWS, fold, numbers
+from cresset.compiler.dot import COLUMNS, ROWS, fold_rows, numbers
 from cresset.compiler.correlation import Images
 from cresset.compiler.schedule import Schedule
 from cresset.compiler.words import Words
@@ -21,6 +21,7 @@ from cresset.runtime.ir import Module, vector
 from cresset.runtime.target import host
 
 CACHED_BYTES = 1 << 18  # of the images and gradients of a chunk, which stay in the second cache
+BLOCK_BYTES = 1 << 16  # of the channels in that meet all channels out before others do
 LEAST_TURNS = 64  # of a tile's loop in a chunk, so that folding its sums does not weigh
 PARTS_BYTES = 1 << 24  # for the sums of all chunks
 LEAST_UNITS = 16  # chunks that are fewer have their channels shared out too
@@ -45,6 +46,7 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
     chunk = max(CACHED_BYTES // max(1, image_bytes), -(-LEAST_TURNS // (height * segments)),
                 -(-count * volume * dtype.itemsize // PARTS_BYTES), 1)
     chunks = -(-count // chunk)
+    block = max(1, BLOCK_BYTES // (chunk * images.channel * dtype.itemsize))
     tiles = -(-outputs // COLUMNS)
     shares = min(tiles, max(1, LEAST_UNITS // (chunks * groups)))
     share = -(-tiles // shares) * COLUMNS
@@ -55,7 +57,7 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
     schedule.launch(
         f"filter_gradient_{dtype.llvm}x{lanes}", lambda: taps_by_channels(dtype.llvm, lanes),
         (images.index, gradient, parts),
-        (count, chunk, chunks, inputs * taps, outputs, taps, share, shares, height, width, segments,
+        (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, height, width, segments,
          images.image, images.channel, images.row, groups * outputs * plane, volume, *batch,
          *shifts),
         groups * chunks * shares, work,
@@ -71,7 +73,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     """The kernel of `filter_gradient`; a unit is a chunk and a share of a group's channels out.
 
     Words: pointers image, gradient, parts; images, those of a chunk, chunks, taps of all channels
-    in, channels out, taps of one channel, channels of a share, shares, rows, columns, vectors of a
+    in, those of a block, channels out, taps of one channel, channels of a share, shares, rows, columns, vectors of a
     row; strides of the image (image, channel, row), the gradient (image) and the parts (chunk); the
     batch of (image, gradient, parts); the taps' shifts.
     """
@@ -81,7 +83,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     f = module.kernel()
     words = Words(f)
     image, gradient, parts = (words.pointer() for _ in range(3))
-    count, chunk, chunks, volume, outputs, taps, share, shares = words.integers(8)
+    count, chunk, chunks, volume, block, outputs, taps, share, shares = words.integers(9)
     height, width, segments, image_step, channel_step, row_step = words.integers(6)
     gradient_step, part_step = words.integers(2)
     batch = Batch(words, 3)
@@ -99,47 +101,48 @@ def taps_by_channels(type: str, lanes: int) -> Module:
         g = f.offset(gradient, g + first_image * gradient_step, type)
         z = f.offset(parts, z + rest.urem(chunks) * part_step, type)
         last_output = f.minimum(first_output + share, outputs)
-        with f.loop(first_output, last_output, COLUMNS) as output:
-            channels = numbers(f, output, last_output, COLUMNS)
-            ys = [f.offset(g, channel * plane, type) for channel in channels]
-            with f.loop(0, volume, ROWS) as tap:
-                places = numbers(f, tap, volume, ROWS)
-                xs = []
-                for place in places:
-                    shift = f.load("i64", f.offset(shifts, place.urem(taps), "i64"))
-                    xs.append(f.offset(x, place.udiv(taps) * channel_step + shift, type))
-                zero = f.constant("i64", 0)
-                sums = [f.constant(whole, 0)] * (ROWS * COLUMNS)
-                with f.loop(0, images, carry=[zero, zero, *sums]) as by_image:
-                    x_image, y_image, *sums = by_image.values
-                    with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
-                        x_row, y_row, *sums = by_row.values
-                        with f.loop(0, segments, carry=sums) as segment:
-                            sums = list(segment.values)
-                            begun = segment.index * lanes
-                            start = f.minimum(begun, width - lanes)
-                            # What the vector before has taken counts once only.
-                            done = f.splat(f.convert(begun - start, integers_of(integers)), lanes)
-                            fresh = lane_numbers >= done
-                            left = [
-                                f.select(fresh, f.load(whole, f.offset(p, x_row + start, type)),
-                                         f.constant(whole, 0)) for p in xs
-                            ]
-                            for column, p in enumerate(ys):
-                                right = f.load(whole, f.offset(p, y_row + start, type))
-                                for row, value in enumerate(left):
-                                    at = row * COLUMNS + column
-                                    sums[at] = f.intrinsic("fmuladd", value, right, sums[at])
-                            segment.next(*sums)
-                        by_row.next(x_row + row_step, y_row + width, *segment.results)
-                    by_image.next(x_image + image_step, y_image + gradient_step,
-                                  *by_row.results[2:])
-                sums = by_image.results[2:]
-                for row, place in enumerate(places):
-                    folded = fold(f, sums[row * COLUMNS : (row + 1) * COLUMNS])
-                    for lane, channel in enumerate(channels):
-                        to = f.offset(z, channel * volume + place, type)
-                        f.store(f.extract(folded, lane), to)
+        with f.loop(0, volume, block) as first_tap:
+            last_tap = f.minimum(first_tap + block, volume)
+            with f.loop(first_output, last_output, COLUMNS) as output:
+                channels = numbers(f, output, last_output, COLUMNS)
+                ys = [f.offset(g, channel * plane, type) for channel in channels]
+                with f.loop(first_tap, last_tap, ROWS) as tap:
+                    places = numbers(f, tap, last_tap, ROWS)
+                    xs = []
+                    for place in places:
+                        shift = f.load("i64", f.offset(shifts, place.urem(taps), "i64"))
+                        xs.append(f.offset(x, place.udiv(taps) * channel_step + shift, type))
+                    zero = f.constant("i64", 0)
+                    sums = [f.constant(whole, 0)] * (ROWS * COLUMNS)
+                    with f.loop(0, images, carry=[zero, zero, *sums]) as by_image:
+                        x_image, y_image, *sums = by_image.values
+                        with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
+                            x_row, y_row, *sums = by_row.values
+                            with f.loop(0, segments, carry=sums) as segment:
+                                sums = list(segment.values)
+                                begun = segment.index * lanes
+                                start = f.minimum(begun, width - lanes)
+                                # What the vector before has taken counts once only.
+                                done = f.splat(f.convert(begun - start, integers_of(integers)), lanes)
+                                fresh = lane_numbers >= done
+                                left = [
+                                    f.select(fresh, f.load(whole, f.offset(p, x_row + start, type)),
+                                             f.constant(whole, 0)) for p in xs
+                                ]
+                                for column, p in enumerate(ys):
+                                    right = f.load(whole, f.offset(p, y_row + start, type))
+                                    for row, value in enumerate(left):
+                                        at = row * COLUMNS + column
+                                        sums[at] = f.intrinsic("fmuladd", value, right, sums[at])
+                                segment.next(*sums)
+                            by_row.next(x_row + row_step, y_row + width, *segment.results)
+                        by_image.next(x_image + image_step, y_image + gradient_step,
+                                      *by_row.results[2:])
+                    sums = by_image.results[2:]
+                    for folded, place in fold_rows(f, sums, scratch, tap, last_tap):
+                        for lane, channel in enumerate(channels):
+                            to = f.offset(z, channel * volume + place, type)
+                            f.store(f.extract(folded, lane), to)
     f.ret()
     return module
 

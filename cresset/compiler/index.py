@@ -84,7 +84,7 @@ def gather(x: Layout, dim: int, index: Layout, out: Layout, values, first_tempor
 
 def index_add(out: Layout, dim: int, index: Layout, source: Layout, values, first_temporary: int,
               reduce: str = "add", negative: bool = False):
-    """out[..., index[i], ...] += source[..., i, ...] in order of i; values are (out, index, source).
+    """out[..., index[i], ...] += source[..., i, ...] in order; values are (out, index, source).
 
     `reduce` is any name in COMBINE, or "put" to write without combining (index_copy). `index` has
     any rank, as in `index_select`; with dim 0 this is the gradient of the embedding.
@@ -221,7 +221,8 @@ def _lines(x, dim, index, plain):
     if index.ndim == 0:
         return [], [], Target(max(x.numel, 1), x.dtype.itemsize, index.dtype.llvm)
     size = x.dtype.itemsize
-    others, line = [], []
+    others: list[Axis] = []
+    line: list[Axis] = []
     for d, n in enumerate(index.shape):
         step = 0 if d == dim else x.strides[d] * size
         axis = Axis(n, (step, plain.strides[d] * size, index.strides[d] * index.dtype.itemsize))
@@ -247,11 +248,12 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative):
     if mode != "read":
         parallel = sorted(parallel, key=lambda axis: axis.strides[0], reverse=True)
     parallel, serial = collapse(parallel), collapse(serial)
-    inner = parallel[-1] if parallel else None
+    still = Axis(1, (0,) * (2 + len(targets)))
+    inner = parallel[-1] if parallel else still
     name, size = f"i{8 * type.itemsize}", type.itemsize
     if mode in COMBINE:
         name = type.name
-    if inner is None:
+    if not parallel:
         kind = "point"
     elif any(inner.strides[2:]):
         packed = all(step == ir.BITS[t.type] // 8 for step, t in zip(inner.strides[2:], targets))
@@ -261,7 +263,7 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative):
     if kind in ("picks", "steps", "lane") and serial and serial[-1].strides[1] < inner.strides[1]:
         kind = "point"
     if kind == "point":
-        inner = Axis(1, (0,) * (2 + len(targets)))
+        inner = still
     else:
         parallel = parallel[:-1]
     if kind == "run" and mode not in COMBINE:
@@ -446,7 +448,8 @@ def _check(index: Layout, size: int, value: int, which: int, negative: bool):
     """The step that finds the first element of `index` outside 0..size (or -size..size)."""
     if index.numel == 0:
         return None
-    weight, axes = 1, []
+    weight = 1
+    axes: list[Axis] = []
     for n, stride in reversed(list(zip(index.shape, index.strides))):
         if stride != 0:
             axes.insert(0, Axis(n, (stride * index.dtype.itemsize, weight)))

@@ -16,11 +16,10 @@ from cresset.compiler.mathematics.logarithm import log1p
 from cresset.compiler.normal import BLOCK, write_blocks, write_pairs
 from cresset.compiler.stream import draws, long_word, low_53_bits, unit_float32, unit_float64
 from cresset.compiler.words import Words
-from cresset.core import dtype as dtypes
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.runtime import ir
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import Function, Module
 from cresset.runtime.program import Step
 from cresset.runtime.target import host
 
@@ -77,9 +76,10 @@ def fill_normal(out: Layout, values, first_temporary: int):
 def fill_integers(out: Layout, values, first_temporary: int, words: int | None = None):
     """out = low + draw modulo span; values are (state, low, span, out), all but the last integers.
 
-    `span` is unsigned, 0 standing for 2**64 (with low 0, for every int64). A draw takes one word where the span is below
-    SHORT_SPAN and else two, unless `words` says how many: `random_()` without bounds takes one for
-    integers of up to 4 bytes and for float32, whose spans are 2**(bits of a positive) and 2**24 + 1.
+    `span` is unsigned; 0 stands for 2**64, and with low 0 gives every int64. A draw takes one word
+    where the span is below SHORT_SPAN and else two, unless `words` says how many: `random_()`
+    without bounds takes one for integers of up to 4 bytes, with a span one beyond their greatest
+    value, and for float32, with 2**24 + 1.
     """
     state, low, span, target = values
 
@@ -313,5 +313,9 @@ def _zero_or_one(f, condition, type):
 
 
 # How a kind of number is made, and how many argument words it takes.
-KINDS = {"uniform": (_uniform, 2), "integers": (_integers, 2), "exponential": (_exponential, 1),
-         "bernoulli": (_bernoulli, 1)}
+KINDS: dict[str, tuple[Callable, int]] = {
+    "uniform": (_uniform, 2),
+    "integers": (_integers, 2),
+    "exponential": (_exponential, 1),
+    "bernoulli": (_bernoulli, 1),
+}

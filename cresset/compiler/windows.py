@@ -32,47 +32,56 @@ def copy_windows(schedule: Schedule, dtype: dtype, source: int, plane: tuple[int
     """
     height, width = plane
     rows, columns = grid
-    target_strides = [rows * columns * prod(sizes[at + 1 :]) for at in range(len(sizes))]
-    units = prod(sizes)
+    window = rows * columns
+    *outer, inner = sizes
+    target_strides = [window * prod(sizes[at + 1 :]) for at in range(len(outer))]
+    units = prod(outer)
     schedule.launch(
         f"windows_{dtype.llvm}_{'dense' if steps[1] == 1 else 'spaced'}",
         lambda: windows(dtype, steps[1] == 1), (source, target),
-        (height, width, rows, columns, *steps, *corner,
-         *batch_words(sizes, (*moves, target_strides))),
-        units, units * (rows * columns + 16) / PACE,
+        (height, width, rows, columns, *steps, *corner, inner, *(move[-1] for move in moves),
+         *batch_words(outer, (*(move[:-1] for move in moves), target_strides))),
+        units, units * inner * (window + 16) / PACE,
     )
 
 
 def windows(dtype: dtype, dense: bool) -> Module:
-    """The kernel of `copy_windows`; `dense` where the columns step by 1. A unit is a window.
+    """The kernel of `copy_windows`; `dense` where the columns step by 1.
+
+    A unit is a row of windows, those along the last dim.
 
     Words: pointers source, target; height, width, rows, columns, row and column step, first row and
-    column looked at; the batch of (source, row, column, target).
+    column looked at; windows of a unit and what they move (source, row, column); the batch of
+    (source, row, column, target).
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     source, target = words.pointer(), words.pointer()
     height, width, rows, columns, row_step, column_step, first_row, first_column = words.integers(8)
+    count, *moves = words.integers(4)
     batch = Batch(words, 4)
     type = dtype.llvm
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         at, top, left, to = batch.offsets(f, unit)
-        plane = f.offset(source, at, type)
-        out = f.offset(target, to, type)
-        top, left = top + first_row, left + first_column
-        low, high = inside(f, left, width, columns, column_step)
-        with f.loop(0, rows) as row:
-            y = top + row * row_step
-            within = y.ult(height)
-            start = f.select(within, low, columns)
-            stop = f.select(within, high, columns)
-            line = f.offset(plane, y * width + left, type)
-            out_row = f.offset(out, row * columns, type)
-            _fill(f, type, out_row, f.constant("i64", 0), start)
-            _copy(f, dtype, line, out_row, start, stop, column_step, dense)
-            _fill(f, type, out_row, stop, columns)
+        places = [at, top + first_row, left + first_column, to]
+        with f.loop(0, count, carry=places) as window:
+            at, top, left, to = window.values
+            low, high = inside(f, left, width, columns, column_step)
+            corner = f.offset(source, at + left, type)
+            with f.loop(0, rows) as row:
+                y = top + row * row_step
+                within = y.ult(height)
+                start = f.select(within, low, columns)
+                stop = f.select(within, high, columns)
+                out = f.offset(target, to + row * columns, type)
+                _fill(f, type, out, f.constant("i64", 0), start)
+                line = f.offset(corner, y * width, type)
+                _copy(f, dtype, line, out, start, stop, column_step, dense)
+                _fill(f, type, out, stop, columns)
+            moved = [place + move for place, move in zip(window.values, moves)]
+            window.next(*moved, to + rows * columns)
     f.ret()
     return module
 

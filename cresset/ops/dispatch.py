@@ -314,6 +314,7 @@ def _compile(op, name, lines):
     source = "\n".join(lines)
     scope = _Scope(namespace)
     scope["op"] = op
+    scope["__name__"] = "cresset.generated"
     for parameter, p in op.signature.parameters.items():
         if p.default is not inspect.Parameter.empty:
             scope[f"default_{parameter}"] = p.default

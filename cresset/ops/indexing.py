@@ -10,7 +10,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import view
 
-BASIC = (int, slice, type(None), type(Ellipsis))
+BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 
 def freeze_index(index) -> tuple:
@@ -121,11 +121,15 @@ def _plain(index):
 
 def setitem(x, index, value):
     """x[index] = value."""
-    index = _plain(index)
+    if not _is_basic(index):
+        index = _plain(index)
     if not _is_basic(index):
         dispatch.namespace["advanced_set"](x, index, value)
         return
     target = basic_index(x, freeze_index(index))
+    if x.history is None:
+        # Nobody else has this view, and its base has no history: a plain write will do.
+        target.history = target.base = None
     if not isinstance(value, Tensor):
         if isinstance(value, (bool, int, float)):
             target.fill_(value)

@@ -50,6 +50,10 @@ class Operation:
             k for k, kind in enumerate(self.parameter_kinds)
             if kind in ("tensor", "optional", "operand")
         )
+        # Whether every parameter is an operand: then what a call saves depends on nothing else.
+        self.plain = set(self.parameter_kinds) <= {"tensor", "optional", "operand"}
+        # What autograd saves of a call, by the pattern of operands that want gradients.
+        self.recipes: dict = {}
         self.gradient_rule = None
         self.saves: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ from cresset.core.dtype import bool as boolean
 from cresset.core.dtype import get_default_dtype, int64
 from cresset.core.tensor import Tensor
 
-PROFILES = {
+PROFILES: dict[str, dict[str, float]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
@@ -42,9 +42,9 @@ def set_printoptions(
 
     `precision` is the number of digits after the point (4 at the start). A tensor of more than
     `threshold` elements (1000) is shortened to `edgeitems` (3) at both ends of each dim.
-    `linewidth` is the number of columns (80). `sci_mode` asks for scientific notation or forbids it;
-    with None, the default of every call, the values decide: it is used where the greatest is above
-    1e8 or 1000 times the smallest, or the smallest below 1e-4, zeros left out.
+    `linewidth` is the number of columns (80). `sci_mode` asks for scientific notation or forbids
+    it; with None, the default of every call, the values decide: it is used where the greatest is
+    above 1e8 or 1000 times the smallest, or the smallest below 1e-4, zeros left out.
 
     `profile` is one of "default", "short" (2 digits, 2 items at the ends) and "full" (nothing is
     left out); options given beside it win.
@@ -167,16 +167,12 @@ def _contents(x, indent):
 def _remarks(x):
     """What is said after the elements: only what they do not show."""
     d, shape = x.layout.dtype, tuple(x.layout.shape)
+    empty = not x.layout.numel
     remarks = []
-    if x.layout.numel:
-        if not _Options.edgeitems:
-            remarks.append(f"size={shape}")
-        evident = (get_default_dtype(), int64, boolean)
-    else:
-        if len(shape) != 1:
-            remarks.append(f"size={shape}")
-        evident = (get_default_dtype(),)
-    if d not in evident:
+    if len(shape) != 1 if empty else not _Options.edgeitems:
+        remarks.append(f"size={shape}")
+    # Elements show that they are integers or booleans; where there are none, nothing does.
+    if d is not get_default_dtype() and (empty or d not in (int64, boolean)):
         remarks.append(f"dtype={d}")
     node = x.grad_fn
     if node is not None:
@@ -229,5 +225,5 @@ def _format(x, spec: str) -> str:
     return str(x)
 
 
-Tensor.__repr__ = _repr
-Tensor.__format__ = _format
+Tensor.__repr__ = _repr  # type: ignore[method-assign]
+Tensor.__format__ = _format  # type: ignore[method-assign]

@@ -63,32 +63,42 @@ TANH = {
 
 def exp(f: ir.Function, x: ir.Value) -> ir.Value:
     """e^x"""
-    form = format_of(x)
     # At the bounds the result has overflowed to infinity or underflowed to zero already.
-    low, high = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}[form.name]
-    part, n_bits = _reduced(f, at_most(f, at_least(f, x, low), high))
-    # 2^n in two factors, each a normal number: the second is a constant, away from 1 as n is.
-    half = (form.bias + 1) // 2
-    negative = bits(f, x) < 0
-    one = f.select(negative, *(f.value(n_bits.type, form.power(k)) for k in (half, -half)))
-    constant = f.select(negative, *(f.value(x.type, 2.0**k) for k in (-half, half)))
-    return part * number(f, (n_bits << form.mantissa) + one) * constant
+    low, high = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}[format_of(x).name]
+    part, n_bits = reduced_exp(f, at_most(f, at_least(f, x, low), high))
+    return times_power(f, part, n_bits, bits(f, x) < 0)
 
 
-def _reduced(f, x):
-    """e^r and the low bits of n, with x = n ln 2 + r."""
+def reduced_exp(f: ir.Function, x: ir.Value, rest=0.0) -> tuple[ir.Value, ir.Value]:
+    """e^r and the low bits of n, with x + rest = n ln 2 + r; `rest` is less than a unit of x."""
     name = format_of(x).name
     high, low = LN2[name]
     n, n_bits = nearest(f, x, LOG2_E)
-    r = f.fma(n, -low, f.fma(n, -high, x))
+    start = f.fma(n, -high, x)  # exact
+    r = f.fma(n, -low, start + rest if rest else start)
     return polynomial(f, r, (1.0, 1.0, *EXP[name])), n_bits
+
+
+def times_power(
+    f: ir.Function, x: ir.Value, n_bits: ir.Value, negative: ir.Value
+) -> ir.Value:
+    """2^n x, overflowing and underflowing as it should; `negative` tells the sign of n.
+
+    |n| may reach 3/2 of the greatest exponent, where 2^n is no number of the format.
+    """
+    form = format_of(x)
+    # In two factors that are normal numbers. The second is a constant, away from 1 as n is.
+    half = (form.bias + 1) // 2
+    one = f.select(negative, *(f.value(n_bits.type, form.power(k)) for k in (half, -half)))
+    constant = f.select(negative, *(f.value(x.type, 2.0**k) for k in (-half, half)))
+    return x * number(f, (n_bits << form.mantissa) + one) * constant
 
 
 def sigmoid(f: ir.Function, x: ir.Value) -> ir.Value:
     """1 / (1 + e^-x)"""
     form = format_of(x)
     low = {"float": -104.5, "double": -746.0}[form.name]
-    part, n_bits = _reduced(f, at_least(f, -absolute(f, x), low))
+    part, n_bits = reduced_exp(f, at_least(f, -absolute(f, x), low))
     half = (form.bias + 1) // 2
     power = part * number(f, (n_bits << form.mantissa) + form.power(half)) * 2.0**-half
     above = f.select(x < 0, power, 1.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import bits, format_of, number, polynomial
+from cresset.compiler.mathematics.arithmetic import Format, bits, format_of, number, polynomial
 from cresset.runtime import ir
 
 LN2 = math.log(2)
@@ -56,7 +56,7 @@ def log1p(f: ir.Function, x: ir.Value) -> ir.Value:
     form = format_of(x)
     sum = x + 1.0
     lost = x - (sum - 1.0)
-    k, fraction, exponent = split(f, sum, _bias(form))
+    k, fraction, exponent = split(f, sum, exponent_bias(form))
     # 2^-k, which must not become infinite where k = 1 + bias: nothing was lost there.
     inverse = form.power(form.bias) - exponent
     inverse = number(f, f.select(inverse < 0, 0, inverse))
@@ -70,11 +70,12 @@ def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     form = format_of(x)
     shift = form.mantissa + 1
     small = x < form.smallest
-    bias = f.select(small, *(f.value(x.type, _bias(form) + k) for k in (shift, 0)))
+    bias = f.select(small, *(f.value(x.type, exponent_bias(form) + k) for k in (shift, 0)))
     return f.select(small, x * 2.0**shift, x), bias
 
 
-def _bias(form):
+def exponent_bias(form: Format) -> float:
+    """What `split` subtracts from the field of a number that was not scaled."""
     return 2.0**form.mantissa + form.bias
 
 

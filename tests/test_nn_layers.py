@@ -1,0 +1,439 @@
+"""Layers and losses: same parameters, results, gradients and texts as PyTorch's, from one seed."""
+
+import numpy
+import pytest
+
+import cresset
+from cresset import nn
+
+random = numpy.random.default_rng(0)
+
+
+def normal(*shape):
+    return random.standard_normal(shape).astype(numpy.float32)
+
+
+def even(*shape):
+    return random.random(shape, dtype=numpy.float32)
+
+
+def whole(high, *shape):
+    return random.integers(0, high, shape)
+
+
+IMAGE = normal(2, 4, 8, 8)
+SIGNAL = normal(2, 4, 9)
+SERIES = normal(5, 3, 4)
+SIGNS = numpy.array([1, -1, 1, -1], dtype=numpy.float32)
+
+# name, positional arguments, keyword arguments, inputs
+LAYERS = [
+    ("Identity", (), {}, [SIGNAL]),
+    ("Linear", (4, 3), {}, [SERIES]),
+    ("Linear", (4, 3), {"bias": False}, [SERIES[0, 0]]),
+    ("Bilinear", (3, 4, 5), {}, [normal(6, 2, 3), normal(6, 2, 4)]),
+    ("Conv1d", (4, 6, 3), {"padding": "same", "groups": 2}, [SIGNAL]),
+    ("Conv1d", (4, 6, 3, 2, 1), {"padding_mode": "reflect"}, [SIGNAL]),
+    ("Conv2d", (4, 6, 3), {"padding": 1, "bias": False}, [IMAGE]),
+    ("Conv2d", (4, 6, (3, 2)), {"padding": (1, 2), "stride": (2, 1)}, [IMAGE]),
+    ("Conv2d", (4, 8, 3), {"dilation": (1, 2), "groups": 4}, [IMAGE]),
+    ("Conv2d", (4, 6, 4), {"padding": "same", "padding_mode": "circular"}, [IMAGE]),
+    ("Conv2d", (4, 6, 3), {"padding": "valid", "padding_mode": "replicate"}, [IMAGE]),
+    ("MaxPool1d", (2,), {}, [SIGNAL]),
+    ("MaxPool1d", (3, 2, 1), {"ceil_mode": True, "return_indices": True}, [SIGNAL]),
+    ("MaxPool2d", (2,), {}, [IMAGE]),
+    ("MaxPool2d", (3, 2, 1), {"return_indices": True}, [IMAGE]),
+    ("AvgPool1d", (3,), {"stride": 2, "padding": 1}, [SIGNAL]),
+    ("AvgPool2d", (3, 2, 1), {"count_include_pad": False}, [IMAGE]),
+    ("AdaptiveAvgPool2d", ((None, 3),), {}, [IMAGE]),
+    ("AdaptiveAvgPool2d", (1,), {}, [IMAGE]),
+    ("BatchNorm1d", (4,), {}, [normal(6, 4)]),
+    ("BatchNorm1d", (4,), {"momentum": None}, [SIGNAL]),
+    ("BatchNorm2d", (4,), {}, [IMAGE]),
+    ("BatchNorm2d", (4,), {"affine": False}, [IMAGE]),
+    ("BatchNorm2d", (4,), {"track_running_stats": False}, [IMAGE]),
+    ("InstanceNorm1d", (4,), {"affine": True, "track_running_stats": True}, [SIGNAL]),
+    ("InstanceNorm2d", (4,), {}, [IMAGE]),
+    ("InstanceNorm2d", (4,), {"affine": True}, [IMAGE[0]]),
+    ("LayerNorm", (4,), {}, [SERIES]),
+    ("LayerNorm", ((3, 4),), {"bias": False}, [SERIES]),
+    ("LayerNorm", (4,), {"elementwise_affine": False}, [SERIES]),
+    ("RMSNorm", (4,), {}, [SERIES]),
+    ("RMSNorm", ((3, 4), 1e-3), {}, [SERIES]),
+    ("GroupNorm", (2, 4), {}, [IMAGE]),
+    ("GroupNorm", (2, 4), {"affine": False}, [IMAGE]),
+    ("Embedding", (7, 3), {"padding_idx": -1}, [whole(7, 4, 2)]),
+    ("RNN", (4, 6), {}, [SERIES]),
+    ("RNN", (4, 6, 2, "relu"), {"bidirectional": True, "bias": False}, [SERIES]),
+    ("LSTM", (4, 6), {}, [SERIES]),
+    ("LSTM", (4, 6, 2), {"bidirectional": True, "batch_first": True}, [SERIES]),
+    ("LSTM", (4, 6, 2), {"proj_size": 3, "bidirectional": True}, [SERIES]),
+    ("LSTM", (4, 6), {}, [SERIES[:, 0]]),
+    ("LSTM", (4, 6), {}, [SERIES, (normal(1, 3, 6), normal(1, 3, 6))]),
+    ("GRU", (4, 6), {}, [SERIES]),
+    ("GRU", (4, 6, 2), {"bidirectional": True, "batch_first": True}, [SERIES, normal(4, 5, 6)]),
+    ("GRU", (4, 6, 2), {"bias": False}, [SERIES[:, 0], normal(2, 6)]),
+    ("RNNCell", (4, 6), {"nonlinearity": "relu", "bias": False}, [SERIES[0]]),
+    ("LSTMCell", (4, 6), {}, [SERIES[0], (normal(3, 6), normal(3, 6))]),
+    ("GRUCell", (4, 6), {}, [SERIES[0, 0], normal(6)]),
+    ("MultiheadAttention", (4, 2), {}, [SERIES, SERIES * 2, SERIES * 3]),
+    ("MultiheadAttention", (4, 2), {"add_bias_kv": True, "add_zero_attn": True}, [SERIES] * 3),
+    (
+        "MultiheadAttention",
+        (8, 2),
+        {"batch_first": True, "kdim": 4, "vdim": 6, "bias": False},
+        [normal(3, 5, 8), normal(3, 7, 4), normal(3, 7, 6)],
+    ),
+    ("CosineSimilarity", (), {}, [normal(3, 4), normal(3, 4)]),
+    ("PairwiseDistance", (), {"keepdim": True}, [normal(3, 4), normal(3, 4)]),
+    ("Flatten", (), {}, [IMAGE]),
+    ("Flatten", (0, 2), {}, [IMAGE]),
+    ("Unflatten", (1, (2, -1)), {}, [IMAGE]),
+]
+
+ACTIVATIONS = [
+    *(
+        (name, (), {}, [IMAGE])
+        for name in (
+            "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish "
+            "PReLU ReLU ReLU6 SELU SiLU Sigmoid Softmax2d Softplus Softshrink Softsign Tanh "
+            "Tanhshrink"
+        ).split()
+    ),
+    ("GELU", ("tanh",), {}, [IMAGE]),
+    ("PReLU", (4,), {}, [IMAGE]),
+    ("Threshold", (0.1, 2.0), {}, [IMAGE]),
+    *((name, (1,), {}, [IMAGE]) for name in ("Softmax", "LogSoftmax", "Softmin", "GLU")),
+    *(
+        (name, (), {"inplace": True}, [IMAGE])
+        for name in "CELU ELU Hardswish Hardtanh LeakyReLU Mish ReLU ReLU6 SELU SiLU".split()
+    ),
+]
+
+PADDINGS = [
+    ("ConstantPad1d", (2, 3.0), {}, [SIGNAL]),
+    ("ConstantPad2d", ((1, 2, -1, 3), 0.5), {}, [IMAGE]),
+    ("ZeroPad1d", (1,), {}, [SIGNAL]),
+    ("ZeroPad2d", (1,), {}, [IMAGE]),
+    ("ReflectionPad1d", (1,), {}, [SIGNAL]),
+    ("ReflectionPad2d", ((1, 2, 1, 0),), {}, [IMAGE]),
+    ("ReplicationPad1d", (1,), {}, [SIGNAL]),
+    ("ReplicationPad2d", (2,), {}, [IMAGE]),
+    ("CircularPad1d", (1,), {}, [SIGNAL]),
+    ("CircularPad2d", (1,), {}, [IMAGE]),
+]
+
+X, Y, SHARES = normal(4, 5), normal(4, 5), even(4, 5)
+LOGS = numpy.log(SHARES / SHARES.sum(1, keepdims=True))
+CLASSES = whole(5, 4)
+
+
+def losses(reduction):
+    kept = {"reduction": reduction}
+    return [
+        ("L1Loss", (), kept, [X, Y]),
+        ("MSELoss", (), kept, [X, Y]),
+        ("SmoothL1Loss", (), {**kept, "beta": 0.5}, [X, Y]),
+        ("HuberLoss", (), {**kept, "delta": 0.5}, [X, Y]),
+        ("NLLLoss", (), {**kept, "ignore_index": 2}, [LOGS, CLASSES]),
+        ("CrossEntropyLoss", (), kept, [X, CLASSES]),
+        ("CrossEntropyLoss", (), {**kept, "label_smoothing": 0.1}, [X, CLASSES]),
+        ("CrossEntropyLoss", (), kept, [X, SHARES]),
+        ("BCELoss", (), kept, [SHARES, SHARES[::-1].copy()]),
+        ("BCEWithLogitsLoss", (), kept, [X, SHARES]),
+        ("KLDivLoss", (), kept, [LOGS, SHARES]),
+        ("KLDivLoss", (), {**kept, "log_target": True}, [LOGS, LOGS[::-1].copy()]),
+        ("PoissonNLLLoss", (), {**kept, "full": True}, [X, SHARES * 9]),
+        ("PoissonNLLLoss", (False,), kept, [SHARES, SHARES]),
+        ("GaussianNLLLoss", (), {"full": True, **kept}, [X, Y, SHARES * 1e-5]),
+        ("GaussianNLLLoss", (), kept, [X, Y, SHARES[:, 0].copy()]),
+        ("HingeEmbeddingLoss", (), kept, [X, numpy.sign(Y)]),
+        ("MarginRankingLoss", (0.1,), kept, [X[:, 0].copy(), Y[:, 0].copy(), SIGNS]),
+        ("CosineEmbeddingLoss", (0.1,), kept, [X, Y, SIGNS]),
+        ("TripletMarginLoss", (), {**kept, "swap": True}, [X, Y, SHARES]),
+    ]
+
+
+LOSSES = [*losses("mean"), *losses("sum"), *losses("none")]
+LOSSES.append(("KLDivLoss", (), {"reduction": "batchmean"}, [LOGS, SHARES]))
+
+
+def tensors_in(result):
+    """The tensors of a result, whatever it is nested in."""
+    if result is None:
+        return []
+    if isinstance(result, (tuple, list)):
+        return [tensor for entry in result for tensor in tensors_in(entry)]
+    return [result]
+
+
+def inputs_of(library, arrays, grad):
+    """Arrays as tensors of one of the libraries, those of numbers learning."""
+    if isinstance(arrays, numpy.ndarray):
+        tensor = library.from_numpy(arrays.copy())
+        return tensor.requires_grad_() if grad and tensor.is_floating_point() else tensor
+    return type(arrays)(inputs_of(library, array, grad) for array in arrays)
+
+
+def values(tensor):
+    return tensor.detach().numpy()
+
+
+def assert_close(ours, theirs, what):
+    assert ours.dtype == theirs.dtype, what
+    numpy.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=5e-6, err_msg=what)
+
+
+def run(library, name, args, kwargs, arrays, training):
+    """A layer made from seed 3, its inputs, and the tensors of the second call's result."""
+    library.manual_seed(3)
+    layer = getattr(library.nn, name)(*args, **kwargs).train(training)
+    inputs = inputs_of(library, arrays, grad=not kwargs.get("inplace"))
+    for _ in range(2):
+        library.manual_seed(4)
+        outputs = tensors_in(layer(*inputs))
+    learning = [output for output in outputs if output.requires_grad]
+    if learning:
+        sum((output * output.detach().cos()).sum() for output in learning).backward()
+    return layer, tensors_in(inputs), outputs
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "arrays"),
+    [*LAYERS, *ACTIVATIONS, *PADDINGS, *LOSSES],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_as_pytorch(torch, name, args, kwargs, arrays, training):
+    layer, inputs, outputs = run(cresset, name, args, kwargs, arrays, training)
+    theirs, their_inputs, their_outputs = run(torch, name, args, kwargs, arrays, training)
+    if name != "MultiheadAttention":
+        assert repr(layer) == repr(theirs)
+    state, their_state = layer.state_dict(), theirs.state_dict()
+    assert list(state) == list(their_state)
+    assert state._metadata == their_state._metadata
+    for key in state:
+        assert_close(values(state[key]), values(their_state[key]), key)
+    assert len(outputs) == len(their_outputs)
+    for output, their_output in zip(outputs, their_outputs):
+        assert_close(values(output), values(their_output), "output")
+    for (key, ours), (_, other) in zip(layer.named_parameters(), theirs.named_parameters()):
+        assert (ours.grad is None) == (other.grad is None), key
+        if ours.grad is not None:
+            assert_close(values(ours.grad), values(other.grad), f"gradient of {key}")
+    for ours, other in zip(inputs, their_inputs):
+        assert_close(values(ours), values(other), "input afterwards")
+        if other.grad is not None:
+            assert_close(values(ours.grad), values(other.grad), "gradient of an input")
+
+
+DROPOUTS = [("Dropout", IMAGE), ("Dropout1d", SIGNAL), ("Dropout2d", IMAGE), ("AlphaDropout", IMAGE)]
+
+
+@pytest.mark.parametrize(("name", "array"), DROPOUTS)
+def test_dropouts_draw_as_pytorch(torch, name, array):
+    results = [
+        values(run(library, name, (0.3,), {}, [array], True)[2][0]) for library in (cresset, torch)
+    ]
+    assert_close(*results, name)
+
+
+def test_dropout():
+    x = cresset.ones(100, 100)
+    layer = nn.Dropout(0.25)
+    kept = layer(x)
+    assert set(kept.flatten().tolist()) == {0.0, pytest.approx(4 / 3)}
+    assert (kept == 0).sum().item() == pytest.approx(2500, abs=250)
+    assert (layer.eval()(x) == x).all()
+    channels = nn.Dropout2d(0.5)(cresset.ones(4, 8, 3, 3)).flatten(2)
+    assert (channels.amin(2) == channels.amax(2)).all()
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        nn.Dropout(1.5)
+
+
+def test_linear_against_numpy():
+    layer = nn.Linear(4, 3)
+    expected = SERIES @ values(layer.weight).T + values(layer.bias)
+    assert_close(values(layer(cresset.from_numpy(SERIES))), expected, "linear")
+    bound = 1 / numpy.sqrt(4)
+    assert abs(values(layer.weight)).max() <= bound
+    assert abs(values(layer.bias)).max() <= bound
+
+
+def test_lstm_against_numpy():
+    layer = nn.LSTM(4, 6)
+    w, u, b, c = (values(parameter) for parameter in layer.parameters())
+
+    def sigmoid(x):
+        return 1 / (1 + numpy.exp(-x))
+
+    hidden = cell = numpy.zeros((3, 6), numpy.float32)
+    outputs = []
+    for x in SERIES:
+        i, f, g, o = numpy.split(x @ w.T + b + hidden @ u.T + c, 4, 1)
+        cell = sigmoid(f) * cell + sigmoid(i) * numpy.tanh(g)
+        hidden = sigmoid(o) * numpy.tanh(cell)
+        outputs.append(hidden)
+    result, (last, memory) = layer(cresset.from_numpy(SERIES))
+    assert_close(values(result), numpy.stack(outputs), "outputs")
+    assert_close(values(last)[0], hidden, "hidden")
+    assert_close(values(memory)[0], cell, "cell")
+
+
+def test_batch_norm_against_numpy():
+    layer = nn.BatchNorm2d(4)
+    result = layer(cresset.from_numpy(IMAGE))
+    mean = IMAGE.mean((0, 2, 3))
+    variance = IMAGE.var((0, 2, 3))
+    centred = IMAGE - mean[:, None, None]
+    expected = centred / numpy.sqrt(variance + 1e-5)[:, None, None]
+    assert_close(values(result), expected, "normalised")
+    count = IMAGE.size // 4
+    assert_close(values(layer.running_mean), 0.1 * mean, "mean")
+    unbiased = variance * count / (count - 1)
+    assert_close(values(layer.running_var), 0.9 + 0.1 * unbiased, "variance")
+    assert layer.num_batches_tracked.item() == 1
+    layer.eval()
+    layer.reset_running_stats()
+    assert_close(values(layer(cresset.from_numpy(IMAGE))), IMAGE / numpy.sqrt(1 + 1e-5), "reset")
+
+
+def test_attention_masks(torch):
+    causal = numpy.triu(numpy.ones((5, 5), bool), 1)
+    padding = numpy.array([[False] * 4 + [True], [False] * 5, [False] * 3 + [True] * 2])
+    x = normal(3, 5, 4)
+    for need_weights in (True, False):
+        results = []
+        for library in (cresset, torch):
+            library.manual_seed(0)
+            layer = library.nn.MultiheadAttention(4, 2, batch_first=True)
+            inputs = [library.from_numpy(x)] * 3
+            output, weights = layer(
+                *inputs,
+                key_padding_mask=library.from_numpy(padding),
+                attn_mask=library.from_numpy(causal),
+                need_weights=need_weights,
+            )
+            assert (weights is not None) == need_weights
+            results.append(values(output))
+        assert_close(*results, "attention")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "divisible by groups"),
+        (lambda: nn.Conv2d(4, 4, 3, groups=0), ValueError, "positive"),
+        (lambda: nn.Conv2d(4, 4, 3, padding="half"), ValueError, "Invalid padding"),
+        (lambda: nn.Conv2d(4, 4, 3, 2, padding="same"), ValueError, "strided"),
+        (lambda: nn.Conv2d(4, 4, 3, padding_mode="x"), ValueError, "padding_mode"),
+        (lambda: nn.GroupNorm(3, 4), ValueError, "divisible by num_groups"),
+        (lambda: nn.BatchNorm2d(4)(cresset.zeros(2, 4)), ValueError, "expected 4D input"),
+        (lambda: nn.LSTM(4, 0), ValueError, "hidden_size must be greater than zero"),
+        (lambda: nn.LSTM(4.0, 1), TypeError, "input_size should be of type int"),
+        (lambda: nn.LSTM(4, 4, dropout=2), ValueError, "dropout should be a number"),
+        (lambda: nn.LSTM(4, 4, proj_size=4), ValueError, "proj_size has to be smaller"),
+        (lambda: nn.GRU(4, 4, proj_size=2), ValueError, "only supported for LSTM"),
+        (lambda: nn.RNN(4, 4, 1, "sine"), ValueError, "Unknown nonlinearity"),
+        (lambda: nn.LSTM(4, 6)(cresset.zeros(2, 3, 5)), RuntimeError, "Expected 4, got 5"),
+        (lambda: nn.LSTM(4, 6)(cresset.zeros(4)), ValueError, "2D or 3D, got 1D"),
+        (
+            lambda: nn.GRU(4, 6)(cresset.zeros(2, 3, 4), cresset.zeros(1, 2, 6)),
+            RuntimeError,
+            r"Expected hidden size \(1, 3, 6\), got \[1, 2, 6\]",
+        ),
+        (lambda: nn.Embedding(3, 2, padding_idx=3), ValueError, "padding_idx"),
+        (lambda: nn.Unflatten(1, 4), TypeError, "tuple or list of ints"),
+        (lambda: nn.MultiheadAttention(5, 2), AssertionError, "divisible by num_heads"),
+        (lambda: nn.Bilinear(0, 1, 1), ValueError, "in1_features must be > 0"),
+        (lambda: nn.Hardtanh(1, 0), AssertionError, "max_val"),
+        (lambda: nn.functional.glu(cresset.zeros(3)), RuntimeError, "even"),
+        (
+            lambda: nn.functional.soft_margin_loss(cresset.zeros(1), cresset.ones(1), reduction="x"),
+            ValueError,
+            "not a valid value for reduction",
+        ),
+    ],
+)
+def test_errors(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+def test_old_flags_of_a_loss():
+    x, y = cresset.from_numpy(X), cresset.from_numpy(Y)
+    with pytest.warns(UserWarning, match="reduction"):
+        loss = nn.MSELoss(size_average=False)
+    assert loss(x, y).item() == pytest.approx(((X - Y) ** 2).sum(), rel=1e-5)
+
+
+def test_softmax_without_dim():
+    x = cresset.from_numpy(X)
+    with pytest.warns(UserWarning, match="dim=X"):
+        result = nn.functional.softmax(x)
+    numpy.testing.assert_allclose(values(result).sum(1), 1, rtol=1e-5)
+
+
+def test_gumbel_softmax():
+    cresset.manual_seed(0)
+    logits = cresset.zeros(6, 3, requires_grad=True)
+    hard = nn.functional.gumbel_softmax(logits, hard=True)
+    assert set(hard.flatten().tolist()) == {0.0, 1.0}
+    assert hard.sum(1).tolist() == [1.0] * 6
+    (hard * cresset.arange(3.0)).sum().backward()
+    assert logits.grad.abs().sum().item() > 0
+
+
+def test_embedding_from_pretrained():
+    table = cresset.arange(6.0).view(3, 2)
+    layer = nn.Embedding.from_pretrained(table)
+    assert not layer.weight.requires_grad
+    assert layer(cresset.tensor([2, 0])).tolist() == [[4.0, 5.0], [0.0, 1.0]]
+
+
+INITIALISERS = [
+    ("uniform_", (3, 4), {"a": -1, "b": 2}),
+    ("normal_", (30, 4), {"mean": 1, "std": 2}),
+    ("constant_", (3,), {"val": 2}),
+    ("eye_", (3, 5), {}),
+    ("dirac_", (6, 2, 3, 5), {"groups": 2}),
+    ("xavier_uniform_", (4, 5), {"gain": 2.0}),
+    ("xavier_normal_", (4, 5, 3), {}),
+    ("kaiming_uniform_", (4, 5, 3, 3), {"a": 0.1}),
+    ("kaiming_normal_", (4, 5), {"mode": "fan_out", "nonlinearity": "relu"}),
+    ("sparse_", (8, 5), {"sparsity": 0.3}),
+    ("trunc_normal_", (50, 4), {}),
+    ("trunc_normal_", (50, 4), {"a": 0.1, "b": 2.0}),
+    ("trunc_normal_", (50, 4), {"a": 2.0, "b": 5.0}),
+    ("trunc_normal_", (50, 4), {"std": 0.02}),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "kwargs"), INITIALISERS)
+def test_initialisers_as_pytorch(torch, name, shape, kwargs):
+    results = []
+    for library in (cresset, torch):
+        library.manual_seed(1)
+        tensor = library.empty(shape, requires_grad=True)
+        assert getattr(library.nn.init, name)(tensor, **kwargs) is tensor
+        results.append(values(tensor))
+    assert_close(*results, name)
+
+
+def test_orthogonal():
+    for shape in ((3, 5), (5, 3), (4, 2, 2)):
+        matrix = values(nn.init.orthogonal_(cresset.empty(shape))).reshape(shape[0], -1)
+        product = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+        numpy.testing.assert_allclose(product, numpy.eye(len(product)), atol=1e-5)
+
+
+def test_gains(torch):
+    for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        assert nn.init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
+    assert nn.init.calculate_gain("leaky_relu", 2) == torch.nn.init.calculate_gain("leaky_relu", 2)
+    with pytest.raises(ValueError, match="Unsupported nonlinearity"):
+        nn.init.calculate_gain("cube")
+    with pytest.raises(ValueError, match="fewer than 2 dimensions"):
+        nn.init.xavier_uniform_(cresset.empty(3))
+    with pytest.warns(FutureWarning, match="deprecated"):
+        nn.init.uniform(cresset.empty(3))
