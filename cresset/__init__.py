@@ -12,38 +12,8 @@ lower layer calls a higher one.
 
 from __future__ import annotations
 
-import importlib
-
-from cresset.core import dtype as _types
-from cresset.core.device import device
-from cresset.core.dtype import dtype, get_default_dtype, set_default_dtype
-from cresset.core.layout import Size, broadcast_shapes
-from cresset.core.tensor import Tensor
-from cresset.ops import dispatch as _dispatch
-
-__version__ = "0.1.0"
-
-# Element types under their names and aliases.
-for _d in _types.ALL:
-    globals()[_d.name] = _d
-globals().update(_types.ALIASES)
-
-# Modules of operations whose public functions are public names here.
-_OPERATIONS = (
-    "arithmetic", "comparison", "exponential", "reduction", "extremes", "conversion", "creation",
-    "shape", "attributes", "exchange", "indexing", "gathering", "joining", "linear", "normalization",
-    "random", "ordering", "printing",
-)
-for _name in _OPERATIONS:
-    _module = importlib.import_module(f"cresset.ops.{_name}")
-    for _public, _thing in vars(_module).items():
-        if callable(_thing) and getattr(_thing, "__module__", "") == _module.__name__ and (
-            not _public.startswith("_")
-        ):
-            globals()[_public] = _thing
-
-from cresset import autograd  # noqa: E402
-from cresset.autograd import (  # noqa: E402
+from cresset import autograd, ops
+from cresset.autograd import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -51,12 +21,36 @@ from cresset.autograd import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
-from cresset.autograd import methods as _methods  # noqa: E402, F401
-from cresset.autograd import node as _node  # noqa: E402
-from cresset.autograd import rebase as _rebase  # noqa: E402
-from cresset.capture import graph as _graph  # noqa: E402
-from cresset.compiler import fuse as _fuse  # noqa: E402
-from cresset.ops.activation import celu, relu, selu, threshold  # noqa: E402
+from cresset.autograd import methods as _methods
+from cresset.autograd import node as _node
+from cresset.autograd import rebase as _rebase
+from cresset.capture import graph as _graph
+from cresset.compiler import fuse as _fuse
+from cresset.core import dtype as _types
+from cresset.core.device import device
+from cresset.core.dtype import dtype, get_default_dtype, promote, set_default_dtype
+from cresset.core.errors import OutOfMemoryError
+from cresset.core.generator import Generator, default_generator
+from cresset.core.layout import Size, broadcast_shapes
+from cresset.core.tensor import Tensor
+from cresset.ops import dispatch as _dispatch
+from cresset.ops.activation import celu, relu, selu, threshold
+from cresset.ops.kinds.promotion import can_cast
+from cresset.runtime.memory import empty_cache, memory_stats
+from cresset.runtime.pool import get_num_threads, set_num_threads
+
+__version__ = "0.1.0"
+
+# Element types under their names and aliases.
+for _d in _types.ALL:
+    globals()[_d.name] = _d
+globals().update(_types.ALIASES)
+promote_types = promote
+strided = "torch.strided"
+contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
+
+for _name in ops.TOP_LEVEL:
+    globals().update(ops.functions(_name))
 
 _dispatch.fill(
     record=_node.record,
@@ -64,3 +58,17 @@ _dispatch.fill(
     bind=_graph.bind,
     compose=_fuse.compose,
 )
+
+# Found when first asked for: a program that needs no modules does not wait for them.
+_LATE = {"nn": "cresset.nn", "optim": "cresset.optim", "utils": "cresset.utils",
+         "save": "cresset.serialization", "load": "cresset.serialization"}
+
+
+def __getattr__(name):
+    place = _LATE.get(name)
+    if place is None:
+        raise AttributeError(f"module 'cresset' has no attribute {name!r}")
+    module = __import__(place, fromlist=["*"])
+    found = getattr(module, name) if name in ("save", "load") else module
+    globals()[name] = found
+    return found

@@ -10,7 +10,8 @@ import weakref
 from itertools import count
 
 from cresset.autograd.mode import mode
-from cresset.core.tensor import Tensor
+from cresset.core.dtype import dtype
+from cresset.core.tensor import Tensor, tensor_types
 from cresset.ops.creation import zeros
 from cresset.ops.kinds.composite import Composite
 from cresset.ops.kinds.elementwise import Elementwise
@@ -19,6 +20,12 @@ from cresset.ops.shape import sum_to
 
 # Nodes are numbered as they are made: every node's number is greater than those of its operands.
 numbers = count(1)
+FLOAT = dtype.FLOAT
+# What PyTorch calls operations that have other names here.
+SPELLED = {"plus": "add", "minus": "sub", "reverse_minus": "rsub", "true_divide": "div",
+           "copy_as": "clone", "view_as_shape": "view", "basic_index": "slice", "power": "pow",
+           "square": "pow", "softmax_rows": "softmax", "log_softmax_rows": "logSoftmax",
+           "matmul": "mm", "linear": "addmm", "layer_norm_rows": "nativeLayerNorm"}
 
 
 class Node:
@@ -45,7 +52,9 @@ class Node:
 
     @property
     def name(self) -> str:
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+        """The operation's name as PyTorch would spell its node."""
+        name = SPELLED.get(self.op.name, self.op.name)
+        return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -136,16 +145,15 @@ class Recipe:
 
 def recipe_of(op, args, edges) -> Recipe:
     """The recipe of a call; there is one for each pattern of operands."""
-    key = tuple([
-        a is None if edge is None and not isinstance(a, Tensor) else (edge is not None) + 2
-        for a, edge in zip([args[place] for place in op.tensor_places], edges)
-    ])
+    key = 1
+    for place, edge in zip(op.tensor_places, edges):
+        a = args[place]
+        key = 4 * key + (3 if a is None else 1 + (edge is not None) if isinstance(a, Tensor) else 0)
     if not op.plain:
-        statics = [
+        key = (key, *(
             a if kind == "static" else a is None
             for kind, a in zip(op.parameter_kinds, args) if kind in ("static", "number")
-        ]
-        key = (key, *statics)
+        ))
     found = op.recipes.get(key)
     if found is None:
         found = op.recipes[key] = Recipe(op, args, edges)
@@ -404,35 +412,53 @@ def record(op, out, args):
         if type(out) is Tensor and type(out.history) is Viewed:
             out.history = None
         return out
-    edges, layouts, wanted = [], [], False
+    edges, layouts = [], []
+    # The pattern of operands in base 4: 0 a number, 1 a tensor, 2 one that wants a gradient, 3 None.
+    pattern, wanted = 1, False
     for place in op.tensor_places:
         a = args[place]
+        pattern *= 4
         edge = layout = None
-        if isinstance(a, Tensor):
+        if type(a) in tensor_types or isinstance(a, Tensor):
             layout = a.layout
             edge = a.history
+            pattern += 1
             if edge is not None:
                 if a.base is not None:
                     edge = live(a)
-                wanted = wanted or edge is not None
+                if edge is not None:
+                    wanted = True
+                    pattern += 1
+        elif a is None:
+            pattern += 3
         edges.append(edge)
         layouts.append(layout)
     if not wanted:
         return out
-    if type(out.history if type(out) is Tensor else None) is Viewed:
+    if type(out) is tuple:
+        return record_several(op, out, args, edges, layouts)
+    if out.history is not None:
         out.history = view_node(op, args, args[0], edges[0])
         return out
-    several = type(out) is tuple
-    if not several and not out.layout.dtype.is_floating_point:
+    if not out.layout.dtype.category >= FLOAT:
         return out
+    recipe = op.recipes.get(pattern) if op.plain else None
+    if recipe is None:
+        recipe = recipe_of(op, args, edges)
+    node = OperationNode(op, edges, layouts)
+    node.recipe = recipe
+    out.history = node
+    node.saved = save(recipe, out, args) if recipe.items else ()
+    return out
+
+
+def record_several(op, out, args, edges, layouts):
+    """Enter a call with several results."""
     node = OperationNode(op, edges, layouts)
     node.recipe = recipe_of(op, args, edges)
-    if several:
-        node.outputs = tuple(o.layout for o in out)
-        for k, o in enumerate(out):
-            if o.layout.dtype.is_floating_point:
-                o.history = Pick(node, k, len(out))
-    else:
-        out.history = node
+    node.outputs = tuple(o.layout for o in out)
+    for k, o in enumerate(out):
+        if o.layout.dtype.is_floating_point:
+            o.history = Pick(node, k, len(out))
     node.saved = save(node.recipe, out, args)
     return out

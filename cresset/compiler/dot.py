@@ -6,6 +6,8 @@ columns. `plain` takes any type and any strides, one element after another.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from cresset.compiler.batch import Batch
 from cresset.compiler.words import Words
 from cresset.runtime import ir
@@ -48,7 +50,7 @@ def dots(type: str, lanes: int, biased: bool) -> Module:
                 sums = [f.constant(wide_type, 0)] * (ROWS * COLUMNS)
                 sums = _accumulate(f, wide_type, xs, ys, sums, 0, whole)
                 sums = _accumulate(f, type, xs, ys, sums, whole, k)
-                for folded, i in fold_rows(f, sums, scratch, row, end_row):
+                with folded_rows(f, sums, scratch, row, end_row) as (folded, i):
                     for lane, j in enumerate(columns):
                         total = f.extract(folded, lane)
                         if biased:
@@ -89,14 +91,16 @@ def _accumulate(f, type, xs, ys, sums, start, stop) -> list[Value]:
     return loop.results
 
 
-def fold_rows(f: Function, sums: list[Value], scratch: Value, first: Value, end: Value):
-    """In a loop over the rows: the folded sums of a row's four columns, and the row's number."""
+@contextmanager
+def folded_rows(f: Function, sums: list[Value], scratch: Value, first: Value, end: Value):
+    """A loop over a tile's rows: the folded sums of a row's four columns, and the row's number."""
     type = sums[0].type
     for number, total in enumerate(sums):
         f.store(total, f.offset(scratch, number, type))
     with f.loop(first, f.minimum(first + ROWS, end)) as row:
         these = f.offset(scratch, (row - first) * COLUMNS, type)
-        yield fold(f, [f.load(type, f.offset(these, column, type)) for column in range(COLUMNS)]), row
+        columns = [f.load(type, f.offset(these, column, type)) for column in range(COLUMNS)]
+        yield fold(f, columns), row
 
 
 def fold(f: Function, vectors: list[Value]) -> Value:

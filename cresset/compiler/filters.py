@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.dot import COLUMNS, ROWS, fold_rows, numbers
+from cresset.compiler.dot import COLUMNS, ROWS, folded_rows, numbers
 from cresset.compiler.correlation import Images
 from cresset.compiler.schedule import Schedule
 from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
-from cresset.runtime.ir import Module, vector
+from cresset.runtime.ir import Function, Module, Value, vector
 from cresset.runtime.target import host
 
 CACHED_BYTES = 1 << 18  # of the images and gradients of a chunk, which stay in the second cache
@@ -77,8 +77,6 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     row; strides of the image (image, channel, row), the gradient (image) and the parts (chunk); the
     batch of (image, gradient, parts); the taps' shifts.
     """
-    whole = vector(type, lanes)
-    integers = vector(f"i{8 * host().vector_bytes // lanes}", lanes)
     module = Module()
     f = module.kernel()
     words = Words(f)
@@ -89,7 +87,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     batch = Batch(words, 3)
     shifts = batch.after(f)
     plane = height * width
-    lane_numbers = f.lane_numbers(integers)
+    scratch = f.alloca(vector(type, lanes), ROWS * COLUMNS)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         first_output = unit.urem(shares) * share
@@ -101,45 +99,20 @@ def taps_by_channels(type: str, lanes: int) -> Module:
         g = f.offset(gradient, g + first_image * gradient_step, type)
         z = f.offset(parts, z + rest.urem(chunks) * part_step, type)
         last_output = f.minimum(first_output + share, outputs)
+        strides = (image_step, row_step, gradient_step)
+        extents = (images, height, width, segments)
         with f.loop(0, volume, block) as first_tap:
             last_tap = f.minimum(first_tap + block, volume)
             with f.loop(first_output, last_output, COLUMNS) as output:
                 channels = numbers(f, output, last_output, COLUMNS)
                 ys = [f.offset(g, channel * plane, type) for channel in channels]
                 with f.loop(first_tap, last_tap, ROWS) as tap:
-                    places = numbers(f, tap, last_tap, ROWS)
                     xs = []
-                    for place in places:
+                    for place in numbers(f, tap, last_tap, ROWS):
                         shift = f.load("i64", f.offset(shifts, place.urem(taps), "i64"))
                         xs.append(f.offset(x, place.udiv(taps) * channel_step + shift, type))
-                    zero = f.constant("i64", 0)
-                    sums = [f.constant(whole, 0)] * (ROWS * COLUMNS)
-                    with f.loop(0, images, carry=[zero, zero, *sums]) as by_image:
-                        x_image, y_image, *sums = by_image.values
-                        with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
-                            x_row, y_row, *sums = by_row.values
-                            with f.loop(0, segments, carry=sums) as segment:
-                                sums = list(segment.values)
-                                begun = segment.index * lanes
-                                start = f.minimum(begun, width - lanes)
-                                # What the vector before has taken counts once only.
-                                done = f.splat(f.convert(begun - start, integers_of(integers)), lanes)
-                                fresh = lane_numbers >= done
-                                left = [
-                                    f.select(fresh, f.load(whole, f.offset(p, x_row + start, type)),
-                                             f.constant(whole, 0)) for p in xs
-                                ]
-                                for column, p in enumerate(ys):
-                                    right = f.load(whole, f.offset(p, y_row + start, type))
-                                    for row, value in enumerate(left):
-                                        at = row * COLUMNS + column
-                                        sums[at] = f.intrinsic("fmuladd", value, right, sums[at])
-                                segment.next(*sums)
-                            by_row.next(x_row + row_step, y_row + width, *segment.results)
-                        by_image.next(x_image + image_step, y_image + gradient_step,
-                                      *by_row.results[2:])
-                    sums = by_image.results[2:]
-                    for folded, place in fold_rows(f, sums, scratch, tap, last_tap):
+                    sums = _sums(f, type, lanes, xs, ys, strides, extents)
+                    with folded_rows(f, sums, scratch, tap, last_tap) as (folded, place):
                         for lane, channel in enumerate(channels):
                             to = f.offset(z, channel * volume + place, type)
                             f.store(f.extract(folded, lane), to)
@@ -147,8 +120,43 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     return module
 
 
-def integers_of(type):
-    return type[type.index("x ") + 2 : -1]
+def _sums(f, type, lanes, xs, ys, strides, extents) -> list[Value]:
+    """The sums of products of every x with every y over images, rows and the vectors of a row."""
+    image_step, row_step, gradient_step = strides
+    images, height, width, segments = extents
+    zero = f.constant("i64", 0)
+    zeros = [f.constant(vector(type, lanes), 0)] * (len(xs) * len(ys))
+    with f.loop(0, images, carry=[zero, zero, *zeros]) as by_image:
+        x_image, y_image, *sums = by_image.values
+        with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
+            x_row, y_row, *sums = by_row.values
+            with f.loop(0, segments, carry=sums) as segment:
+                begun = segment.index * lanes
+                start = f.minimum(begun, width - lanes)
+                fresh = _lanes_from(f, lanes, begun - start)
+                x_at, y_at = x_row + start, y_row + start
+                left = [_vector(f, type, lanes, x, x_at) for x in xs]
+                left = [f.select(fresh, value, f.constant(value.type, 0)) for value in left]
+                sums = list(segment.values)
+                for column, y in enumerate(ys):
+                    right = _vector(f, type, lanes, y, y_at)
+                    for row, value in enumerate(left):
+                        at = row * len(ys) + column
+                        sums[at] = f.intrinsic("fmuladd", value, right, sums[at])
+                segment.next(*sums)
+            by_row.next(x_row + row_step, y_row + width, *segment.results)
+        by_image.next(x_image + image_step, y_image + gradient_step, *by_row.results[2:])
+    return by_image.results[2:]
+
+
+def _vector(f, type, lanes, pointer, at):
+    return f.load(vector(type, lanes), f.offset(pointer, at, type))
+
+
+def _lanes_from(f: Function, lanes: int, first: Value) -> Value:
+    """Which lanes come at or after `first`: what the vector before has taken counts only once."""
+    integer = f"i{8 * host().vector_bytes // lanes}"
+    return f.lane_numbers(vector(integer, lanes)) >= f.splat(f.convert(first, integer), lanes)
 
 
 def part_sums(type: str, lanes: int) -> Module:

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
-
 
 class dtype:
     """An element type, such as `cresset.float32`; there is one object of each."""
 
-    __slots__ = ("category", "code", "is_signed", "itemsize", "llvm", "name", "numpy")
+    __slots__ = ("category", "code", "is_signed", "itemsize", "llvm", "name", "numpy_name")
 
     # The categories in the order in which a higher one wins a promotion.
     BOOL, INTEGER, FLOAT, COMPLEX = range(4)
 
-    def __init__(self, name, code, category, itemsize, llvm, numpy=None, signed=True):
+    def __init__(self, name, code, category, itemsize, llvm, numpy_name=None, signed=True):
         self.name = name
         self.code = code
         self.category = category
         self.itemsize = itemsize
         self.llvm = llvm
-        self.numpy = None if numpy is None else np.dtype(numpy)
+        self.numpy_name = numpy_name
         self.is_signed = signed
 
     @property
@@ -36,6 +34,14 @@ class dtype:
     @property
     def is_complex(self) -> bool:
         return self.category == dtype.COMPLEX
+
+    @property
+    def numpy(self):
+        """NumPy's type of the same elements, None where it has none."""
+        # NumPy is imported when it is first needed: most programs start faster for it.
+        import numpy
+
+        return None if self.numpy_name is None else numpy.dtype(self.numpy_name)
 
     def to_real(self) -> dtype:
         """The type of a complex type's parts; any other type itself."""
@@ -75,7 +81,7 @@ ALL = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, 
 COMPUTED = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float32, float64)
 ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
            "long": int64, "cfloat": complex64, "cdouble": complex128}
-FROM_NUMPY = {d.numpy: d for d in ALL if d.numpy is not None}
+FROM_NUMPY = {d.numpy_name: d for d in ALL if d.numpy_name is not None}
 
 
 @cache

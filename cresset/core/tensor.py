@@ -7,6 +7,10 @@ above put on it as they declare them.
 from __future__ import annotations
 
 
+# Tensor and its subclasses, whose instances all dispatch alike: one look-up tells a tensor from a
+# number.
+tensor_types: set[type] = set()
+
 # What Python offers as a number to operations; the word stands in signatures.
 Number = bool | int | float
 
@@ -21,7 +25,9 @@ class Tensor:
 
     __slots__ = ("__dict__", "__weakref__", "base", "grad", "history", "layout", "ptr", "storage")
 
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        tensor_types.add(cls)
 
-# Types whose instances dispatch as tensors: Tensor and those of its subclasses that add nothing to
-# dispatch, such as nn.Parameter.
-tensor_types: set[type] = {Tensor}
+
+tensor_types.add(Tensor)

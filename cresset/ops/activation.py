@@ -10,6 +10,10 @@ from cresset.core.scalar import exp, expm1, log1p, sigmoid, tanh, where
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 
+__all__ = ["celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+           "leaky_relu", "logsigmoid", "mish", "relu", "relu6", "selu", "silu", "softplus",
+           "softshrink", "softsign", "tanhshrink", "threshold"]
+
 
 @method()
 @elementwise

@@ -8,41 +8,106 @@ from cresset.core.tensor import Number, Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 
+__all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwise_left_shift",
+           "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "div",
+           "divide", "floor", "floor_divide", "fmod", "frac", "lerp", "mul", "multiply", "neg",
+           "positive", "pow", "reciprocal", "remainder", "round", "rsqrt", "rsub", "sign", "sqrt",
+           "square", "sub", "subtract", "true_divide", "trunc"]
 
-@method("__add__", "__radd__", "add")
+
+@method("__add__", "__radd__")
 @elementwise
-def add(x, y, *, alpha: Number | None = None):
-    """x + alpha * y, shapes broadcast and types promoted; `alpha` is 1 unless given.
+def plus(x, y):
+    """x + y."""
+    return x + y
+
+
+@elementwise
+def plus_scaled(x, y, alpha: Number):
+    """x + alpha * y."""
+    return x + alpha * y
+
+
+@method("__sub__")
+@elementwise
+def minus(x, y):
+    """x - y."""
+    return x - y
+
+
+@elementwise
+def minus_scaled(x, y, alpha: Number):
+    """x - alpha * y."""
+    return x - alpha * y
+
+
+@method("__rsub__")
+@elementwise
+def reverse_minus(x, y):
+    """y - x."""
+    return y - x
+
+
+def add(x, y, *, alpha=1, out=None):
+    """x + alpha * y, shapes broadcast and types promoted.
 
     >>> import cresset
     >>> cresset.add(cresset.tensor([1, 2]), 0.5)
     tensor([1.5000, 2.5000])
     """
-    return x + y if alpha is None else x + alpha * y
+    if alpha == 1:
+        return plus(x, y) if out is None else plus(x, y, out=out)
+    return plus_scaled(x, y, _scale("add", x, y, alpha), out=out)
 
 
-@method("__sub__", "sub", "subtract")
-@elementwise
-def sub(x, y, *, alpha: Number | None = None):
+def add_(x, y, *, alpha=1):
+    """add in place."""
+    if alpha == 1:
+        return plus.in_place(x, y)
+    return plus_scaled.in_place(x, y, _scale("add", x, y, alpha))
+
+
+def sub(x, y, *, alpha=1, out=None):
     """x - alpha * y, shapes broadcast and types promoted.
 
     >>> import cresset
     >>> cresset.sub(cresset.tensor([1, 2]), 1)
     tensor([0, 1])
     """
-    return x - y if alpha is None else x - alpha * y
+    if alpha == 1:
+        return minus(x, y) if out is None else minus(x, y, out=out)
+    return minus_scaled(x, y, _scale("sub", x, y, alpha), out=out)
 
 
-@method("__rsub__")
-@elementwise
-def rsub(x, y, *, alpha: Number | None = None):
-    """y - alpha * x.
+def sub_(x, y, *, alpha=1):
+    """sub in place."""
+    if alpha == 1:
+        return minus.in_place(x, y)
+    return minus_scaled.in_place(x, y, _scale("sub", x, y, alpha))
 
-    >>> import cresset
-    >>> cresset.rsub(cresset.tensor([1, 2]), 1)
-    tensor([ 0, -1])
-    """
-    return y - x if alpha is None else y - alpha * x
+
+def rsub(x, y, *, alpha=1):
+    """y - alpha * x."""
+    return reverse_minus(x, y) if alpha == 1 else sub(y, x, alpha=alpha)
+
+
+def _scale(operation, x, y, alpha):
+    """The factor, unless it is a fraction of integers."""
+    whole = all(
+        not (t.layout.dtype.is_floating_point if isinstance(t, Tensor) else isinstance(t, float))
+        for t in (x, y)
+    )
+    if whole and isinstance(alpha, float):
+        raise RuntimeError(
+            f"{operation}: For integral input tensors, argument alpha must not be a floating point "
+            f"number; got {alpha}"
+        )
+    return alpha
+
+
+Tensor.add, Tensor.add_ = add, add_
+Tensor.sub, Tensor.sub_ = sub, sub_
+Tensor.subtract, Tensor.subtract_ = sub, sub_
 
 
 @method("__mul__", "__rmul__", "mul", "multiply")

@@ -15,6 +15,8 @@ from cresset.ops.random import dropout
 from cresset.ops.reduction import amax, sum
 from cresset.ops.shape import matrix_transpose, unsqueeze
 
+__all__ = ["scaled_dot_product_attention"]
+
 
 @composite
 def scaled_softmax(scores: Tensor, rows: Tensor | None, columns: Tensor | None,

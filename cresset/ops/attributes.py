@@ -6,6 +6,8 @@ from cresset.core.device import device
 from cresset.core.tensor import Tensor
 from cresset.ops.shape import canonical_dim
 
+__all__ = ["is_floating_point", "is_tensor", "numel"]
+
 
 
 Tensor.shape = property(lambda x: x.layout.shape, doc="The size of every dim, a torch.Size.")

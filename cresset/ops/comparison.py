@@ -7,6 +7,10 @@ from cresset.core.tensor import Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 
+__all__ = ["clamp", "clamp_max", "clamp_min", "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le",
+           "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "masked_fill",
+           "maximum", "minimum", "ne", "where"]
+
 
 @method("__eq__", "eq")
 @elementwise

@@ -11,6 +11,8 @@ from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
 from cresset.ops.kinds.promotion import computed
 from cresset.runtime.program import Program
 
+__all__ = ["clone", "fill"]
+
 
 class Copy(Elementwise):
     """out[i] = x[i], as another type or in another order of dims."""

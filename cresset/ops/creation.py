@@ -19,6 +19,10 @@ from cresset.ops.kinds.promotion import computed
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
+__all__ = ["arange", "as_tensor", "empty", "empty_like", "empty_strided", "eye", "full",
+           "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
+           "tril", "triu", "zeros", "zeros_like"]
+
 
 def _shape(operation: str, size) -> tuple:
     if len(size) == 1 and not isinstance(size[0], int):

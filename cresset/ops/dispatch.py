@@ -14,6 +14,8 @@ from __future__ import annotations
 import inspect
 import numbers
 import sys
+import types
+from functools import cache
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor, tensor_types
@@ -244,8 +246,8 @@ def _spelled_signature(op, extra=""):
         if p.kind is inspect.Parameter.KEYWORD_ONLY and not star:
             spelled.append("*")
             star = True
-        default = "" if p.default is inspect.Parameter.empty else f"=default_{name}"
-        spelled.append(name + default)
+        # Defaults are given to the function itself: its text is the same for many operations.
+        spelled.append(name if p.default is inspect.Parameter.empty else f"{name}=None")
     if extra:
         spelled += [extra] if star else ["*", extra]
     return ", ".join(spelled)
@@ -260,7 +262,7 @@ def functional(op):
     key, launched, histories = _pieces(op)
     everything = _tuple(op.parameter_names)
     out = "out=None" if op.has_out else ""
-    lines = [f"def {op.name}({_spelled_signature(op, out)}):"]
+    lines = [f"def call({_spelled_signature(op, out)}):"]
     if op.has_out:
         lines += ["    if out is not None:", f"        return miss_into(op, {everything}, out)"]
     lines += [
@@ -295,7 +297,7 @@ def in_place(op):
     ]
     unusual = " or ".join(histories + distinct)
     lines = [
-        f"def {op.name}_({_spelled_signature(op)}):",
+        f"def call({_spelled_signature(op)}):",
         "    try:",
         f"        launch = plans['into', True, {x}.layout, op, {', '.join(key)}]",
         "    except (KeyError, AttributeError, TypeError):",
@@ -310,19 +312,33 @@ def in_place(op):
     return _compile(op, op.name + "_", lines)
 
 
+@cache
+def _code(source: str):
+    """The code object of a generated function; operations of one form share it."""
+    module = compile(source, "<generated>", "exec")
+    return next(c for c in module.co_consts if isinstance(c, types.CodeType))
+
+
 def _compile(op, name, lines):
     source = "\n".join(lines)
     scope = _Scope(namespace)
     scope["op"] = op
     scope["__name__"] = "cresset.generated"
-    for parameter, p in op.signature.parameters.items():
+    code = _code(source).replace(co_name=name, co_qualname=name, co_filename=f"<generated {name}>")
+    function = types.FunctionType(code, scope, name)
+    positional, keywords = [], {}
+    for p in op.signature.parameters.values():
         if p.default is not inspect.Parameter.empty:
-            scope[f"default_{parameter}"] = p.default
-    exec(compile(source, f"<generated {name}>", "exec"), scope)
-    function = scope[name]
+            if p.kind is p.KEYWORD_ONLY:
+                keywords[p.name] = p.default
+            else:
+                positional.append(p.default)
+    if "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+        keywords.setdefault("out", None)
+    function.__defaults__ = tuple(positional) or None
+    function.__kwdefaults__ = keywords or None
     function.__doc__ = op.doc
     function.__module__ = op.module
-    function.__qualname__ = name
     function.op = op
     function.source = source
     scopes.append(scope)

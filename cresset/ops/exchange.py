@@ -11,6 +11,8 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.runtime import native
 
+__all__ = ["from_numpy"]
+
 FORMATS = {
     types.bool: "?", types.uint8: "B", types.uint16: "H", types.uint32: "I", types.uint64: "Q",
     types.int8: "b", types.int16: "h", types.int32: "i", types.int64: "q", types.float32: "f",
@@ -83,7 +85,7 @@ def numpy(x, *, force=False):
             "instead."
         )
     layout = x.layout
-    if layout.dtype.numpy is None:
+    if layout.dtype.numpy_name is None:
         raise TypeError(f"numpy: NumPy has no type for {layout.dtype}; convert with .float()")
     if not layout.numel:
         return numpy.empty(layout.shape, layout.dtype.numpy)
@@ -101,7 +103,7 @@ def from_array(array) -> Tensor:
     import numpy
 
     array = numpy.asarray(array)
-    d = FROM_NUMPY.get(array.dtype.newbyteorder("="))
+    d = FROM_NUMPY.get(array.dtype.name)
     if d is None or d not in types.COMPUTED:
         raise TypeError(
             f"from_numpy: can't convert np.ndarray of type {array.dtype}; the supported types are "

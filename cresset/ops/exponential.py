@@ -7,6 +7,10 @@ from cresset.core.tensor import Number
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 
+__all__ = ["acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "digamma",
+           "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p",
+           "log2", "logaddexp", "logit", "sigmoid", "sin", "sinh", "tan", "tanh", "xlogy"]
+
 # Each is its scalar primitive; the name, the first line of its documentation.
 FUNCTIONS = {
     "exp": "e ** x.",

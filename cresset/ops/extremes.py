@@ -8,6 +8,8 @@ from cresset.core.tensor import Tensor
 from cresset.ops.comparison import maximum, minimum
 from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, restore_dims
 
+__all__ = ["aminmax", "max", "min"]
+
 max_result = namedtuple("max", ("values", "indices"))
 min_result = namedtuple("min", ("values", "indices"))
 for _result in (max_result, min_result):

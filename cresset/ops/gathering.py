@@ -14,6 +14,10 @@ from cresset.ops.operation import method
 from cresset.ops.shape import canonical_dim, expand, reshape
 from cresset.runtime.program import Program
 
+__all__ = ["argwhere", "embedding", "gather", "index_add", "index_copy", "index_fill", "index_put",
+           "index_put_", "index_select", "masked_scatter", "masked_select", "nonzero", "one_hot",
+           "put", "scatter", "scatter_add", "take_along_dim"]
+
 
 def out_of_range(operation: str, sizes):
     """The function that raises the error of an index that its kernel found out of range."""

@@ -10,7 +10,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import view
 
-BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+BOUNDS = frozenset((int, type(None)))
 
 
 def freeze_index(index) -> tuple:
@@ -69,35 +69,36 @@ def basic_index(x, index):
 
 def getitem(x, index):
     """x[index]."""
-    kind = type(index)
-    if kind is int:
-        return basic_index(x, (index,))
-    if kind is slice:
-        return basic_index(x, (("slice", index.start, index.stop, index.step),))
-    if kind is tuple:
-        frozen = []
-        for i in index:
-            kind = type(i)
-            if kind is slice:
-                frozen.append(("slice", i.start, i.stop, i.step))
-            elif kind is int or i is None or i is Ellipsis:
-                frozen.append(i)
-            else:
-                return _unusual(x, index)
-        return basic_index(x, tuple(frozen))
-    return _unusual(x, index)
-
-
-def _unusual(x, index):
+    frozen = _frozen(index)
+    if frozen is not None:
+        return basic_index(x, frozen)
     index = _plain(index)
-    if _is_basic(index):
-        return basic_index(x, freeze_index(index))
+    frozen = _frozen(index)
+    if frozen is not None:
+        return basic_index(x, frozen)
     return dispatch.namespace["advanced_get"](x, index)
 
 
-def _is_basic(index) -> bool:
-    items = index if type(index) is tuple else (index,)
-    return all(type(i) in BASIC for i in items)
+def _frozen(index) -> tuple | None:
+    """A basic index in the form that the plan table takes; None if it is not basic."""
+    kind = type(index)
+    if kind is int:
+        return (index,)
+    if kind is not tuple:
+        index = (index,)
+    frozen = []
+    for i in index:
+        kind = type(i)
+        if kind is int or i is None or i is Ellipsis:
+            frozen.append(i)
+        elif kind is slice:
+            start, stop, step = i.start, i.stop, i.step
+            if not (type(start) in BOUNDS and type(stop) in BOUNDS and type(step) in BOUNDS):
+                return None
+            frozen.append(("slice", start, stop, step))
+        else:
+            return None
+    return tuple(frozen)
 
 
 def _plain(index):
@@ -121,12 +122,14 @@ def _plain(index):
 
 def setitem(x, index, value):
     """x[index] = value."""
-    if not _is_basic(index):
+    frozen = _frozen(index)
+    if frozen is None:
         index = _plain(index)
-    if not _is_basic(index):
-        dispatch.namespace["advanced_set"](x, index, value)
-        return
-    target = basic_index(x, freeze_index(index))
+        frozen = _frozen(index)
+        if frozen is None:
+            dispatch.namespace["advanced_set"](x, index, value)
+            return
+    target = basic_index(x, frozen)
     if x.history is None:
         # Nobody else has this view, and its base has no history: a plain write will do.
         target.history = target.base = None

@@ -21,6 +21,9 @@ from cresset.ops.shape import (
 )
 from cresset.runtime.program import Program
 
+__all__ = ["cat", "concat", "concatenate", "einsum", "flip", "hstack", "meshgrid", "pad",
+           "repeat_interleave", "roll", "stack", "tile", "vstack"]
+
 
 class Joins:
     """The operation that joins a given number of tensors along a dim, one for each number."""

@@ -17,6 +17,8 @@ from cresset.ops.operation import method
 from cresset.ops.shape import matrix_transpose, reshape, squeeze, unsqueeze, view_strides
 from cresset.runtime.program import Program
 
+__all__ = ["addmm", "baddbmm", "bilinear", "bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
+
 
 def _check_types(operation: str, x: Layout, y: Layout):
     computed(operation, x.dtype)

@@ -17,6 +17,9 @@ from cresset.ops.normalization import log_softmax
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
 
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
+           "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss"]
+
 
 def reduce_loss(operation: str, loss, reduction: str):
     """A loss per element made one number, or left as it is."""

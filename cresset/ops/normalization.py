@@ -11,6 +11,9 @@ from cresset.ops.kinds import composite
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import reshape, unsqueeze
 
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "log_softmax", "rms_norm",
+           "softmax"]
+
 
 @composite
 def softmax_rows(x: Tensor, dim):

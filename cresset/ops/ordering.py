@@ -15,6 +15,8 @@ from cresset.ops.kinds.promotion import computed
 from cresset.ops.shape import canonical_dim, reshape
 from cresset.runtime.program import Program
 
+__all__ = ["argsort", "cumprod", "cumsum", "kthvalue", "median", "sort", "topk"]
+
 sort_result = namedtuple("sort", ("values", "indices"))
 topk_result = namedtuple("topk", ("values", "indices"))
 

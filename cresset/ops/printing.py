@@ -13,6 +13,8 @@ from cresset.core.dtype import bool as boolean
 from cresset.core.dtype import get_default_dtype, int64
 from cresset.core.tensor import Tensor
 
+__all__ = ["set_printoptions"]
+
 PROFILES: dict[str, dict[str, float]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},

@@ -14,6 +14,10 @@ from cresset.ops.kinds.promotion import computed
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
+__all__ = ["bernoulli", "dropout", "get_rng_state", "initial_seed", "manual_seed", "multinomial",
+           "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+           "randperm", "seed", "set_rng_state"]
+
 # name: (the kernel schedule, the letters of its numbers)
 FILLS = {
     "uniform": (kernels.fill_uniform, "dd"),

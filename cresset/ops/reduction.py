@@ -13,6 +13,9 @@ from cresset.ops.kinds.reduce import canonical_dims
 from cresset.ops.operation import method
 from cresset.ops.shape import expand, reshape
 
+__all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "mean",
+           "norm", "prod", "std", "std_mean", "sum", "var", "var_mean"]
+
 
 def wide(d: dtype) -> dtype:
     """The type that sums of a type are kept in while they grow."""

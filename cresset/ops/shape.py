@@ -10,6 +10,10 @@ from cresset.core.tensor import Tensor
 from cresset.ops.kinds import view
 from cresset.ops.operation import method
 
+__all__ = ["as_strided", "broadcast_tensors", "broadcast_to", "chunk", "diagonal", "flatten",
+           "movedim", "narrow", "permute", "ravel", "reshape", "select", "split", "squeeze", "t",
+           "transpose", "unbind", "unflatten", "unfold", "unsqueeze"]
+
 
 def canonical_dim(operation: str, dim: int, rank: int) -> int:
     """The dim counted from 0; raises IndexError outside of [-rank, rank - 1]."""

@@ -1,10 +1,12 @@
 """The vector mathematics of the compiler."""
 
 from cresset.compiler.mathematics.error import erf
-from cresset.compiler.mathematics.exponential import exp, sigmoid, tanh
+from cresset.compiler.mathematics.exponential import exp, exp2, expm1, sigmoid, tanh
+from cresset.compiler.mathematics.hyperbolic import acosh, asinh, atanh, cosh, sinh
+from cresset.compiler.mathematics.inverse import acos, asin, atan, atan2
 from cresset.compiler.mathematics.logarithm import log,log2,log10,log1p
 from cresset.compiler.mathematics.power import pow
 from cresset.compiler.mathematics.rounding import ceil, floor, round, rsqrt, sqrt, trunc
 from cresset.compiler.mathematics.trigonometric import sin,cos,tan
 
-TABLE = {"erf":erf, "exp": exp, "sigmoid": sigmoid, "tanh": tanh,"log":log,"log2":log2,"log10":log10,"log1p":log1p, "sin":sin,"cos":cos,"tan":tan,"pow":pow,"sqrt":sqrt,"rsqrt":rsqrt,"floor":floor,"ceil":ceil,"trunc":trunc,"round":round}
+TABLE = {n:v for n,v in globals().items() if callable(v)}

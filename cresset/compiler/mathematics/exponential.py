@@ -1,9 +1,11 @@
-"""Exponential functions: exp, exp2, expm1, sigmoid, tanh, sinh, cosh.
+"""Exponential functions: exp, exp2, expm1, sigmoid, tanh; see hyperbolic.py for sinh and cosh.
 
 All write x = n ln 2 + r with an integer n, and e^r = 1 + r + r^2 E(r) with a polynomial E.
 """
 
 from __future__ import annotations
+
+import math
 
 from cresset.compiler.mathematics.arithmetic import (
     absolute,
@@ -69,6 +71,31 @@ def exp(f: ir.Function, x: ir.Value) -> ir.Value:
     return times_power(f, part, n_bits, bits(f, x) < 0)
 
 
+def exp2(f: ir.Function, x: ir.Value) -> ir.Value:
+    """2^x"""
+    form = format_of(x)
+    low, high = {"float": (-151.0, 129.0), "double": (-1077.0, 1025.0)}[form.name]
+    bounded = at_most(f, at_least(f, x, low), high)
+    n, n_bits = nearest(f, bounded, 1.0)
+    scaled = [c * math.log(2) ** k for k, c in enumerate((1.0, 1.0, *EXP[form.name]))]
+    return times_power(f, polynomial(f, bounded - n, scaled), n_bits, bits(f, x) < 0)
+
+
+def expm1(f: ir.Function, x: ir.Value) -> ir.Value:
+    """e^x - 1, accurate for small x."""
+    form = format_of(x)
+    high, low = LN2[form.name]
+    # Below the first bound the result is -1; above the second n stays the greatest exponent, where
+    # EXPM1 still serves, and above the third the result is infinity.
+    bounds = {"float": (-18.0, 88.3, 88.8), "double": (-38.0, 709.4, 709.9)}[form.name]
+    bounded = at_most(f, at_least(f, x, bounds[0]), bounds[2])
+    n, n_bits = nearest(f, at_most(f, bounded, bounds[1]), LOG2_E)
+    r = f.fma(n, -low, f.fma(n, -high, bounded))
+    part = f.fma(polynomial(f, r, EXPM1[form.name]), r * r, r)
+    scale = power_of_two(f, n_bits)
+    return f.select(x.eq(0), x, f.fma(scale, part, scale - 1.0))
+
+
 def reduced_exp(f: ir.Function, x: ir.Value, rest=0.0) -> tuple[ir.Value, ir.Value]:
     """e^r and the low bits of n, with x + rest = n ln 2 + r; `rest` is less than a unit of x."""
     name = format_of(x).name
@@ -80,15 +107,18 @@ def reduced_exp(f: ir.Function, x: ir.Value, rest=0.0) -> tuple[ir.Value, ir.Val
 
 
 def times_power(
-    f: ir.Function, x: ir.Value, n_bits: ir.Value, negative: ir.Value
+    f: ir.Function, x: ir.Value, n_bits: ir.Value, negative: ir.Value | None = None
 ) -> ir.Value:
-    """2^n x, overflowing and underflowing as it should; `negative` tells the sign of n.
+    """2^n x, overflowing and underflowing as it should.
 
-    |n| may reach 3/2 of the greatest exponent, where 2^n is no number of the format.
+    |n| may reach 3/2 of the greatest exponent, where 2^n is no number of the format. `negative`
+    tells the sign of n lane by lane; without it no n is positive.
     """
     form = format_of(x)
     # In two factors that are normal numbers. The second is a constant, away from 1 as n is.
     half = (form.bias + 1) // 2
+    if negative is None:
+        return x * number(f, (n_bits << form.mantissa) + form.power(half)) * 2.0**-half
     one = f.select(negative, *(f.value(n_bits.type, form.power(k)) for k in (half, -half)))
     constant = f.select(negative, *(f.value(x.type, 2.0**k) for k in (-half, half)))
     return x * number(f, (n_bits << form.mantissa) + one) * constant
@@ -96,11 +126,8 @@ def times_power(
 
 def sigmoid(f: ir.Function, x: ir.Value) -> ir.Value:
     """1 / (1 + e^-x)"""
-    form = format_of(x)
-    low = {"float": -104.5, "double": -746.0}[form.name]
-    part, n_bits = reduced_exp(f, at_least(f, -absolute(f, x), low))
-    half = (form.bias + 1) // 2
-    power = part * number(f, (n_bits << form.mantissa) + form.power(half)) * 2.0**-half
+    low = {"float": -104.5, "double": -746.0}[format_of(x).name]
+    power = times_power(f, *reduced_exp(f, at_least(f, -absolute(f, x), low)))
     above = f.select(x < 0, power, 1.0)
     quotient = above / (power + 1.0)
     # One correction for what the divisor and the quotient lost in rounding.

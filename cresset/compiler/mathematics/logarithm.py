@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import Format, bits, format_of, number, polynomial
+from cresset.compiler.mathematics.arithmetic import Format, bits, exact_sum, format_of, number, polynomial
 from cresset.runtime import ir
 
 LN2 = math.log(2)
+LN2_PARTS = {
+    "float": (0.693147182464599609375, -1.904654299957768e-09),
+    "double": (0.6931471805599453, 2.3190468138462996e-17),
+}
 LOG2_E = 1.4426950408889634
 LOG10_E = 0.4342944819032518
 LOG10_2 = 0.3010299956639812
@@ -53,16 +57,23 @@ def log10(f: ir.Function, x: ir.Value) -> ir.Value:
 
 def log1p(f: ir.Function, x: ir.Value) -> ir.Value:
     """log(1 + x), accurate for small x."""
-    form = format_of(x)
     sum = x + 1.0
-    lost = x - (sum - 1.0)
-    k, fraction, exponent = split(f, sum, exponent_bias(form))
-    # 2^-k, which must not become infinite where k = 1 + bias: nothing was lost there.
-    inverse = form.power(form.bias) - exponent
-    inverse = number(f, f.select(inverse < 0, 0, inverse))
-    d, s, g = parts(f, f.fma(lost, inverse, fraction - 1.0))
-    result = guarded(f, sum, f.fma(k, LN2, f.fma(-s, g, d)))
+    result = log_of_sum(f, sum, x - (sum - 1.0))
     return f.select(x.eq(0), x, result)
+
+
+def log_of_sum(f: ir.Function, sum: ir.Value, rest: ir.Value) -> ir.Value:
+    """log(sum + rest), for a sum that is not subnormal and a rest below a unit of it."""
+    form = format_of(sum)
+    k, fraction, power = split(f, sum, exponent_bias(form))
+    # 2^-k; zero where that is no normal number, as then no rest matters.
+    inverse = form.power(form.bias) - power
+    rest = rest * number(f, f.select(inverse < 0, 0, inverse))
+    d, d_rest = exact_sum(f, fraction - 1.0, rest)
+    d, s, g = parts(f, d)
+    high, low = LN2_PARTS[form.name]
+    result = f.fma(k, high, d + f.fma(-s, g, f.fma(k, low, d_rest)))
+    return guarded(f, sum, result)
 
 
 def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -90,6 +90,13 @@ from cresset.nn.modules.pooling import (
 from cresset.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
 from cresset.nn.modules.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from cresset.nn.modules.sparse import Embedding
+from cresset.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -182,6 +189,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "ZeroPad1d",
