@@ -93,7 +93,7 @@ def transposed(array):
 def stepped(array):
     """Every second element of more, from the second on, along every dim."""
     more = np.zeros([2 * n + 1 for n in array.shape], array.dtype)
-    every_second = more[tuple(slice(1, 2 * n + 1, 2) for n in array.shape)]
+    every_second = more[(..., *[slice(1, 2 * n + 1, 2) for n in array.shape])]
     every_second[...] = array
     return every_second
 

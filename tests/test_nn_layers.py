@@ -435,6 +435,8 @@ INITIALISERS = [
     ("kaiming_uniform_", (4, 5, 3, 3), {"a": 0.1}),
     ("kaiming_normal_", (4, 5), {"mode": "fan_out", "nonlinearity": "relu"}),
     ("sparse_", (8, 5), {"sparsity": 0.3}),
+    ("orthogonal_", (4, 6), {"gain": 2}),
+    ("orthogonal_", (6, 2, 2), {}),
     ("trunc_normal_", (50, 4), {}),
     ("trunc_normal_", (50, 4), {"a": 0.1, "b": 2.0}),
     ("trunc_normal_", (50, 4), {"a": 2.0, "b": 5.0}),

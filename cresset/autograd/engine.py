@@ -176,7 +176,7 @@ def walk(roots, keep, create_graph, accumulate, only=None):
     while heap:
         node = by_number.pop(-heappop(heap))
         g = pending.pop(node)
-        if type(g) is not list:
+        if node.hooks or node.retain is not None and type(g) is not list:
             g = _observe(node, g)
         if only is not None and node in only:
             found[node] = g
@@ -194,16 +194,20 @@ def walk(roots, keep, create_graph, accumulate, only=None):
             g = node.complete(g)
         for edge, layout, part in zip(node.edges, node.layouts, node.apply(g)):
             if edge is not None and part is not None and (useful is None or edge in useful):
-                deliver(edge, undo_broadcast(part, layout))
+                if part.layout is not layout:
+                    part = undo_broadcast(part, layout)
+                deliver(edge, part)
         if not keep:
             node.release()
         part = None
-    for leaf, g in leaves.items():
-        g = _observe(leaf, g)
+    for leaf in list(leaves):
+        # Taken out, so that a gradient which nobody else holds can be kept without a copy.
+        g = leaves.pop(leaf)
+        if leaf.hooks or leaf.retain:
+            g = _observe(leaf, g)
         if only is not None and leaf in only:
             found[leaf] = g
         if accumulate and (only is None or leaf in only):
-            leaves[leaf] = None
             _accumulate(leaf, g, create_graph)
     return found
 

@@ -16,6 +16,7 @@ from cresset.ops.creation import zeros
 from cresset.ops.kinds.composite import Composite
 from cresset.ops.kinds.elementwise import Elementwise
 from cresset.ops.kinds.view import View, Viewed
+from cresset.ops.placement import placed
 from cresset.ops.shape import sum_to
 
 # Nodes are numbered as they are made: every node's number is greater than those of its operands.
@@ -323,9 +324,7 @@ class Pick(Node):
 def default_gradient(node, g, values):
     """The gradient where none is stated: views scatter into zeros, composites redo their body."""
     if isinstance(node.op, View):
-        base = zeros_of(node.layouts[0].cast(g.layout.dtype))
-        node.op.function(base, *node.args[1:]).copy_(g)
-        return [base]
+        return [placed(g, node.op, node.args[1:], node.layouts[0])]
     if isinstance(node.op, Composite):
         return redo(node, g, values)
     raise NotImplementedError(

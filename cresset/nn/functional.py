@@ -59,6 +59,7 @@ from cresset.ops import (
     tanh,
     tanhshrink,
 )
+from cresset.ops.activation import prelu_kernel
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -221,7 +222,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"of shape {tuple(input.shape)}; need 1 or {channels}"
             )
         weight = weight.reshape((-1,) + (1,) * (input.dim() - 2))
-    return ops.prelu_kernel(input, weight)
+    return prelu_kernel(input, weight)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -289,7 +290,7 @@ def gumbel_softmax(
     With `hard` the result is one-hot, its gradient that of the soft draw. `eps` has no effect. Jang
     and others (2016).
     """
-    noise = -cresset.empty_like(logits).exponential_().log()
+    noise = -(-cresset.empty_like(logits).uniform_().log()).log()
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
@@ -392,6 +393,14 @@ def instance_norm(
     return group_norm(input, channels, weight, bias, eps)
 
 
+_STEP_FROM_ONE = {
+    cresset.float16: 2.0**-10,
+    cresset.bfloat16: 2.0**-7,
+    cresset.float32: 2.0**-23,
+    cresset.float64: 2.0**-52,
+}
+
+
 def rms_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -410,7 +419,7 @@ def rms_norm(
             "the normalized_shape"
         )
     if eps is None:
-        eps = cresset.finfo(input.dtype).eps
+        eps = _STEP_FROM_ONE[input.dtype]
     dims = tuple(range(-len(shape), 0))
     result = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
     return result if weight is None else result * weight

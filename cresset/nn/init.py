@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy
+
 import cresset
 from cresset import Tensor
 
@@ -305,14 +307,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
-    drawn = cresset.empty(rows, columns, dtype=tensor.dtype, device=tensor.device)
-    drawn.normal_(0, 1, generator=generator)
+    drawn = cresset.empty(rows, columns, dtype=tensor.dtype).normal_(0, 1, generator=generator)
+    matrix = drawn.numpy()
+    q, r = numpy.linalg.qr(matrix.T if rows < columns else matrix)
+    q = q * numpy.sign(numpy.diagonal(r))
+    q = cresset.from_numpy(numpy.ascontiguousarray(q.T if rows < columns else q))
     with cresset.no_grad():
-        q, r = cresset.linalg.qr(drawn.t() if rows < columns else drawn)
-        q = q * r.diagonal().sign()
-        if rows < columns:
-            q = q.t()
-        tensor.copy_(q.reshape(tensor.shape))
+        tensor.copy_(q.view(tensor.shape))
         tensor.mul_(gain)
     return tensor
 

@@ -25,7 +25,7 @@ __all__ = ["composite", "elementwise", "overwrite", "reduce", "registry", "scala
 # Modules of declarations, in an order in which each finds what it builds on.
 MODULES = (
     "arithmetic", "comparison", "exponential", "reduction", "extremes", "conversion", "creation",
-    "shape", "attributes", "exchange", "indexing", "gathering", "joining", "linear", "random",
+    "shape", "attributes", "exchange", "indexing", "gathering", "joining", "products", "random",
     "ordering", "normalization", "printing", "activation", "similarity", "convolution", "pooling",
     "attention", "loss",
 )
@@ -44,5 +44,6 @@ def __getattr__(name):
     for module in MODULES:
         found = functions(module).get(name)
         if found is not None:
+            globals()[name] = found
             return found
     raise AttributeError(f"module 'cresset.ops' has no attribute {name!r}")

@@ -69,7 +69,7 @@ def selu(x):
 
 
 @elementwise(promote="float")
-def gelu(x, *, approximate="none"):
+def gelu(x, *, approximate: str = "none"):
     """x times the normal distribution's cumulative at x (Hendrycks & Gimpel 2016).
 
     With approximate="tanh" the cumulative is approximated by a hyperbolic tangent.

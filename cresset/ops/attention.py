@@ -9,7 +9,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.comparison import where
 from cresset.ops.creation import arange
 from cresset.ops.kinds import composite
-from cresset.ops.linear import matmul
+from cresset.ops.products import matmul
 from cresset.ops.normalization import softmax_backward
 from cresset.ops.random import dropout
 from cresset.ops.reduction import amax, sum

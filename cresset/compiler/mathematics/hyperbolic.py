@@ -39,35 +39,40 @@ COSH = {
 
 def sinh(f: ir.Function, x: ir.Value) -> ir.Value:
     """(e^x - e^-x) / 2"""
-    sines, cosines, sine, cosine, factor = _parts(f, x)
-    return with_sign(f, (sines + f.fma(sines, cosine, cosines * sine)) * factor, x)
+    sines, cosines, r, sine, cosine, factor = _parts(f, x)
+    rest = f.fma(cosines, sine, sines * cosine)
+    return with_sign(f, (sines + f.fma(cosines, r, rest)) * factor, x)
 
 
 def cosh(f: ir.Function, x: ir.Value) -> ir.Value:
     """(e^x + e^-x) / 2"""
-    sines, cosines, sine, cosine, factor = _parts(f, x)
-    return (cosines + f.fma(cosines, cosine, sines * sine)) * factor
+    sines, cosines, r, sine, cosine, factor = _parts(f, x)
+    rest = f.fma(sines, sine, cosines * cosine)
+    return (cosines + f.fma(sines, r, rest)) * factor
 
 
 def _parts(f, x):
-    """For |x| = n ln 2 + r: sinh and cosh of n ln 2, sinh r, cosh r - 1, all to be scaled by the last."""
+    """For |x| = n ln 2 + r: sinh and cosh of n ln 2, to be scaled by the last of all; r, and what
+    sinh r and cosh r are more than r and 1.
+    """
     form = format_of(x)
     high, low = LN2[form.name]
     # At the bound the result has overflowed already.
-    size = at_most(f, absolute(f, x), {"float": 90.0, "double": 711.0}[form.name])
+    size = at_most(f, absolute(f, x), {"float": 89.5, "double": 710.6}[form.name])
     n, n_bits = nearest(f, size, LOG2_E)
     r = f.fma(n, -low, f.fma(n, -high, size))
     square = r * r
-    sine = f.fma(polynomial(f, square, SINH[form.name]), square * r, r)
+    sine = polynomial(f, square, SINH[form.name]) * square * r
     cosine = polynomial(f, square, COSH[form.name]) * square
     # 2^(n - 1) and 2^(-n - 1), or zero. The last binades are reached by doubling.
     large = size > 64.0
     shifted = n_bits << form.mantissa
-    grown = number(f, shifted + f.select(large, form.power(-2), f.value(shifted.type, form.power(-1))))
+    one = f.select(large, *(f.value(shifted.type, form.power(k)) for k in (-2, -1)))
+    grown = number(f, shifted + one)
     shrunk = form.power(-1) - shifted
     shrunk = number(f, f.select(shrunk < 0, 0, shrunk))
     factor = f.select(large, 2.0, f.value(x.type, 1.0))
-    return grown - shrunk, grown + shrunk, sine, cosine, factor
+    return grown - shrunk, grown + shrunk, r, sine, cosine, factor
 
 
 def asinh(f: ir.Function, x: ir.Value) -> ir.Value:
@@ -87,7 +92,7 @@ def acosh(f: ir.Function, x: ir.Value) -> ir.Value:
     if format_of(x).name == "float":
         return _in_double(f, acosh, x)
     sum, rest = exact_sum(f, x, f.intrinsic("sqrt", f.fma(x, x, -1.0)))
-    return _log_or_of_double(f, x, sum, rest)
+    return f.select(x < 1.0, math.nan, _log_or_of_double(f, x, sum, rest))
 
 
 def atanh(f: ir.Function, x: ir.Value) -> ir.Value:

@@ -7,6 +7,7 @@ import math
 from cresset.compiler.mathematics.arithmetic import (
     absolute,
     bits,
+    exact_sum,
     format_of,
     number,
     polynomial,
@@ -47,7 +48,9 @@ def asin(f: ir.Function, x: ir.Value) -> ir.Value:
     large, t, rest = _asin_parts(f, x)
     high, low = (0.5 * part for part in PI[format_of(x).name][:2])
     # From 1/2 upward pi / 2 - 2 asin sqrt((1 - x) / 2).
-    folded = high - (f.fma(t + rest, 2.0, -low))
+    double = t + t
+    folded, lost = exact_sum(f, f.value(x.type, high), -double)
+    folded = folded - f.fma(rest, 2.0, -low - lost)
     return with_sign(f, f.select(large, folded, t + rest), x)
 
 

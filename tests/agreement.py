@@ -1,0 +1,58 @@
+"""Agreement: whether two results are the same, to a stated number of units in the last place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def arrays(result):
+    """The parts of a result, in order, as NumPy arrays; what is no tensor as it is."""
+    parts = result if isinstance(result, (tuple, list)) else (result,)
+    return [p.detach().numpy() if hasattr(p, "detach") else p for p in parts]
+
+
+def disagreement(got, expected, ulps=0.0, scale=0.0):
+    """What is wrong with a list of results, or None.
+
+    Types and shapes are equal; integers too. Floating numbers may differ by `ulps` units in the
+    last place of the expected one or of `scale`, whichever is greater; where they may not, zeros
+    have the same sign.
+    """
+    if len(got) != len(expected):
+        return f"{len(got)} results instead of {len(expected)}"
+    for g, e in zip(got, expected):
+        wrong = _difference(g, e, ulps, scale)
+        if wrong:
+            return wrong
+    return None
+
+
+def _difference(got, expected, ulps, scale):
+    if not isinstance(expected, np.ndarray):
+        return None if type(got) is type(expected) and got == expected else f"{got} for {expected}"
+    if not isinstance(got, np.ndarray):
+        return f"a {type(got).__name__}, {got}, instead of an array"
+    if got.dtype != expected.dtype:
+        return f"{got.dtype} instead of {expected.dtype}"
+    if got.shape != expected.shape:
+        return f"shape {got.shape} instead of {expected.shape}"
+    wrong = ~_close(got, expected, ulps, scale)
+    if not wrong.any():
+        return None
+    place = tuple(int(k) for k in np.argwhere(wrong)[0])
+    return (f"{got[place]!s} instead of {expected[place]!s} at {place}, as at {wrong.sum()} of "
+            f"{wrong.size} places")
+
+
+def _close(got, expected, ulps, scale):
+    if expected.dtype.kind != "f":
+        return np.asarray(got == expected)
+    both_nan = np.isnan(got) & np.isnan(expected)
+    if not ulps:
+        same = (got == expected) & (np.signbit(got) == np.signbit(expected))
+        return np.asarray(same | both_nan)
+    limits = np.finfo(expected.dtype)
+    with np.errstate(all="ignore"):
+        allowed = ulps * (limits.eps * np.maximum(np.abs(expected), scale) + limits.smallest_subnormal)
+        near = np.abs(got.astype("f8") - expected.astype("f8")) <= allowed
+    return np.asarray(near & np.isfinite(expected) | (got == expected) | both_nan)
