@@ -51,6 +51,7 @@ class Sample:
     differentiable: bool = True
     writes: bool = False
     seeded: bool = False
+    judged: int = 0
 
     def within(self, ulps, scale=0.0):
         """The results may differ by so much."""
@@ -63,6 +64,10 @@ class Sample:
     def writing(self):
         """The result is the first operand after the call."""
         return replace(self, writes=True)
+
+    def by_values(self):
+        """Only the first result counts: which of equal elements is named is left open."""
+        return replace(self, judged=1)
 
     def drawn(self):
         """The results are random numbers: both generators are seeded before the call."""
@@ -136,6 +141,7 @@ def elementwise(name, *args, ulps=0.0, scale=0.0, meaning=None, differentiable=T
         yield of(BROADCAST)
         yield of([(2, 3), *[()] * len(tensors)])
     yield of([()] * len(tensors))
+    yield replace(of([(3, 37)] * len(tensors)), differentiable=False)
     yield replace(of([(0, 3)] * len(tensors)), differentiable=False)
 
 
@@ -259,7 +265,7 @@ def _exponential():
                          "acosh": above_one, "atanh": unit}.items():
         yield from elementwise(name, domain, ulps=4, meaning=getattr(np, "arc" + name[1:]))
     yield from elementwise("atan2", real, nonzero, ulps=4, meaning=np.arctan2)
-    yield from elementwise("logaddexp", real, real, ulps=4, meaning=np.logaddexp)
+    yield from elementwise("logaddexp", real, real, ulps=4, scale=1, meaning=np.logaddexp)
     yield from elementwise("logit", probability, ulps=4)
     yield from elementwise("logit", probability, eps=0.2, ulps=4)
     yield from elementwise("xlogy", real, positive, ulps=4)
@@ -335,21 +341,21 @@ def _ordering():
         yield sample(name, nonzero(2, 20), -1).within(64, 100).constant()
         yield sample(name, nonzero(20, 3), 0).within(64, 100).constant()
         yield sample(name, real(3), 0, dtype=Type("float64")).within(8, 30)
-    yield sample("sort", real(7))
-    yield sample("sort", real(2, 4), 0, descending=True)
-    yield sample("sort", real(3, 17), -1).constant()
+    yield sample("sort", real(7)).by_values()
+    yield sample("sort", real(2, 4), 0, descending=True).by_values()
+    yield sample("sort", real(3, 17), -1).by_values().constant()
     yield sample("sort", real(3, 40), 1, stable=True).constant()
     yield sample("sort", real())
     yield sample("sort", real(0, 3), 0).constant()
     yield sample("argsort", real(7))
     yield sample("argsort", real(2, 4), 0, True)
-    yield sample("topk", unit(7), 3)
-    yield sample("topk", unit(2, 5), 2, 1, False)
-    yield sample("topk", unit(5, 2), 2, 0)
+    yield sample("topk", unit(7), 3).by_values()
+    yield sample("topk", unit(2, 5), 2, 1, False).by_values()
+    yield sample("topk", unit(5, 2), 2, 0).by_values()
     yield sample("topk", unit(4), 0).constant()
-    yield sample("kthvalue", unit(7), 3)
-    yield sample("kthvalue", unit(2, 5), 2, 0, True)
-    yield sample("median", real(2, 5), 1)
+    yield sample("kthvalue", unit(7), 3).by_values()
+    yield sample("kthvalue", unit(2, 5), 2, 0, True).by_values()
+    yield sample("median", real(2, 5), 1).by_values()
 
 
 def _views():
@@ -628,7 +634,6 @@ def _normalization():
         for n in (3, 7, 16, 33, 100):
             yield sample(name, real(3, n), 1).within(8).constant()
             yield sample(name, real(n, 3), 0).within(8).constant()
-        yield sample(name, real(0, 3), 1).constant()
         yield sample(name, real(2, 3), 1, Type("float64")).within(8)
     functional = "nn.functional."
     x = real(2, 3, 4)
@@ -708,7 +713,6 @@ def _random():
     yield sample("randint_like", real(2, 3), 5).drawn()
     yield sample("bernoulli", probability(2, 8)).drawn()
     yield sample("normal", 1.0, 2.0, (3, 7)).drawn().within(4, 1)
-    yield sample("multinomial", probability(5), 3).drawn()
     yield sample("multinomial", probability(2, 5), 4, True).drawn()
     yield sample("nn.functional.dropout", real(4, 8), 0.3).drawn().within(1)
     yield sample("Tensor.uniform_", real(10), -1, 2).writing().drawn().within(1, 1)
@@ -735,3 +739,6 @@ SAMPLES = list(_numbered(each for family in FAMILIES for each in family()))
 INTERNAL = {
     "cube": "pow", "power": "pow", "reverse_power": "Tensor.__rpow__", "trunc_divide": "div",
 }
+
+# Modules of operations that have their own tests.
+ELSEWHERE = {"cresset.ops.convolution": "test_convolution", "cresset.ops.pooling": "test_pooling"}

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
+import json
 import warnings
 from contextlib import contextmanager
 from itertools import groupby
+from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
 from agreement import arrays, disagreement
-from operands import ARRANGEMENTS, build
-from samples import SAMPLES, TYPES
+from operands import ARRANGEMENTS, build, plain, stepped, transposed
+from samples import ELSEWHERE, INTERNAL, SAMPLES, TYPES
 
 import cresset
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.ops import dispatch, registry
+from cresset.ops.kinds.composite import Composite
 
 BY_NAME = {name: list(found) for name, found in groupby(SAMPLES, lambda s: s.name)}
 every_operation = pytest.mark.parametrize("name", BY_NAME)
 
+# Around the widths of vectors: from none to more than a hundred bytes.
 SIZES = (1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100)
 
 
@@ -29,24 +36,33 @@ def built(sample, dtype, arrangement="plain"):
     return ARRANGEMENTS[arrangement](made)
 
 
-def run(sample, package, operands):
+def run(sample, package, operands, **how):
     """The arrays that a sample gives on arrays, or the error that it raises."""
     tensors = [package.from_numpy(a) for a in operands]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return arrays(sample.call(package, tensors))
+            return arrays(sample.call(package, tensors, **how))
     except Exception as error:
         return error
 
 
 def told(found):
+    """Fail with all that is wrong, if anything is."""
     if found:
         pytest.fail("\n".join(found), pytrace=False)
 
 
-def small(sample):
-    return sum(int(np.prod(o.shape)) for o in sample.operands) <= 40
+def compared(sample, how, got, expected):
+    """A list of one line that says what is wrong with a result, or of none."""
+    if isinstance(got, Exception):
+        problem = f"{type(got).__name__}: {got}"
+    elif isinstance(expected, Exception):
+        problem = f"no {type(expected).__name__}"
+    else:
+        count = sample.judged or len(expected)
+        problem = disagreement(got[:count], expected[:count], sample.ulps, sample.scale)
+    return [f"{sample.id} {how}: {problem}"] if problem else []
 
 
 def arrangements(sample, dtype):
@@ -58,6 +74,7 @@ def types_of(sample):
     return TYPES if any(o.dtype is None for o in sample.operands) else ("float32",)
 
 
+# --- against others -------------------------------------------------------------------------------
 @every_operation
 def test_agrees_with_pytorch(name, torch):
     wrong = []
@@ -65,17 +82,290 @@ def test_agrees_with_pytorch(name, torch):
         for dtype in types_of(sample):
             for arrangement in arrangements(sample, dtype):
                 expected = run(sample, torch, built(sample, dtype, arrangement))
-                if isinstance(expected, Exception):
-                    continue
-                got = run(sample, cresset, built(sample, dtype, arrangement))
-                wrong += compared(sample, f"{dtype} {arrangement}", got, expected)
+                if not isinstance(expected, Exception):
+                    got = run(sample, cresset, built(sample, dtype, arrangement))
+                    wrong += compared(sample, f"{dtype} {arrangement}", got, expected)
     told(wrong)
 
 
-def compared(sample, how, got, expected):
-    """A list of one line that says what is wrong, or of none."""
-    if isinstance(got, Exception):
-        problem = f"{type(got).__name__}: {got}"
-    else:
-        problem = disagreement(got, expected, sample.ulps, sample.scale)
-    return [f"{sample.id} {how}: {problem}"] if problem else []
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-40, -1e-40,
+           1e-20, 1e30, -1e30, 88.0, 100.0, -100.0, 3.0, 1e5]
+
+
+@every_operation
+def test_agrees_with_pytorch_on_special_values(name, torch):
+    """Every pair of them, where the operation takes two operands."""
+    wrong = []
+    for sample in BY_NAME[name]:
+        if not sample.elementwise or sample.operands[0].shape != (2, 5):
+            continue
+        for dtype in ("float32", "float64"):
+            grid = np.meshgrid(*[np.array(SPECIAL, dtype)] * len(sample.operands))
+            operands = [plain(a > 0 if o.dtype == "bool" else a)
+                        for a, o in zip(grid, sample.operands)]
+            expected = run(sample, torch, operands)
+            if not isinstance(expected, Exception):
+                got = run(sample, cresset, operands)
+                wrong += compared(sample, f"{dtype} special", got, expected)
+    told(wrong)
+
+
+@every_operation
+def test_gradients_agree_with_pytorch(name, torch):
+    """On whole numbers, so that there are ties, zeros and operands at the bounds."""
+    wrong = []
+    for sample in BY_NAME[name]:
+        if not sample.differentiable or not small(sample):
+            continue
+        operands = [np.round(a) if a.dtype.kind == "f" and a.ndim else a
+                    for a in built(sample, "float64")]
+        for how, values in (("", built(sample, "float64")), ("ties", operands)):
+            expected = gradients(sample, torch, values)
+            if not isinstance(expected, Exception):
+                got = gradients(sample, cresset, values)
+                # A gradient passes through several functions, each with an error of its own.
+                loose = sample.within(4 * sample.ulps + 8, sample.scale + 1)
+                wrong += compared(loose, f"gradient {how}", got, expected)
+    told(wrong)
+
+
+def gradients(sample, package, operands):
+    """The gradients of the sample's operands, None where there is none, or the error."""
+    leaves = [package.from_numpy(a.copy()) for a in operands]
+    for x in leaves:
+        if x.is_floating_point():
+            x.requires_grad_()
+    try:
+        result = sample.call(package, leaves)
+        results = [r for r in (result if isinstance(result, (tuple, list)) else (result,))
+                   if hasattr(r, "requires_grad")]
+        wanted = [r for r in results if r.requires_grad]
+        flags = [r.requires_grad for r in results]
+        if not wanted:
+            return flags
+        weights = [package.from_numpy(np.asarray(np.cos(np.arange(r.numel())).reshape(r.shape)))
+                   for r in wanted]
+        inputs = [x for x in leaves if x.requires_grad]
+        found = package.autograd.grad(wanted, inputs, weights, allow_unused=True)
+        return flags + [None if g is None else g.detach().numpy() for g in found]
+    except Exception as error:
+        return error
+
+
+@every_operation
+def test_agrees_with_numpy(name):
+    wrong = []
+    for sample in BY_NAME[name]:
+        if sample.meaning is None or not sample.elementwise:
+            continue
+        for dtype in ("float32", "float64", "int64"):
+            for arrangement in ARRANGEMENTS:
+                got = run(sample, cresset, built(sample, dtype, arrangement))
+                if isinstance(got, Exception):
+                    continue
+                operands = [a.astype("f8") if a.dtype.kind == "f" else a
+                            for a in built(sample, dtype, arrangement)]
+                numbers = [a for a in sample.args if isinstance(a, (int, float))]
+                with np.errstate(all="ignore"):
+                    expected = np.asarray(sample.meaning(*operands, *numbers))
+                wrong += compared(sample, f"{dtype} {arrangement}", got,
+                                  [expected.astype(got[0].dtype)])
+    told(wrong)
+
+
+# --- against itself -------------------------------------------------------------------------------
+@every_operation
+def test_arrangement_does_not_matter(name):
+    wrong = []
+    for sample in BY_NAME[name]:
+        if sample.operands and not sample.seeded:
+            for arrangement in ARRANGEMENTS:
+                operands = built(sample, "float32", arrangement)
+                expected = run(sample, cresset, [plain(a) for a in operands])
+                if not isinstance(expected, Exception):
+                    wrong += compared(sample, arrangement, run(sample, cresset, operands), expected)
+    told(wrong)
+
+
+@every_operation
+def test_size_does_not_matter(name):
+    """The k-th element is the same however many there are, to the last bit."""
+    wrong = []
+    for sample in BY_NAME[name]:
+        if not sample.elementwise or sample.operands[0].shape != (2, 5):
+            continue
+        for dtype in ("float32", "int8"):
+            long = [build(o._replace(shape=(3, SIZES[-1])), dtype, seed)
+                    for seed, o in enumerate(sample.operands)]
+            whole = run(sample, cresset, long)
+            if isinstance(whole, Exception):
+                continue
+            exact = sample.within(0)
+            for n in SIZES:
+                for how in (plain, transposed, stepped):
+                    got = run(sample, cresset, [how(a[:, :n]) for a in long])
+                    expected = [w[:, :n] for w in whole]
+                    wrong += compared(exact, f"{dtype} {how.__name__} {n}", got, expected)
+    told(wrong)
+
+
+def small(sample):
+    """Whether differences by every element are quickly computed."""
+    return sum(prod(o.shape) for o in sample.operands) <= 40
+
+
+def differentiable(name):
+    """The samples of an operation with float64 leaves, for those that have gradients."""
+    for sample in BY_NAME[name]:
+        if sample.differentiable and small(sample):
+            leaves = [cresset.from_numpy(a) for a in built(sample, "float64")]
+            for x in leaves:
+                if x.is_floating_point():
+                    x.requires_grad_()
+            result = sample.call(cresset, leaves)
+            parts = result if isinstance(result, (tuple, list)) else (result,)
+            if any(isinstance(r, Tensor) and r.requires_grad for r in parts):
+                yield sample, leaves
+
+
+@every_operation
+def test_gradient(name):
+    for sample, leaves in differentiable(name):
+        cresset.autograd.gradcheck(lambda *xs: sample.call(cresset, xs), leaves)
+
+
+@every_operation
+def test_double_gradient(name):
+    for sample, leaves in differentiable(name):
+        cresset.autograd.gradgradcheck(lambda *xs: sample.call(cresset, xs), leaves)
+
+
+@contextmanager
+def observed():
+    """A list that fills with (operation, arguments, result) of every call."""
+    calls = []
+
+    def miss(op, args):
+        result = dispatch.miss(op, args)
+        if not dispatch.captured(args):
+            calls.append((op, dispatch.clean(op, args), result))
+        return result
+
+    dispatch.fill(plans={}, miss=miss)
+    try:
+        yield calls
+    finally:
+        dispatch.fill(plans=dispatch.plans, miss=dispatch.miss)
+
+
+def calls_of(sample, dtype="float32", arrangement="plain"):
+    """The calls of operations that a sample makes."""
+    with observed() as calls:
+        result = run(sample, cresset, built(sample, dtype, arrangement))
+    return [] if isinstance(result, Exception) else calls
+
+
+@every_operation
+def test_shape_rule(name):
+    """What is inferred from layouts is what comes out."""
+    wrong = []
+    for sample in BY_NAME[name]:
+        for arrangement in ("plain", "transposed"):
+            for op, args, result in calls_of(sample, arrangement=arrangement):
+                got = result if isinstance(result, tuple) else (result,)
+                inferred = op.infer(dispatch.specs_of(op, args))
+                if [x.layout for x in got] != list(inferred):
+                    wrong.append(f"{sample.id}: {op.name} gives {[x.layout for x in got]}; "
+                                 f"inferred is {list(inferred)}")
+    told(wrong)
+
+
+@every_operation
+def test_fused_is_what_the_body_says(name):
+    """A composite operation in one program and its body, one operation at a time."""
+    wrong = []
+    for sample in BY_NAME[name]:
+        for op, args, result in calls_of(sample):
+            if isinstance(op, Composite):
+                expected = op.call_body(args)
+                loose = sample.within(sample.ulps + 4, sample.scale)
+                wrong += compared(loose, op.name, arrays(result), arrays(expected))
+    told(wrong)
+
+
+# --- written forms --------------------------------------------------------------------------------
+@every_operation
+def test_in_place_form(name):
+    """x.name_(...) writes what name(x, ...) returns, and nothing beside x."""
+    form = name.removeprefix("Tensor.") + "_"
+    if name.count(".") > name.startswith("Tensor.") or not hasattr(Tensor, form):
+        pytest.skip("there is none")
+    wrong = []
+    for sample in BY_NAME[name]:
+        for dtype in ("float32", "int64", "bool"):
+            for arrangement in ("plain", "transposed", "stepped"):
+                operands = built(sample, dtype, arrangement)
+                expected = run(sample, cresset, operands)
+                if isinstance(expected, Exception) or not sample.operands:
+                    continue
+                wrong += in_place(sample, form, operands, expected, f"{dtype} {arrangement}")
+    told(wrong)
+
+
+def in_place(sample, form, operands, expected, how):
+    """What is wrong with the in-place form of a call."""
+    if len(expected) != 1 or not isinstance(sample.args[0], type(sample.operands[0])):
+        return []
+    x, expected = operands[0], expected[0]
+    around = x if x.base is None else x.base
+    before = around.copy()
+    got = run(sample, cresset, operands, name=f"Tensor.{form}")
+    fits = x.shape == expected.shape and cresset.can_cast(
+        cresset.from_numpy(expected).dtype, cresset.from_numpy(x).dtype)
+    if not fits:
+        if not isinstance(got, RuntimeError):
+            return [f"{sample.id} {how}: {form} wrote what does not fit"]
+        return [] if np.array_equal(around, before) else [f"{sample.id} {how}: {form} wrote"]
+    if x.base is not None and not isinstance(got, Exception):
+        x_again = x.copy()
+        x[...] = 0
+        before_without = before.copy()
+        view_of(before_without, around, x)[...] = 0
+        if not np.array_equal(around, before_without):
+            return [f"{sample.id} {how}: {form} wrote beside its operand"]
+        got = [x_again]
+    return compared(sample, f"{how} {form}", got, [expected.astype(x.dtype)])
+
+
+def view_of(copy, base, x):
+    """The part of a copy of `base` at which x lies in `base`."""
+    offset = x.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    flat = np.ndarray(x.shape, x.dtype, copy, offset, x.strides)
+    return flat
+
+
+@every_operation
+def test_out_form(name):
+    """name(..., out=y) writes what name(...) returns."""
+    function = SAMPLES_FUNCTION(name)
+    if function is None or "out" not in inspect.signature(function).parameters:
+        pytest.skip("there is none")
+    wrong = []
+    for sample in BY_NAME[name]:
+        operands = built(sample, "float32")
+        expected = run(sample, cresset, operands)
+        if isinstance(expected, Exception) or len(expected) != 1:
+            continue
+        for how in (plain, transposed, stepped):
+            out = how(np.zeros_like(expected[0]))
+            target = cresset.from_numpy(out)
+            tensors = [cresset.from_numpy(a) for a in operands]
+            returned = sample.call(cresset, tensors, out=target)
+            if returned is not target:
+                wrong.append(f"{sample.id}: returned something else than out")
+            wrong += compared(sample, f"out {how.__name__}", [out], expected)
+    told(wrong)
+
+
+def SAMPLES_FUNCTION(name):
+    return BY_NAME[name][0].function(cresset)

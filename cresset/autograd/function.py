@@ -102,8 +102,8 @@ class Function:
     """Subclass with static methods `forward(ctx, *args)` and `backward(ctx, *gradients)`.
 
     Call it by `apply`. `backward` returns one gradient for every argument of `forward`, None for
-    those that are no tensors. A separate `setup_context(ctx, inputs, output)` may do the saving; the
-    forward then takes no context.
+    those that are no tensors. A separate `setup_context(ctx, inputs, output)` may do the saving;
+    the forward then takes no context.
 
     >>> import cresset
     >>> class Double(cresset.autograd.Function):

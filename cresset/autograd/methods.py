@@ -156,6 +156,6 @@ Tensor.retains_grad = property(
 Tensor.data = property(_data, _set_data, doc=_data.__doc__)
 Tensor.as_subclass = _as_subclass
 Tensor._make_subclass = staticmethod(_make_subclass)
-Tensor._version = property(lambda x: x.storage.version, doc="In-place writes to the storage so far.")
+Tensor._version = property(lambda x: x.storage.version, doc="In-place writes so far.")
 Tensor._base = property(lambda x: x.base, doc="The tensor that this one is a view of.")
 Tensor._is_view = lambda x: x.base is not None

@@ -412,7 +412,7 @@ def record(op, out, args):
             out.history = None
         return out
     edges, layouts = [], []
-    # The pattern of operands in base 4: 0 a number, 1 a tensor, 2 one that wants a gradient, 3 None.
+    # The pattern of operands in base 4: 0 a number, 1 a tensor, 2 one with a history, 3 None.
     pattern, wanted = 1, False
     for place in op.tensor_places:
         a = args[place]

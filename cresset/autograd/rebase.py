@@ -108,8 +108,8 @@ def _check(op, out):
     while root.base is not None:
         if root.history is None:
             raise RuntimeError(
-                f"{op.name}_: a view was created in no_grad mode and is being modified inplace with "
-                "grad mode enabled; make the view outside of no_grad, or write under no_grad"
+                f"{op.name}_: a view was created in no_grad mode and is being modified inplace "
+                "with grad mode enabled; make the view outside of no_grad, or write under no_grad"
             )
         root = root.base
     if root is not out and type(root.history) is Leaf:

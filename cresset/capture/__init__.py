@@ -1,0 +1,1 @@
+"""Capture: programs as graphs."""

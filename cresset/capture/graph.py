@@ -119,5 +119,7 @@ def capture(function, *examples) -> Graph:
     graph.outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     for value in graph.outputs:
         if not isinstance(value, Value):
-            raise TypeError(f"capture: the function must return tensors; got {type(value).__name__}")
+            raise TypeError(
+                f"capture: the function must return tensors; got {type(value).__name__}"
+            )
     return graph

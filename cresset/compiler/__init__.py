@@ -1,0 +1,1 @@
+"""The compiler: from captured graphs to programs."""

@@ -20,7 +20,7 @@ from math import prod
 from typing import NamedTuple
 
 from cresset.compiler.correlation import Filters, Images, correlate
-from cresset.compiler.filters import filter_gradient
+from cresset.compiler.filters import PARTS_BYTES, filter_gradient, sum_parts
 from cresset.compiler.matmul import Operand, matmul
 from cresset.compiler.pack import pack_rows
 from cresset.compiler.schedule import Schedule
@@ -134,14 +134,21 @@ def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: 
     pixels = prod(shape.out)
     if 0 in (shape.groups, shape.outputs, shape.inputs, *shape.taps):
         return schedule.result()
-    sizes = (shape.images, shape.groups, shape.inputs, shape.outputs)
-    if shape.pointwise and pixels >= shape.lanes and shape.images:
-        plane = Images(x, shape.groups * shape.inputs * pixels, shape.inputs * pixels, pixels,
-                       pixels, 0)
-        filter_gradient(schedule, shape.dtype, plane, [0], gradient, w, (*sizes, 1, pixels))
+    volume = shape.groups * shape.outputs * shape.depth
+    count = shape.images
+    parts_bytes = count * volume * shape.dtype.itemsize
+    if shape.pointwise and pixels >= FEW_PIXELS and 0 < parts_bytes <= PARTS_BYTES:
+        parts = w if count == 1 else schedule.temporary(parts_bytes)
+        products = Operand(parts, (volume, shape.outputs * shape.inputs, shape.inputs, 1))
+        _multiply(schedule, shape, (shape.outputs, shape.inputs, pixels),
+                  _planes(shape, gradient, shape.outputs, pixels),
+                  _planes(shape, x, shape.inputs, pixels).transposed(), products)
+        if count > 1:
+            sum_parts(schedule, shape.dtype, parts, w, volume, count)
     elif shape.out[1] >= shape.lanes and not shape.empty:
         images, shifts = _padded(schedule, shape, x)
-        filter_gradient(schedule, shape.dtype, images, shifts, gradient, w, (*sizes, *shape.out))
+        filter_gradient(schedule, shape.dtype, images, shifts, gradient, w,
+                        (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
     else:
         pixels *= shape.images
         columns = Operand(_columns(schedule, shape, x), (shape.depth * pixels, pixels, 1))

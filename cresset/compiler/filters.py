@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.dot import COLUMNS, ROWS, folded_rows, numbers
 from cresset.compiler.correlation import Images
+from cresset.compiler.dot import COLUMNS, ROWS, folded_rows, numbers
 from cresset.compiler.schedule import Schedule
 from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
@@ -63,10 +63,16 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
         groups * chunks * shares, work,
     )
     if chunks > 1:
-        schedule.launch(
-            f"sum_parts_{dtype.llvm}x{lanes}", lambda: part_sums(dtype.llvm, lanes), (parts, out),
-            (volume, chunks), -(-volume // SUMMED), chunks * volume / 8,
-        )
+        sum_parts(schedule, dtype, parts, out, volume, chunks)
+
+
+def sum_parts(schedule: Schedule, dtype: dtype, parts: int, out: int, volume: int, count: int):
+    """out = the sum of `count` parts of `volume` elements, in order."""
+    lanes = host().vector_bytes // dtype.itemsize
+    schedule.launch(
+        f"sum_parts_{dtype.llvm}x{lanes}", lambda: part_sums(dtype.llvm, lanes), (parts, out),
+        (volume, count), -(-volume // SUMMED), count * volume / 8,
+    )
 
 
 def taps_by_channels(type: str, lanes: int) -> Module:

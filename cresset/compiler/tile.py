@@ -19,7 +19,8 @@ from cresset.runtime.ir import Function, Value, vector
 from cresset.runtime.target import host
 
 ROWS = {16: 6, 32: 6, 64: 12}  # by the bytes of a vector: 16 registers, or 32 where they are wide
-FEW_ROWS = 4  # where a result's rows divide better by this
+FEW_ROWS = 4  # where a result has fewer rows, or divides so much better by this
+SAVING = 1.06
 VECTORS = 2
 VECTORS_OF_ONE_ROW = 8
 
@@ -51,9 +52,9 @@ class Tile(NamedTuple):
         lanes = width // dtype.itemsize
         if rows < FEW_ROWS:
             return cls(dtype.llvm, 1, VECTORS_OF_ONE_ROW, lanes)
-        many = ROWS[width]
-        best = min((many, FEW_ROWS), key=lambda tall: (-(-rows // tall) * tall, -tall))
-        return cls(dtype.llvm, best if rows >= best else FEW_ROWS, VECTORS, lanes)
+        many, few = (-(-rows // tall) * tall for tall in (ROWS[width], FEW_ROWS))
+        tall = FEW_ROWS if rows < ROWS[width] or few * SAVING <= many else ROWS[width]
+        return cls(dtype.llvm, tall, VECTORS, lanes)
 
 
 def rank_one(f: Function, tile: Tile, rows: Sequence[Value], columns: Sequence[Value],

@@ -1,0 +1,1 @@
+"""Core: element types, layouts, storages, tensors, scalar expressions."""

@@ -35,5 +35,5 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __repr__(self):
-        spelled = f"type={self.type!r}"
-        return f"device({spelled})" if self.index is None else f"device({spelled}, index={self.index})"
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"

@@ -85,7 +85,7 @@ class Layout:
         return Layout.of(self.shape, self.strides, dtype, self.device)
 
     def like(self, dtype: dtype | None = None) -> Layout:
-        """The layout of a new tensor of this shape: the same order of dims if dense, else packed."""
+        """The layout of a new tensor of this shape: dims in its order if dense, else packed."""
         strides = self.strides if self.dense else contiguous_strides(self.shape)
         return Layout.of(self.shape, strides, dtype or self.dtype, self.device)
 

@@ -23,7 +23,7 @@ from cresset.core.dtype import dtype, promote
 
 
 class Expression:
-    """A node: primitive `name` applied to `args`; `value` is a constant's number or a leaf's index."""
+    """A node: primitive `name` of `args`; `value` is a constant's number or a leaf's index."""
 
     __slots__ = ("__weakref__", "args", "dtype", "name", "value")
 
@@ -269,11 +269,15 @@ def _half_where(g, condition, tie):
 # An extreme with NaN on either side is NaN, as in PyTorch.
 maximum = primitive(
     "maximum", 2,
-    derivative=lambda g, out, x, y: (_half_where(g, y < x, eq(x, y)), _half_where(g, x < y, eq(x, y))),
+    derivative=lambda g, out, x, y: (
+        _half_where(g, y < x, eq(x, y)), _half_where(g, x < y, eq(x, y))
+    ),
 )
 minimum = primitive(
     "minimum", 2,
-    derivative=lambda g, out, x, y: (_half_where(g, x < y, eq(x, y)), _half_where(g, y < x, eq(x, y))),
+    derivative=lambda g, out, x, y: (
+        _half_where(g, x < y, eq(x, y)), _half_where(g, y < x, eq(x, y))
+    ),
 )
 
 exp = primitive("exp", 1, "float", lambda g, out, x: (g * out,))

@@ -6,7 +6,6 @@ above put on it as they declare them.
 
 from __future__ import annotations
 
-
 # Tensor and its subclasses, whose instances all dispatch alike: one look-up tells a tensor from a
 # number.
 tensor_types: set[type] = set()

@@ -1,1 +1,1 @@
-"""Kernels: the schedules that turn a description of work into LLVM IR, one file per kind of work."""
+"""Kernels: schedules that turn a description of work into LLVM IR, one file per kind of work."""

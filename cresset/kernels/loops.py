@@ -10,7 +10,6 @@ so it overlaps the one before: there is no remainder loop, and nothing outside i
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -301,21 +300,6 @@ class _Writer:
                     self._store_all_kept(s, bases, place)
             self.scopes.pop()
 
-    def _reduced_loops(self, stack, dims, bases, position, carry=()):
-        """Nested loops over `dims`; returns the pointers inside, the position, and the Loop list."""
-        f = self.f
-        opened = []
-        for d in dims:
-            loop = stack.enter_context(f.loop(0, self.sizes[d], 1, carry))
-            index = loop.index if carry else loop
-            if carry:
-                carry = loop.values
-                opened.append(loop)
-            bases = {k: f.offset(p, index * self.strides[k][d]) for k, p in bases.items()}
-            if position is not None:
-                position = position + self._spread(index * self.position_strides[d], position)
-        return bases, position, opened, carry
-
     def _spread(self, value, like):
         return self.f.splat(value, ir.lanes(like.type))
 
@@ -325,12 +309,16 @@ class _Writer:
             return turn(bases, position, states)
         f, d = self.f, dims[0]
         with f.loop(0, self.sizes[d], 1, states) as loop:
-            inner = {k: f.offset(p, loop.index * self.strides[k][d]) for k, p in bases.items()}
+            index = loop.index if states else loop
+            inner = {k: f.offset(p, index * self.strides[k][d]) for k, p in bases.items()}
             if position is not None:
-                step = loop.index * self.position_strides[d]
+                step = index * self.position_strides[d]
                 position = position + self._spread(step, position)
-            loop.next(*self._fold(dims[1:], inner, position, loop.values, turn))
-        return loop.results
+            carried = loop.values if states else ()
+            carried = self._fold(dims[1:], inner, position, carried, turn)
+            if states:
+                loop.next(*carried)
+        return loop.results if states else ()
 
     def _start(self, s, lanes):
         return [
@@ -381,13 +369,15 @@ class _Writer:
     def _store_all_kept(self, s, bases, place):
         form, width = self.form, self.width
         self.hoist([s.value], self.moving(True), width)
-        with ExitStack() as stack:
-            dims = range(form.kept, form.kept + form.reduced)
-            inner, _, _, _ = self._reduced_loops(stack, dims, bases, None)
+
+        def turn(inner, position, states):
             self.scopes.append({})
             self._load_moving(inner, place, width)
             self.store_operand(s.operand, inner[s.operand], place, self.value(s.value, width))
             self.scopes.pop()
+            return ()
+
+        self._fold(list(range(form.kept, form.kept + form.reduced)), bases, None, (), turn)
 
     def _lanes_over_reduced(self, bases, position):
         """The lanes run along the innermost reduced dim; each unit is one kept point."""
@@ -399,7 +389,6 @@ class _Writer:
                 leaf = scalar.argument(k, role.dtype)
                 self.scopes[-1][leaf] = load(f, role.dtype, bases[k], 1)
         done = 0
-        zero = f.constant("i64", 0)
         for s in form.body:
             if hasattr(s, "lift"):
                 states = self._fold_reduced(s, bases, position)
@@ -410,7 +399,7 @@ class _Writer:
                 role = form.roles[s.operand]
                 store(f, role.dtype, self.value(s.value, 1), bases[s.operand])
             else:
-                self._store_all_reduced(s, bases, zero)
+                self._store_all_reduced(s, bases)
         self.scopes.pop()
 
     def _blocks(self):
@@ -457,16 +446,18 @@ class _Writer:
             states = self.merged(s, left, right)
         return states
 
-    def _store_all_reduced(self, s, bases, zero):
+    def _store_all_reduced(self, s, bases):
         f, form, width = self.f, self.form, self.width
         self.hoist([s.value], self.moving(True), 1)
         count, last = self._blocks()
-        with ExitStack() as stack:
-            dims = range(form.kept, form.kept + form.reduced - 1)
-            inner, _, _, _ = self._reduced_loops(stack, dims, bases, None)
-            i = stack.enter_context(f.loop(zero, count, width))
-            at = f.minimum(i, last)
-            self.scopes.append({})
-            self._load_moving(inner, at, width)
-            self.store_operand(s.operand, inner[s.operand], at, self.value(s.value, width))
-            self.scopes.pop()
+
+        def turn(inner, position, states):
+            with f.loop(0, count, width) as i:
+                at = f.minimum(i, last)
+                self.scopes.append({})
+                self._load_moving(inner, at, width)
+                self.store_operand(s.operand, inner[s.operand], at, self.value(s.value, width))
+                self.scopes.pop()
+            return ()
+
+        self._fold(list(range(form.kept, form.kept + form.reduced - 1)), bases, None, (), turn)

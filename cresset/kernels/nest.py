@@ -40,7 +40,7 @@ class Operand(NamedTuple):
 class Reduce(NamedTuple):
     """A pass that folds the space into states, one for each point of the kept dims.
 
-    `lift` makes an element a state; `merge` joins two states, given as arguments 0..n-1 and n..2n-1;
+    `lift` makes an element a state; `merge` joins two, given as arguments 0..n-1 and n..2n-1;
     `start` is the state of nothing. Later passes read the state as accumulators, numbered through.
     """
 
@@ -80,8 +80,8 @@ SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
 CHUNK = 1 << 15  # elements of such a chunk
 FEW_ROWS = 16
 HEAVY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh "
-    "atanh sigmoid erf erfc erfinv lgamma digamma pow fmod remainder".split()
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
+    "acosh atanh sigmoid erf erfc erfinv lgamma digamma pow fmod remainder".split()
 )
 
 

@@ -6,9 +6,9 @@ longer functions are in `mathematics`.
 
 from __future__ import annotations
 
+from cresset.compiler import mathematics
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
-from cresset.compiler import mathematics
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Value
 
@@ -40,7 +40,8 @@ def convert(f: Function, x: Value, source: dtype, target: dtype) -> Value:
         return x.ne(0)
     type = ir.vector(target.llvm, count)
     if source.category == dtype.FLOAT and target.category == dtype.INTEGER:
-        wide = "i64" if target.itemsize == 8 or not target.is_signed and target.itemsize > 1 else "i32"
+        unsigned = not target.is_signed and target.itemsize > 1
+        wide = "i64" if target.itemsize == 8 or unsigned else "i32"
         whole = f.convert(x, ir.vector(wide, count))
         return f.convert(whole, type)
     return f.convert(x, type, source.is_signed)

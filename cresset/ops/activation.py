@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from cresset.core import scalar
-from cresset.core.tensor import Number
 from cresset.core.scalar import exp, expm1, log1p, sigmoid, tanh, where
+from cresset.core.tensor import Number
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 

@@ -332,8 +332,8 @@ def _short_power(d, exponent, kind):
     if kind is int:
         if exponent < 0:
             raise RuntimeError(
-                f"pow: integers to negative integer powers are not allowed; got exponent {exponent}; "
-                "convert the base to a floating type"
+                f"pow: integers to negative integer powers are not allowed; got exponent "
+                f"{exponent}; convert the base to a floating type"
             )
         if exponent in (2, 3) and d is not types.bool:
             return SHORT_POWERS[exponent]

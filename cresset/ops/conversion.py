@@ -167,9 +167,7 @@ def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False, memory
             dtype = a
         elif isinstance(a, Tensor):
             dtype, device = a.layout.dtype, a.layout.device
-        elif isinstance(a, bool):
-            non_blocking = a
-        elif a is not None:
+        elif a is not None and not isinstance(a, bool):
             device = a
     if device is not None and str(device).split(":")[0] != "cpu":
         raise RuntimeError(f"to: there is no device {str(device)!r} here; need 'cpu'")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cresset.compiler import convolution as kernels
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.compiler import convolution as kernels
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.shape import squeeze, unsqueeze
@@ -34,8 +34,9 @@ def _checked(x: Layout, weight: Layout, bias, stride, padding, dilation, groups)
             f"{tuple(x.shape)} and {tuple(weight.shape)}"
         )
     if x.dtype is not weight.dtype:
-        raise RuntimeError(f"conv2d: Input type ({x.dtype}) and weight type ({weight.dtype}) should "
-                           "be the same")
+        raise RuntimeError(
+            f"conv2d: Input type ({x.dtype}) and weight type ({weight.dtype}) should be the same"
+        )
     channels, outputs = x.shape[1], weight.shape[0]
     if min(*stride, *dilation, groups) < 1 or min(padding) < 0:
         raise RuntimeError(f"conv2d: stride, dilation and groups must be positive and padding not "
@@ -47,8 +48,10 @@ def _checked(x: Layout, weight: Layout, bias, stride, padding, dilation, groups)
             "channels instead"
         )
     if bias is not None and tuple(bias.shape) != (outputs,):
-        raise RuntimeError(f"conv2d: expected bias to be 1-dimensional with {outputs} elements; got "
-                           f"{tuple(bias.shape)}")
+        raise RuntimeError(
+            f"conv2d: expected bias to be 1-dimensional with {outputs} elements; got "
+            f"{tuple(bias.shape)}"
+        )
     size = tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, s, p, d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation)
@@ -157,8 +160,10 @@ def _named_padding(x, weight, name, stride, dilation):
     if name == "valid":
         return x, (0, 0)
     if name != "same" or stride != (1, 1):
-        raise RuntimeError(f"conv2d: padding must be 'valid', or 'same' with stride 1; got {name!r} "
-                           f"and stride {stride}")
+        raise RuntimeError(
+            f"conv2d: padding must be 'valid', or 'same' with stride 1; got {name!r} and stride "
+            f"{stride}"
+        )
     total = [d * (k - 1) for k, d in zip(weight.layout.shape[2:], dilation)]
     if all(n % 2 == 0 for n in total):
         return x, (total[0] // 2, total[1] // 2)

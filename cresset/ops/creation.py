@@ -203,7 +203,9 @@ def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device
     """
     if end is None:
         start, end = 0, start
-    numbers = [n.item() if isinstance(n, Tensor) else dispatch.freeze(n) for n in (start, end, step)]
+    numbers = [
+        n.item() if isinstance(n, Tensor) else dispatch.freeze(n) for n in (start, end, step)
+    ]
     start, end, step = numbers
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")
@@ -371,7 +373,7 @@ def _number(v):
 
 
 def as_tensor(data, dtype=None, device=None):
-    """The data as a tensor, without a copy where it is one already or an array that can be shared."""
+    """The data as a tensor, without a copy where it is one or an array that can be shared."""
     if isinstance(data, Tensor):
         return data.to(dtype) if dtype else data
     if hasattr(data, "__array_interface__"):

@@ -96,7 +96,7 @@ def freeze(value):
 
 
 def clean(op, args) -> tuple:
-    """The arguments in the form that planning takes; raises TypeError on what no operation takes."""
+    """The arguments in the form that planning takes; TypeError on what no operation takes."""
     out = []
     for name, kind, a in zip(op.parameter_names, op.parameter_kinds, args):
         if kind == "static":

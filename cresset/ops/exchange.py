@@ -155,8 +155,8 @@ Tensor.__index__ = lambda x: _index(x)
 def _bool(x):
     if x.layout.numel != 1:
         raise RuntimeError(
-            f"bool: Boolean value of Tensor with {x.layout.numel} values is ambiguous; use any() or "
-            "all()"
+            f"bool: Boolean value of Tensor with {x.layout.numel} values is ambiguous; use any() "
+            "or all()"
         )
     return bool(item(x))
 

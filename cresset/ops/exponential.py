@@ -7,10 +7,6 @@ from cresset.core.tensor import Number
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 
-__all__ = ["acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "digamma",
-           "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p",
-           "log2", "logaddexp", "logit", "sigmoid", "sin", "sinh", "tan", "tanh", "xlogy"]
-
 # Each is its scalar primitive; the name, the first line of its documentation.
 FUNCTIONS = {
     "exp": "e ** x.",
@@ -39,6 +35,7 @@ FUNCTIONS = {
     "tanh": "The hyperbolic tangent.",
     "sigmoid": "1 / (1 + exp(-x)).",
 }
+__all__ = ["atan2", "logaddexp", "logit", "xlogy", *FUNCTIONS]
 
 
 def _declare(name, doc):

@@ -1,4 +1,4 @@
-"""max, min and friends: with a dim they give values and indices, with two tensors the elementwise."""
+"""max, min and friends: along a dim with indices, or of two tensors elementwise."""
 
 from __future__ import annotations
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from cresset.compiler import compaction as kernels_compaction
+from cresset.compiler import index as kernels
 from cresset.core import dtype as types
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
-from cresset.compiler import compaction as kernels_compaction
-from cresset.compiler import index as kernels
 from cresset.ops import dispatch
 from cresset.ops.creation import tensor, zeros
 from cresset.ops.kinds import overwrite, special
@@ -25,8 +25,8 @@ def out_of_range(operation: str, sizes):
     def explain(position, value, which):
         size = sizes[which]
         raise IndexError(
-            f"{operation}: index {value} is out of bounds for dimension with size {size}; it stands "
-            f"at flat position {position} of the index tensor; need 0 <= index < {size}"
+            f"{operation}: index {value} is out of bounds for dimension with size {size}; it "
+            f"stands at flat position {position} of the index tensor; need 0 <= index < {size}"
         )
 
     return explain
@@ -53,7 +53,9 @@ def index_select(x: Tensor, dim, index: Tensor):
     _check_index("index_select", index)
     d = canonical_dim("index_select", dim, x.ndim)
     if index.ndim > 1:
-        raise IndexError(f"index_select: Index is supposed to be a vector; got {tuple(index.shape)}")
+        raise IndexError(
+            f"index_select: Index is supposed to be a vector; got {tuple(index.shape)}"
+        )
     shape = list(x.shape)
     if shape:
         shape[d] = index.numel
@@ -307,7 +309,7 @@ def one_hot(input, num_classes=-1):
 # --- masks ----------------------------------------------------------------------------------------
 @special
 def nonzero_counts(mask: Tensor):
-    """How many non-zero elements come before each block of elements, and last how many there are."""
+    """How many non-zero elements come before each block, and last how many there are."""
     out = Layout.packed(kernels_compaction.counts_shape(mask), types.int64)
     launches, temporaries = kernels_compaction.count_nonzero(mask, out, (1, 0), 2)
     return Program("t", (out,), tuple(launches), tuple(temporaries))

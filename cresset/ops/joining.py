@@ -39,7 +39,8 @@ class Joins:
             layouts = ", ".join(f"{n}_layout" for n in names)
             scope = {"plan": plan_join, "part": gradient_parts}
             exec(f"def cat({typed}, dim):\n    return plan(({', '.join(names)},), dim)\n"
-                 f"def gradient(g, dim, {layouts}):\n    return part(g, dim, ({layouts},))\n", scope)
+                 f"def gradient(g, dim, {layouts}):\n"
+                 f"    return part(g, dim, ({layouts},))\n", scope)
             found = cls.table[count] = special(scope["cat"])
             found.gradient(scope["gradient"])
         return found
@@ -121,8 +122,8 @@ def stack(tensors, dim=0, *, out=None):
     for k, x in enumerate(tensors):
         if x.layout.shape != shape:
             raise RuntimeError(
-                f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(x.layout.shape)} at entry {k}"
+                f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 "
+                f"and {list(x.layout.shape)} at entry {k}"
             )
     return cat([unsqueeze(x, dim) for x in tensors], canonical_dim("stack", dim, len(shape) + 1),
                out=out)

@@ -131,8 +131,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enab
     rank = len(normalized_shape)
     if x.layout.shape[x.layout.ndim - rank :] != tuple(normalized_shape) or not rank:
         raise RuntimeError(
-            f"layer_norm: given normalized_shape={list(normalized_shape)}, expected input with shape "
-            f"[*, {', '.join(map(str, normalized_shape))}], but got input of size "
+            f"layer_norm: given normalized_shape={list(normalized_shape)}, expected input with "
+            f"shape [*, {', '.join(map(str, normalized_shape))}], but got input of size "
             f"{list(x.layout.shape)}"
         )
     return layer_norm_rows(x, rank, weight, bias, eps)
@@ -213,7 +213,8 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError(
-                "batch_norm: Expected running_mean and running_var to be defined when training=False"
+                "batch_norm: Expected running_mean and running_var to be defined when "
+                "training=False"
             )
         return batch_norm_apply(x, running_mean, running_var, weight, bias, eps)
     count = x.layout.numel // max(x.layout.shape[1], 1)

@@ -1,8 +1,8 @@
 """Operations: what every kind shares.
 
-An operation is declared once, as the body of one of the kinds in `ops.kinds`. The declaration yields
-the function, the method, the in-place and `out=` forms, and the rules by which autograd, capture
-and the compiler treat it.
+An operation is declared once, as the body of one of the kinds in `ops.kinds`. The declaration
+yields the function, the method, the in-place and `out=` forms, and the rules by which autograd,
+capture and the compiler treat it.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Operation:
     def _state_gradient(self, rule):
         """Decorator: state the gradient. The rule's parameter names say what is saved for it.
 
-        `g` is the gradient of the output (`gs` the tuple of all, where there are several), `out` the
-        output, `needs` which of the tensor operands want a gradient, `x_layout` the layout of
+        `g` is the gradient of the output (`gs` the tuple of all, where there are several), `out`
+        the output, `needs` which of the tensor operands want a gradient, `x_layout` the layout of
         operand x without its values; every other name is a parameter of the operation.
         """
         self.gradient_rule = rule

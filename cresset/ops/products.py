@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
+from cresset.compiler.matmul import Operand
+from cresset.compiler.matmul import matmul as product
 from cresset.core import scalar
 from cresset.core.layout import Layout, broadcast_shapes, expand_strides
 from cresset.core.tensor import Number, Tensor
-from cresset.compiler.matmul import Operand, matmul as product
 from cresset.kernels.nest import Nest, Store, steps
 from cresset.kernels.nest import Operand as NestOperand
 from cresset.ops import dispatch
@@ -54,8 +55,8 @@ def matmul(x: Tensor, y: Tensor):
     if k != inner:
         raise RuntimeError(
             f"matmul: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {inner}x{n}); got "
-            f"shapes {tuple(x.shape)} and {tuple(y.shape)}; need the last dim of the first, {k}, to "
-            f"equal the {'only' if y.ndim == 1 else 'second to last'} dim of the second, {inner}"
+            f"shapes {tuple(x.shape)} and {tuple(y.shape)}; need the last dim of the first, {k}, "
+            f"to equal the {'only' if y.ndim == 1 else 'second to last'} dim of the second, {inner}"
         )
     try:
         batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])

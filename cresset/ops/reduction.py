@@ -158,7 +158,7 @@ def greatest(d: dtype):
 
 
 class MaxWithIndex:
-    """The greatest element along a dim and the index of the first such one; NaN counts as greatest."""
+    """The greatest element along a dim and the index of the first; NaN counts as greatest."""
 
     needs_elements = True
 

@@ -39,7 +39,7 @@ def permute(x, dims):
     order = [canonical_dim("permute", d, x.ndim) for d in dims]
     if sorted(order) != list(range(x.ndim)):
         raise RuntimeError(
-            f"permute: dims must name each dim once; got {tuple(dims)} for a tensor of {x.ndim} dims"
+            f"permute: dims must name each dim once; got {tuple(dims)} for {x.ndim} dims"
         )
     return [x.shape[d] for d in order], [x.strides[d] for d in order], 0
 
@@ -139,7 +139,9 @@ def infer_shape(operation: str, shape, numel: int) -> tuple:
     if len(unknown) > 1:
         raise RuntimeError(f"{operation}: only one dimension can be inferred; got {shape}")
     if any(n < -1 for n in shape):
-        raise RuntimeError(f"{operation}: invalid shape dimension in {shape}; need sizes >= 0 or -1")
+        raise RuntimeError(
+            f"{operation}: invalid shape dimension in {shape}; need sizes >= 0 or -1"
+        )
     if unknown:
         rest = prod(n for n in shape if n != -1)
         if rest == 0:
@@ -235,7 +237,8 @@ def narrow(x, dim, start, length):
         raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
     if length < 0 or not 0 <= begin <= size - length:
         raise RuntimeError(
-            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size}) of dim {d}"
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size}) of dim "
+            f"{d}"
         )
     shape = list(x.shape)
     shape[d] = length

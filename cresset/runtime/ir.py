@@ -24,8 +24,8 @@ import struct
 from contextlib import contextmanager
 from functools import cache
 
-BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "bfloat": 16, "float": 32,
-        "double": 64, "ptr": 64}
+BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "bfloat": 16,
+        "float": 32, "double": 64, "ptr": 64}
 FLOATS = frozenset({"half", "bfloat", "float", "double"})
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import Format, bits, exact_sum, format_of, number, polynomial
+from cresset.compiler.mathematics.arithmetic import (
+    Format,
+    bits,
+    exact_sum,
+    format_of,
+    number,
+    polynomial,
+)
 from cresset.runtime import ir
 
 LN2 = math.log(2)

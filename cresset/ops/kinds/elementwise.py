@@ -115,8 +115,8 @@ class Elementwise(Operation):
         if tuple(shape) != tuple(out.shape):
             if same or broadcast_shapes_or_none(shape, out.shape) != tuple(out.shape):
                 raise RuntimeError(
-                    f"{self.name}: the result has shape {tuple(shape)}, which does not fit into the "
-                    f"written tensor's {tuple(out.shape)}; need a tensor of the result's shape; "
+                    f"{self.name}: the result has shape {tuple(shape)}, which does not fit "
+                    f"into the written tensor's {tuple(out.shape)}; need a tensor of the result's shape; "
                     f"use the form that returns a new tensor"
                 )
         if not can_cast(expression.dtype, out.dtype):
@@ -165,8 +165,8 @@ class Derived:
     """The gradient of an elementwise operation: another one, of what the derivative reads.
 
     `reads` names the operation's parameters (or "out") that have to be saved. `function` takes
-    (g, *reads), with a g for each output, and returns the gradients of the operands at the places `computed`, as a tuple if
-    several; operands at `through` have g itself as their gradient.
+    (g, *reads), with a g for each output, and returns the gradients of the operands at the places
+    `computed`, as a tuple if several; operands at `through` have g itself as their gradient.
     """
 
     def __init__(self, forward: Elementwise, needs, present):

@@ -55,7 +55,7 @@ class Reduction(Operation):
         return dict(zip(self.parameter_names, specs))
 
     def state(self, specs):
-        """(lift, merge, start, finish) as expressions over argument 0, typed for such an operand."""
+        """(lift, merge, start, the rule) over argument 0, typed for such an operand."""
         options = self.options(specs)
         x = specs[0]
         leaf = scalar.argument(0, computed(self.name, x.dtype))
