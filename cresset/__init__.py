@@ -54,6 +54,7 @@ for _name in ops.TOP_LEVEL:
 
 _dispatch.fill(
     record=_node.record,
+    record_pieces=_node.record_pieces,
     record_write=_rebase.record_write,
     bind=_graph.bind,
     compose=_fuse.compose,

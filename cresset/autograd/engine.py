@@ -180,7 +180,7 @@ def walk(roots, keep, create_graph, accumulate, only=None):
             g = _observe(node, g)
         if only is not None and node in only:
             found[node] = g
-        if type(node) is Pick:
+        if isinstance(node, Pick):
             parent = node.edges[0]
             if useful is None or parent in useful:
                 slots = pending.get(parent)

@@ -13,6 +13,7 @@ from cresset.autograd.mode import mode
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor, tensor_types
 from cresset.ops.creation import zeros
+from cresset.ops.joining import cat, stack
 from cresset.ops.kinds.composite import Composite
 from cresset.ops.kinds.elementwise import Elementwise
 from cresset.ops.kinds.view import View, Viewed
@@ -95,6 +96,68 @@ class Leaf(Node):
 
     def apply(self, g):
         return []
+
+
+class Pick(Node):
+    """One output of an operation with several; its edge is the operation's node."""
+
+    __slots__ = ("slot", "total")
+
+    def __init__(self, node, slot, total):
+        super().__init__(node.op, (node,), (None,))
+        self.slot = slot
+        self.total = total
+
+    @property
+    def name(self):
+        return self.edges[0].name
+
+
+class Piece(Pick):
+    """One of several views that together are the whole tensor; it knows how it was made."""
+
+    __slots__ = ()
+
+    def __init__(self, node, slot, total, op, args):
+        super().__init__(node, slot, total)
+        self.op = op
+        self.args = (None, *args[1:])
+
+
+class PiecesNode(Node):
+    """The node of `unbind` and `split`: the gradients of all pieces are joined at once."""
+
+    __slots__ = ("dim", "outputs", "stacked")
+
+    @property
+    def name(self):
+        return "UnbindBackward0" if self.stacked else "SplitBackward0"
+
+    def complete(self, gradients):
+        return tuple(
+            zeros_of(layout) if g is None else g for g, layout in zip(gradients, self.outputs)
+        )
+
+    def apply(self, gs):
+        join = stack if self.stacked else cat
+        return [join(gs, self.dim)]
+
+
+def record_pieces(x, calls, dim, stacked):
+    """The views of x that `calls` make, (operation, arguments) each, as one entry in the graph."""
+    if not mode.enabled or live(x) is None:
+        return tuple([op.function(*args) for op, args in calls])
+    node = PiecesNode(None, (live(x),), (x.layout,))
+    node.dim, node.stacked = dim, stacked
+    plain = alias(x)
+    made = []
+    for k, (op, args) in enumerate(calls):
+        piece = op.function(plain, *args[1:])
+        piece.base = x
+        piece.history = Piece(node, k, len(calls), op, args)
+        made.append(piece)
+    node.outputs = tuple([piece.layout for piece in made])
+    return tuple(made)
 
 
 # How a value that a gradient reads is saved: a tensor with its version, the output as (storage,
@@ -304,21 +367,6 @@ class ViewNode(OperationNode):
 
     def release(self):
         """Views save no values, so there is nothing to let go of."""
-
-
-class Pick(Node):
-    """One output of an operation with several; its edge is the operation's node."""
-
-    __slots__ = ("slot", "total")
-
-    def __init__(self, node, slot, total):
-        super().__init__(node.op, (node,), (None,))
-        self.slot = slot
-        self.total = total
-
-    @property
-    def name(self):
-        return self.edges[0].name
 
 
 def default_gradient(node, g, values):

@@ -56,7 +56,7 @@ class dtype:
         return f"torch.{self.name}"
 
     def __reduce__(self):
-        return self.name
+        return named, (self.name,)
 
 
 bool = dtype("bool", "b1", dtype.BOOL, 1, "i8", "bool", signed=False)
@@ -74,6 +74,11 @@ float32 = dtype("float32", "f32", dtype.FLOAT, 4, "float", "float32")
 float64 = dtype("float64", "f64", dtype.FLOAT, 8, "double", "float64")
 complex64 = dtype("complex64", "c64", dtype.COMPLEX, 8, "", "complex64")
 complex128 = dtype("complex128", "c128", dtype.COMPLEX, 16, "", "complex128")
+
+def named(name: str) -> dtype:
+    """The type of a name, as pickling asks for it."""
+    return globals()[name]
+
 
 ALL = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, bfloat16, float32,
        float64, complex64, complex128)

@@ -6,6 +6,13 @@ above put on it as they declare them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # Type checkers take any attribute and operator: the layers above declare them.
+    Declared = Any
+else:
+    Declared = object
 # Tensor and its subclasses, whose instances all dispatch alike: one look-up tells a tensor from a
 # number.
 tensor_types: set[type] = set()
@@ -14,7 +21,7 @@ tensor_types: set[type] = set()
 Number = bool | int | float
 
 
-class Tensor:
+class Tensor(Declared):
     """An n-dimensional view over a storage.
 
     `ptr` is the address of the first element. `history` is None, or the autograd node whose output

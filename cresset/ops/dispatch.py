@@ -53,7 +53,7 @@ def key_of(op, args) -> tuple:
         elif isinstance(a, Tensor):
             key.append(a.layout)
         else:
-            key.append(None if a is None else type(a))
+            key.append(type(a) if a is not None or kind == "operand" else None)
     return tuple(key)
 
 
@@ -107,7 +107,9 @@ def clean(op, args) -> tuple:
         elif isinstance(a, Tensor):
             if kind == "number":
                 a = a.item()
-        elif a is None and kind in ("optional", "number"):
+        elif a is None and (
+            kind in ("optional", "number") or op.signature.parameters[name].default is None
+        ):
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
             if isinstance(a, complex):

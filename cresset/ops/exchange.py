@@ -168,3 +168,37 @@ def _index(x):
 
 
 Tensor.__bool__ = _bool
+
+
+def _deepcopy(x, memo):
+    """A copy of the elements; gradients and requires_grad come along, history does not."""
+    found = memo.get(id(x))
+    if found is not None:
+        return found
+    if x.grad_fn is not None:
+        raise RuntimeError(
+            "deepcopy: only Tensors created explicitly by the user (graph leaves) support the "
+            "deepcopy protocol at the moment; detach() it first"
+        )
+    out = type(x)._make_subclass(type(x), x.detach().clone(), x.requires_grad)
+    memo[id(x)] = out
+    if x.grad is not None:
+        out.grad = _deepcopy(x.grad, memo)
+    return out
+
+
+def _reduce(x, protocol):
+    """Pickled as its elements: bytes, type and shape."""
+    packed = x.detach().contiguous()
+    content = ctypes.string_at(packed.ptr, packed.layout.nbytes) if packed.layout.numel else b""
+    return _rebuilt, (content, x.layout.dtype, tuple(x.layout.shape), x.requires_grad)
+
+
+def _rebuilt(content, d, shape, requires_grad):
+    memory = ctypes.create_string_buffer(content, max(len(content), 1))
+    x = native.adopt(Layout.packed(shape, d), ctypes.addressof(memory), len(content), memory)
+    return x.clone().requires_grad_(requires_grad)
+
+
+Tensor.__deepcopy__ = _deepcopy
+Tensor.__reduce_ex__ = _reduce

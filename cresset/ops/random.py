@@ -194,7 +194,8 @@ def _unbounded(d):
     if d is types.float64:
         return (1 << 53) + 1, 2
     bits = 8 * d.itemsize - d.is_signed
-    return 1 << bits, 1 if d.itemsize <= 4 else 2
+    # The span is read as unsigned, so 2 ** 63 goes in as the integer with those bits.
+    return -(1 << 63) if bits == 63 else (1 << bits) % (1 << 64), 1 if d.itemsize <= 4 else 2
 
 
 def _bernoulli_(x, p=0.5, *, generator=None):

@@ -7,6 +7,7 @@ from math import prod
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
 from cresset.ops.kinds import view
 from cresset.ops.operation import method
 
@@ -461,7 +462,11 @@ def unbind(x, dim=0):
     d = canonical_dim("unbind", dim, x.layout.ndim)
     if not x.layout.ndim:
         raise RuntimeError("unbind: dimension specified as 0 but tensor has no dimensions")
-    return tuple([select(x, d, k) for k in range(x.layout.shape[d])])
+    count = x.layout.shape[d]
+    if x.history is None:
+        return tuple([select(x, d, k) for k in range(count)])
+    calls = [(select.op, (x, d, k)) for k in range(count)]
+    return dispatch.namespace["record_pieces"](x, calls, d, True)
 
 
 def split(x, split_size_or_sections, dim=0):
@@ -478,11 +483,13 @@ def split(x, split_size_or_sections, dim=0):
         raise RuntimeError(
             f"split: split_sizes must sum to {size}, the size of dim {d}; got {list(sizes)}"
         )
-    out, start = [], 0
+    calls, start = [], 0
     for length in sizes:
-        out.append(narrow(x, d, start, length))
+        calls.append((narrow.op, (x, d, start, length)))
         start += length
-    return tuple(out)
+    if x.history is None:
+        return tuple([narrow(*args) for _, args in calls])
+    return dispatch.namespace["record_pieces"](x, calls, d, False)
 
 
 def chunk(x, chunks, dim=0):

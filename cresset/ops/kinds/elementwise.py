@@ -116,8 +116,8 @@ class Elementwise(Operation):
             if same or broadcast_shapes_or_none(shape, out.shape) != tuple(out.shape):
                 raise RuntimeError(
                     f"{self.name}: the result has shape {tuple(shape)}, which does not fit "
-                    f"into the written tensor's {tuple(out.shape)}; need a tensor of the result's shape; "
-                    f"use the form that returns a new tensor"
+                    f"into the written tensor's {tuple(out.shape)}; need a tensor of the result's "
+                    "shape; use the form that returns a new tensor"
                 )
         if not can_cast(expression.dtype, out.dtype):
             raise RuntimeError(

@@ -77,13 +77,14 @@ class Update:
                         f"{self.name}: tensors that are updated together must have one shape; got "
                         f"{tuple(tensors[0].layout.shape)} and {tuple(t.layout.shape)}"
                     )
-            packed = [dispatch.namespace["packed_copy"](t) for t in tensors]
+            packed = [dispatch.namespace["detached_copy"](t) for t in tensors]
             updater = self.updaters.get(packed[0].layout.dtype)
             if updater is None:
                 updater = self._plan([[t] for t in packed])
             updater(*[[t] for t in packed], *values)
             for w in self.writes:
-                dispatch.namespace["overwrite"](tensors[w], packed[w])
+                # What is written is a parameter or state, outside of the graph.
+                tensors[w].data.copy_(packed[w])
 
 
 def update(body=None, *, writes=None):
