@@ -16,7 +16,8 @@ from math import prod
 from typing import NamedTuple
 
 from cresset.capture.graph import Call, Graph, Value, capture
-from cresset.core import scalar
+from cresset.capture.verify import verify
+from cresset.core import check, scalar
 from cresset.core.layout import Layout
 from cresset.core.scalar import Expression
 from cresset.kernels.nest import Nest, Operand, Reduce, Store, steps
@@ -434,6 +435,8 @@ def _view_dims(op, layout: Layout, statics, dims):
 
 def fuse(graph: Graph) -> Program:
     """The program of a graph."""
+    if check.ENABLED:
+        verify(graph)
     return Fuser(graph).run()
 
 

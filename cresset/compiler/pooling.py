@@ -164,7 +164,7 @@ def greatest(dtype: dtype, spacing: int) -> Module:
                     place = place_of(row.index, tap.index)
                     value = _spaced(f, dtype, plane, place, spacing, count)
                     better = _exceeds(dtype, value, best)
-                    tap.next(f.select(better, value, best),
+                    tap.next(_pick(f, better, value, best),
                              f.select(better, spelled(place), best_place))
                 row.next(*tap.results)
             best, best_place = row.results
@@ -189,6 +189,14 @@ def _exceeds(dtype: dtype, value: Value, best: Value) -> Value:
     if dtype.is_floating_point:
         return (value > best) | value.unordered(value)
     return value > best if dtype.is_signed else value.ugt(best)
+
+
+def _pick(f: Function, condition: Value, yes: Value, no: Value) -> Value:
+    """A select that is no branch: processors have one for integers and vectors alone."""
+    bits = {"float": "i32", "double": "i64"}.get(yes.type)
+    if bits is None:
+        return f.select(condition, yes, no)
+    return f.bitcast(f.select(condition, f.bitcast(yes, bits), f.bitcast(no, bits)), yes.type)
 
 
 def scattered(dtype: dtype) -> Module:
@@ -276,21 +284,24 @@ def averages(dtype: dtype, spacing: int, adaptive: bool) -> Module:
         def pixels(column: Value, count: int):
             left, right, wide = windows.window(f, 1, column)
             zero = f.constant(vector(dtype.llvm, count), 0)
-            with f.loop(top, bottom, carry=[zero]) as row:
-                with f.loop(left, right, carry=row.values) as tap:
-                    place = row.index * width + tap.index
-                    value = _spaced(f, dtype, plane, place, spacing, count)
-                    tap.next(tap.values[0] + value)
-                row.next(*tap.results)
+            if adaptive:
+                total = _total(f, dtype, plane, width, _runs(f, top, bottom, left, right, width))
+            else:
+                with f.loop(top, bottom, carry=[zero]) as row:
+                    with f.loop(left, right, carry=row.values) as tap:
+                        place = row.index * width + tap.index
+                        value = _spaced(f, dtype, plane, place, spacing, count)
+                        tap.next(tap.values[0] + value)
+                    row.next(*tap.results)
+                total = row.results[0]
             size = f.splat(windows.size(f, high, wide, dtype.llvm), count)
-            f.store(row.results[0] / size, f.offset(out_row, column, dtype.llvm))
+            f.store(total / size, f.offset(out_row, column, dtype.llvm))
 
-        if not spacing:
-            _by_columns(f, pixels, 1, (columns, columns), columns)
-        else:
+        within = columns, columns
+        if spacing:
             reach = width - windows.kernel[1] + 1
             within = inside(f, -windows.padding[1], reach, columns, windows.stride[1])
-            _by_columns(f, pixels, lanes, within, columns)
+        _by_columns(f, pixels, lanes if spacing else 1, within, columns)
     f.ret()
     return module
 
@@ -317,24 +328,27 @@ def spread(dtype: dtype, adaptive: bool) -> Module:
                 left, right, wide = windows.window(f, 1, column)
                 term = f.load(dtype.llvm, f.offset(terms, row * columns + column, dtype.llvm))
                 term = term / windows.size(f, high, wide, dtype.llvm)
-                with f.loop(top, bottom) as y:
-                    _add(f, dtype, f.offset(plane, y * width, dtype.llvm), left, right, term)
+                first, rows_of_window, length = _runs(f, top, bottom, left, right, width)
+                with f.loop(0, rows_of_window) as y:
+                    _add(f, dtype, f.offset(plane, first + y * width, dtype.llvm), length, term)
     f.ret()
     return module
 
 
 # --- shared by them -------------------------------------------------------------------------------
 def _by_columns(f: Function, pixels, lanes: int, within, columns: Value):
-    """A row of `pixels(column, count)`: vectors within the range where windows lie in the plane."""
+    """A row of `pixels(column, count)`: vectors within the range where windows lie in the plane.
+
+    The last vector starts earlier where it would pass that range, and does some pixels again.
+    """
     low, high = within
-    whole = low
+    stop = f.select(high - low < lanes, low, high) if lanes > 1 else low
     if lanes > 1:
-        whole = low + (high - low).udiv(lanes) * lanes
-        with f.loop(low, whole, lanes) as column:
-            pixels(column, lanes)
+        with f.loop(low, stop, lanes) as column:
+            pixels(f.minimum(column, stop - lanes), lanes)
     with f.loop(0, 2) as part:  # before the vectors, and after them
         before = part.eq(0)
-        with f.loop(f.select(before, 0, whole), f.select(before, low, columns)) as column:
+        with f.loop(f.select(before, 0, stop), f.select(before, low, columns)) as column:
             pixels(column, 1)
 
 
@@ -357,15 +371,47 @@ def _zero(f: Function, dtype: dtype, plane: Value, count: Value):
         f.store(f.constant(dtype.llvm, 0), f.offset(plane, at, dtype.llvm))
 
 
-def _add(f: Function, dtype: dtype, row: Value, start: Value, stop: Value, term: Value):
-    """`term` added to the elements start..stop of a row."""
+def _runs(f: Function, top: Value, bottom: Value, left: Value, right: Value, width: Value):
+    """A window as runs of elements: the first's place, how many, `width` apart, and their length.
+
+    Whole rows are one run.
+    """
+    high, wide = bottom - top, right - left
+    wide = f.select(wide < 0, 0, wide)
+    whole = wide.eq(width)
+    return (top * width + left, f.select(whole, 1, high), f.select(whole, high * width, wide))
+
+
+def _total(f: Function, dtype: dtype, plane: Value, width: Value, runs) -> Value:
+    """The sum of a window's elements."""
+    first, count, length = runs
     lanes = host().vector_bytes // dtype.itemsize
-    span = f.select(stop > start, stop - start, 0)
-    whole = start + span.udiv(lanes) * lanes
+    type = vector(dtype.llvm, lanes)
+    whole = length.udiv(lanes) * lanes
+    with f.loop(0, count, carry=[f.constant(type, 0), f.constant(dtype.llvm, 0)]) as row:
+        start = f.offset(plane, first + row.index * width, dtype.llvm)
+        with f.loop(0, whole, lanes, carry=row.values[:1]) as at:
+            at.next(at.values[0] + f.load(type, f.offset(start, at.index, dtype.llvm)))
+        with f.loop(whole, length, carry=row.values[1:]) as rest:
+            rest.next(rest.values[0] + f.load(dtype.llvm, f.offset(start, rest.index, dtype.llvm)))
+        row.next(*at.results, *rest.results)
+    wide, total = row.results
+    while lanes > 2:
+        lanes //= 2
+        halves = range(lanes), range(lanes, 2 * lanes)
+        low, high = (f.shuffle(wide, None, half) for half in halves)
+        wide = low + high
+    return f.extract(wide, 0) + f.extract(wide, 1) + total
+
+
+def _add(f: Function, dtype: dtype, run: Value, length: Value, term: Value):
+    """`term` added to the elements of a run."""
+    lanes = host().vector_bytes // dtype.itemsize
+    whole = length.udiv(lanes) * lanes
     wide = f.splat(term, lanes)
-    with f.loop(start, whole, lanes) as at:
-        place = f.offset(row, at, dtype.llvm)
+    with f.loop(0, whole, lanes) as at:
+        place = f.offset(run, at, dtype.llvm)
         f.store(f.load(wide.type, place) + wide, place)
-    with f.loop(whole, stop) as at:
-        place = f.offset(row, at, dtype.llvm)
+    with f.loop(whole, length) as at:
+        place = f.offset(run, at, dtype.llvm)
         f.store(f.load(dtype.llvm, place) + term, place)

@@ -15,10 +15,11 @@ from functools import cache
 from math import prod
 from typing import NamedTuple
 
-from cresset.core import scalar
+from cresset.core import check, scalar
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import loops
+from cresset.kernels.verify import verify
 from cresset.runtime.program import Step
 from cresset.runtime.target import host
 
@@ -103,6 +104,8 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
 
 def _launch(nest: Nest) -> Step:
     """One kernel launch over the whole nest."""
+    if check.ENABLED:
+        verify(nest)
     kept, reduced = _ordered(nest)
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
     columns = [nest.operands[k].strides for k in arrays] + [nest.position_strides or None]

@@ -24,16 +24,21 @@ def placed(g: Tensor, operation, statics, layout):
         (Store(0, zero, False),),
     ))
     leaf, held = scalar.argument(0, g.dtype), scalar.argument(1, g.dtype)
-    target = Operand(0, g.dtype, part.strides, offset)
-    for shape, shift in _pieces(part):
-        operands = (
-            Operand(1, g.dtype, g.strides, sum(i * s for i, s in zip(shift, g.strides))),
-            target._replace(offset=offset + sum(i * s for i, s in zip(shift, part.strides))),
-            target._replace(offset=offset + sum(i * s for i, s in zip(shift, part.strides))),
-        )
-        body = (Store(2, leaf + held, False),)
-        launches += steps(Nest(shape, frozenset(), operands, body))[0]
+    pieces = _pieces(part)
+    for shape, shift in pieces:
+        source = Operand(1, g.dtype, g.strides, _at(shift, g.strides))
+        target = Operand(0, g.dtype, part.strides, offset + _at(shift, part.strides))
+        if len(pieces) == 1:
+            nest = Nest(shape, frozenset(), (source, target), (Store(1, leaf, False),))
+        else:
+            body = (Store(2, leaf + held, False),)
+            nest = Nest(shape, frozenset(), (source, target, target), body, in_place=True)
+        launches += steps(nest)[0]
     return Program("t", (out,), tuple(launches))
+
+
+def _at(index, strides) -> int:
+    return sum(i * s for i, s in zip(index, strides))
 
 
 def _pieces(part: Layout):

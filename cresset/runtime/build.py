@@ -15,7 +15,7 @@ from functools import cache as once
 from cresset.runtime.cache import Cache, directory
 from cresset.runtime.ir import Module
 from cresset.runtime.loader import load as load_object
-from cresset.runtime.target import host
+from cresset.runtime.target import host, refuse_foreign
 
 
 class _Builder:
@@ -66,6 +66,7 @@ def load_module(
         built = builder.built.get(key)
         if built is not None:
             return built
+        refuse_foreign()
         start = time.perf_counter_ns()
         cache, target = disk(), host()
         name = cache.name(key, target)

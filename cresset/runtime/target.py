@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import platform
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -40,9 +43,44 @@ HASWELL = {"avx2", "fma", "bmi2", "f16c", "lzcnt", "movbe"}
 SKYLAKE = HASWELL | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 
-@cache
+class _Foreign(threading.local):
+    """The machine that kernels are written for instead of this one, each thread by itself."""
+
+    target: Target | None = None
+
+
+_foreign = _Foreign()
+
+
 def host() -> Target:
-    """The machine that this process runs on."""
+    """The machine that kernels are made for: the one that this process runs on."""
+    return _foreign.target or _this_machine()
+
+
+@contextmanager
+def writing_for(target: Target) -> Iterator[None]:
+    """Have kernels written for another machine inside, to read or to assemble them.
+
+    Nothing is built to be run there, unless it is this machine after all.
+    """
+    before, _foreign.target = _foreign.target, target
+    try:
+        yield
+    finally:
+        _foreign.target = before
+
+
+def refuse_foreign() -> None:
+    """Raise RuntimeError inside `writing_for` another machine, whose code cannot run here."""
+    if host() != _this_machine():
+        raise RuntimeError(
+            f"build: kernels for {host().cpu} cannot run on this machine, {_this_machine().cpu}; "
+            "run operations outside of writing_for()"
+        )
+
+
+@cache
+def _this_machine() -> Target:
     machine = platform.machine().lower()
     if machine in ("x86_64", "amd64"):
         return x86(_processor_flags("flags") or set())

@@ -1,6 +1,6 @@
 """The vector mathematics of the compiler."""
 
-from cresset.compiler.mathematics.error import erf
+from cresset.compiler.mathematics.error import erf, erfc
 from cresset.compiler.mathematics.exponential import exp, exp2, expm1, sigmoid, tanh
 from cresset.compiler.mathematics.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from cresset.compiler.mathematics.inverse import acos, asin, atan, atan2

@@ -1,14 +1,16 @@
-"""Error functions: erf."""
+"""Error functions: erf, erfc, erfinv."""
 
 from __future__ import annotations
 
 from cresset.compiler.mathematics.arithmetic import (
     absolute,
     at_most,
+    exact_product,
     format_of,
     polynomial,
     with_sign,
 )
+from cresset.compiler.mathematics.exponential import reduced_expm1, times_power
 from cresset.runtime import ir
 
 # erf x / x - 1 in x^2, for |x| <= 0.92 and 1; the error of erf x is 2^-25.9 and 2^-55.1 of it.
@@ -41,6 +43,25 @@ ERF_LARGE = {
     ),
 }  # fmt: skip
 
+# (x + K) e^(x^2) erfc x in t = (x - K) / (x + K), for 0.5 <= x <= 10.1 and 27.3; the error of
+# erfc x is 2^-27.4 and 2^-56.5 of it. K is chosen for coefficients that round well.
+ERFC_CENTRE = {"float": 2.50390625, "double": 4.03125}
+ERFC = {
+    "float": (
+        1.0542263, -0.8053936, 0.45512378, -0.1723591, 0.028946457, 0.0082541, -0.004821506,
+        -3.6963014e-04, 5.9256534e-04,
+    ),
+    "double": (
+        1.0964573700711933, -0.9785841310291883, 0.7774848579055987, -0.5468220888375372,
+        0.3371782505466449, -0.17937072042389002, 0.0800650839797473, -0.028403455114074792,
+        0.006975708058402232, -0.0005288340451719895, -0.0004331405416907393,
+        0.00019619274349999674, -1.3320919413007719e-05, -1.8223477193665504e-05,
+        5.798464157625914e-06, 1.0704270893635146e-06, -9.263953397078945e-07,
+        -1.2815126913271809e-08, 1.224279316030303e-07, -5.684607867758338e-09,
+        -1.184969161228803e-08,
+    ),
+}  # fmt: skip
+
 
 def erf(f: ir.Function, x: ir.Value) -> ir.Value:
     """2 / sqrt pi times the integral of e^(-t^2) from 0 to x"""
@@ -54,3 +75,28 @@ def erf(f: ir.Function, x: ir.Value) -> ir.Value:
         rest = rest * rest
     result = f.select(size < {"float": 0.92, "double": 1.0}[name], small, 1.0 - rest)
     return with_sign(f, result, x)
+
+
+def erfc(f: ir.Function, x: ir.Value) -> ir.Value:
+    """1 - erf x, accurate where it is small."""
+    name = format_of(x).name
+    size = absolute(f, x)
+    far = _erfc(f, at_most(f, size, {"float": 10.1, "double": 27.3}[name]))
+    far = f.select(x < 0, 2.0 - far, far)
+    near = 1.0 - f.fma(polynomial(f, x * x, ERF_SMALL[name]), x, x)
+    return f.select(size < 0.5, near, far)
+
+
+def _erfc(f, x):
+    """erfc x for x >= 1/2: e^(-x^2) ERFC / (x + K)."""
+    name = format_of(x).name
+    centre = ERFC_CENTRE[name]
+    divisor = x + centre
+    inverse = 1.0 / divisor
+    t = f.fma(inverse, -2.0 * centre, 1.0)
+    ratio = polynomial(f, t, ERFC[name]) * inverse
+    # What the division lost goes into the last sum, as does e^r - 1.
+    lost = f.fma(-inverse, x - (divisor - centre), f.fma(-inverse, divisor, 1.0))
+    square, square_rest = exact_product(f, x, x)
+    part, n_bits = reduced_expm1(f, -square, -square_rest)
+    return times_power(f, f.fma(ratio, part + lost, ratio), n_bits)

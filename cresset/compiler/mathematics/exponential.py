@@ -96,14 +96,24 @@ def expm1(f: ir.Function, x: ir.Value) -> ir.Value:
     return f.select(x.eq(0), x, f.fma(scale, part, scale - 1.0))
 
 
-def reduced_exp(f: ir.Function, x: ir.Value, rest=0.0) -> tuple[ir.Value, ir.Value]:
-    """e^r and the low bits of n, with x + rest = n ln 2 + r; `rest` is less than a unit of x."""
-    name = format_of(x).name
-    high, low = LN2[name]
+def reduced_exp(f: ir.Function, x: ir.Value, rest=None) -> tuple[ir.Value, ir.Value]:
+    """e^r and the low bits of n, with x + rest = n ln 2 + r."""
+    r, n_bits = _reduced(f, x, rest)
+    return polynomial(f, r, (1.0, 1.0, *EXP[format_of(x).name])), n_bits
+
+
+def reduced_expm1(f: ir.Function, x: ir.Value, rest=None) -> tuple[ir.Value, ir.Value]:
+    """e^r - 1 and the low bits of n, with x + rest = n ln 2 + r."""
+    r, n_bits = _reduced(f, x, rest)
+    return f.fma(polynomial(f, r, EXP[format_of(x).name]), r * r, r), n_bits
+
+
+def _reduced(f, x, rest):
+    """r and the low bits of n, with x + rest = n ln 2 + r; `rest` is less than a unit of x."""
+    high, low = LN2[format_of(x).name]
     n, n_bits = nearest(f, x, LOG2_E)
-    start = f.fma(n, -high, x)  # exact
-    r = f.fma(n, -low, start + rest if rest else start)
-    return polynomial(f, r, (1.0, 1.0, *EXP[name])), n_bits
+    r = f.fma(n, -high, x)  # exact
+    return f.fma(n, -low, r if rest is None else r + rest), n_bits
 
 
 def times_power(
