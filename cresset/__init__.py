@@ -26,6 +26,7 @@ from cresset.autograd import node as _node
 from cresset.autograd import rebase as _rebase
 from cresset.capture import graph as _graph
 from cresset.compiler import fuse as _fuse
+from cresset.compiler.show import show
 from cresset.core import dtype as _types
 from cresset.core.device import device
 from cresset.core.dtype import dtype, get_default_dtype, promote, set_default_dtype

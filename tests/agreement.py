@@ -53,6 +53,6 @@ def _close(got, expected, ulps, scale):
         return np.asarray(same | both_nan)
     limits = np.finfo(expected.dtype)
     with np.errstate(all="ignore"):
-        allowed = ulps * (limits.eps * np.maximum(np.abs(expected), scale) + limits.smallest_subnormal)
+        allowed = ulps * (limits.eps * np.maximum(np.abs(expected), scale) + limits.tiny)
         near = np.abs(got.astype("f8") - expected.astype("f8")) <= allowed
     return np.asarray(near & np.isfinite(expected) | (got == expected) | both_nan)

@@ -190,7 +190,7 @@ class Recipe:
             names = redone if op.gradient_rule is None else op.saves
         self.names, self.items = [], []
         for name in names:
-            if name in ("g", "gs", "needs"):
+            if op.gradient_rule is not None and name in ("g", "gs", "needs"):
                 continue
             self.names.append(name)
             self.items.append(self._item(op, args, name))

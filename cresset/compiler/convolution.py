@@ -1,6 +1,6 @@
 """Convolutions of images and their gradients: which kernel does which, and on what copies.
 
-    out[n, o, y, x] = bias[o] + sum_{c, i, j} w[o, c, i, j] image[n, c, y s + i d - p, x s + j d - p]
+    out[n, o, y, x] = bias[o] + sum_{c, i, j} w[o, c, i, j] x[n, c, y s + i d - p, x s + j d - p]
 
 with a stride s, a padding p and a dilation d down and across, and channels in groups (o and c are
 of one group). There are three ways:
@@ -24,11 +24,10 @@ from cresset.compiler.filters import PARTS_BYTES, filter_gradient, sum_parts
 from cresset.compiler.matmul import Operand, matmul
 from cresset.compiler.pack import pack_rows
 from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import Tile
+from cresset.compiler.tile import Tile, lanes_of
 from cresset.compiler.windows import add_windows, copy_windows
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
-from cresset.runtime.target import host
 
 FEW_PIXELS = 64  # images of fewer pixels are multiplied all at once, which takes a copy
 DEPTHWISE_VECTORS = 4
@@ -58,7 +57,7 @@ class Shape(NamedTuple):
 
     @property
     def lanes(self) -> int:
-        return host().vector_bytes // self.dtype.itemsize
+        return lanes_of(self.dtype)
 
     @property
     def depth(self) -> int:
@@ -81,79 +80,68 @@ def convolution(x: Layout, w: Layout, out: Layout, stride: Pair, padding: Pair, 
                 first_temporary: int):
     """The steps of out = convolution of x with w (+ bias), and the bytes of their temporaries.
 
-    x is (images, channels, height, width), w (channels out, channels in / groups, down, across), all
-    packed; `values` are the places of (x, w, out), `bias` that of the packed (channels out).
+    x is (images, channels, height, width), w (channels out, channels in / groups, down, across),
+    all packed; `values` are the places of (x, w, out), `bias` that of the packed (channels out).
     """
     shape = Shape.of(x, w, out, stride, padding, dilation, groups)
     schedule = Schedule(first_temporary)
-    x, w, out = values
+    image, filters, target = values
     pixels = prod(shape.out)
     if 0 in (shape.images, shape.groups, shape.outputs, pixels):
         return schedule.result()
     if shape.pointwise or shape.depth == 0:
-        weight = _weight(shape, w)
-        source = _planes(shape, x, shape.inputs, pixels)
-        _multiply(schedule, shape, (shape.outputs, pixels, shape.inputs), weight, source,
-                  _planes(shape, out, shape.outputs, pixels), _column(shape, bias))
+        _multiply(schedule, shape, (shape.outputs, pixels, shape.inputs), _weight(shape, filters),
+                  _planes(shape, image, shape.inputs, pixels),
+                  _planes(shape, target, shape.outputs, pixels), _column(shape, bias))
     elif shape.out[1] >= shape.lanes and prod(shape.taps) > 1:
-        _correlate(schedule, shape, x, w, out, bias)
+        _correlate(schedule, shape, image, filters, target, bias)
     else:
-        _by_columns(schedule, shape, x, w, out, bias)
+        _by_columns(schedule, shape, image, filters, target, bias)
     return schedule.result()
 
 
 def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: Pair, padding: Pair,
                                dilation: Pair, groups: int, values: tuple[int, int, int], *,
                                first_temporary: int):
-    """The gradient of `convolution` for its image; `values` are the places of (gradient, w, x)."""
+    """The gradient of `convolution` for its image; `values` are those of (gradient, w, x)."""
     shape = Shape.of(x, w, gradient, stride, padding, dilation, groups)
     schedule = Schedule(first_temporary)
-    gradient, w, x = values
+    source, filters, target = values
     pixels = prod(shape.out)
     if 0 in (shape.images, shape.groups, shape.inputs, *shape.image):
         return schedule.result()
     if shape.pointwise:
-        weight = _weight(shape, w).transposed()
-        _multiply(schedule, shape, (shape.inputs, pixels, shape.outputs), weight,
-                  _planes(shape, gradient, shape.outputs, pixels),
-                  _planes(shape, x, shape.inputs, pixels))
+        _multiply(schedule, shape, (shape.inputs, pixels, shape.outputs),
+                  _weight(shape, filters).transposed(),
+                  _planes(shape, source, shape.outputs, pixels),
+                  _planes(shape, target, shape.inputs, pixels))
     elif shape.stride == (1, 1) and shape.image[1] >= shape.lanes and not shape.empty:
-        _correlate_back(schedule, shape, gradient, w, x)
+        _correlate_back(schedule, shape, source, filters, target)
     else:
-        _columns_back(schedule, shape, gradient, w, x)
+        _columns_back(schedule, shape, source, filters, target)
     return schedule.result()
 
 
 def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: Pair, padding: Pair,
                                 dilation: Pair, groups: int, values: tuple[int, int, int], *,
                                 first_temporary: int):
-    """The gradient of `convolution` for its filters; `values` are the places of (gradient, x, w)."""
+    """The gradient of `convolution` for its filters; `values` are those of (gradient, x, w)."""
     shape = Shape.of(x, w, gradient, stride, padding, dilation, groups)
     schedule = Schedule(first_temporary)
-    gradient, x, w = values
-    pixels = prod(shape.out)
+    source, image, target = values
     if 0 in (shape.groups, shape.outputs, shape.inputs, *shape.taps):
         return schedule.result()
-    volume = shape.groups * shape.outputs * shape.depth
-    count = shape.images
-    parts_bytes = count * volume * shape.dtype.itemsize
-    if shape.pointwise and pixels >= FEW_PIXELS and 0 < parts_bytes <= PARTS_BYTES:
-        parts = w if count == 1 else schedule.temporary(parts_bytes)
-        products = Operand(parts, (volume, shape.outputs * shape.inputs, shape.inputs, 1))
-        _multiply(schedule, shape, (shape.outputs, shape.inputs, pixels),
-                  _planes(shape, gradient, shape.outputs, pixels),
-                  _planes(shape, x, shape.inputs, pixels).transposed(), products)
-        if count > 1:
-            sum_parts(schedule, shape.dtype, parts, w, volume, count)
+    if shape.pointwise and _parts_fit(shape):
+        _product_per_image(schedule, shape, source, image, target)
     elif shape.out[1] >= shape.lanes and not shape.empty:
-        images, shifts = _padded(schedule, shape, x)
-        filter_gradient(schedule, shape.dtype, images, shifts, gradient, w,
+        images, shifts = _padded(schedule, shape, image)
+        filter_gradient(schedule, shape.dtype, images, shifts, source, target,
                         (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
     else:
-        pixels *= shape.images
-        columns = Operand(_columns(schedule, shape, x), (shape.depth * pixels, pixels, 1))
-        rows = Operand(_regrouped(schedule, shape, gradient), (shape.outputs * pixels, pixels, 1))
-        weight = Operand(w, (shape.outputs * shape.depth, shape.depth, 1))
+        pixels = prod(shape.out) * shape.images
+        columns = Operand(_columns(schedule, shape, image), (shape.depth * pixels, pixels, 1))
+        rows = Operand(_regrouped(schedule, shape, source), (shape.outputs * pixels, pixels, 1))
+        weight = Operand(target, (shape.outputs * shape.depth, shape.depth, 1))
         schedule.follow(matmul(
             (shape.groups,), shape.outputs, shape.depth, pixels, shape.dtype, rows,
             columns.transposed(), weight, first_temporary=schedule.next_temporary))
@@ -162,7 +150,8 @@ def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: 
 
 # --- as matrix products ---------------------------------------------------------------------------
 def _multiply(schedule, shape, sizes, a, b, c, bias=None):
-    schedule.follow(matmul((shape.images, shape.groups), *sizes, shape.dtype, a, b, c, bias,
+    m, n, k = sizes
+    schedule.follow(matmul((shape.images, shape.groups), m, n, k, shape.dtype, a, b, c, bias,
                            first_temporary=schedule.next_temporary))
 
 
@@ -182,6 +171,27 @@ def _column(shape: Shape, bias: int | None) -> Operand | None:
     return None if bias is None else Operand(bias, (0, shape.outputs, 1, 0))
 
 
+def _parts_fit(shape: Shape) -> bool:
+    """Whether a product of filters' size per image takes little memory for what it is."""
+    volume = shape.groups * shape.outputs * shape.inputs * shape.dtype.itemsize
+    return prod(shape.out) >= FEW_PIXELS and 0 < shape.images * volume <= PARTS_BYTES
+
+
+def _product_per_image(schedule: Schedule, shape: Shape, gradient: int, x: int, w: int):
+    """The gradient of 1x1 filters: one product per image, then their sum."""
+    pixels = prod(shape.out)
+    volume = shape.groups * shape.outputs * shape.inputs
+    parts = w
+    if shape.images > 1:
+        parts = schedule.temporary(shape.images * volume * shape.dtype.itemsize)
+    products = Operand(parts, (volume, shape.outputs * shape.inputs, shape.inputs, 1))
+    _multiply(schedule, shape, (shape.outputs, shape.inputs, pixels),
+              _planes(shape, gradient, shape.outputs, pixels),
+              _planes(shape, x, shape.inputs, pixels).transposed(), products)
+    if shape.images > 1:
+        sum_parts(schedule, shape.dtype, parts, w, volume, shape.images)
+
+
 # --- through columns ------------------------------------------------------------------------------
 def _columns(schedule: Schedule, shape: Shape, x: int) -> int:
     """What each tap sees: a temporary (channels, taps down, taps across, images, pixels)."""
@@ -199,18 +209,18 @@ def _columns(schedule: Schedule, shape: Shape, x: int) -> int:
 def _regrouped(schedule: Schedule, shape: Shape, gradient: int) -> int:
     """Planes of channels out with all images' planes side by side: (channels, images, pixels)."""
     channels = shape.groups * shape.outputs
-    return _swapped(schedule, shape, gradient, channels, shape.images, channels)
-
-
-def _swapped(schedule, shape, source, outer, inner, channels, target=None):
-    """Planes (inner, outer) of the output's size copied as (outer, inner)."""
-    pixels = prod(shape.out)
-    if target is None:
-        target = schedule.temporary(outer * inner * pixels * shape.dtype.itemsize)
-    moves = (pixels, outer * pixels), (0, 0), (0, 0)
-    copy_windows(schedule, shape.dtype, source, (1, pixels), (1, pixels), (1, 1), (0, 0),
-                 (outer, inner), moves, target)
+    target = schedule.temporary(
+        channels * shape.images * prod(shape.out) * shape.dtype.itemsize)
+    _swap(schedule, shape, gradient, (channels, shape.images), target)
     return target
+
+
+def _swap(schedule: Schedule, shape: Shape, source: int, sizes: Pair, target: int):
+    """Planes of the output's size copied as (*sizes), which lie the other way round."""
+    pixels = prod(shape.out)
+    moves = (pixels, sizes[0] * pixels), (0, 0), (0, 0)
+    copy_windows(schedule, shape.dtype, source, (1, pixels), (1, pixels), (1, 1), (0, 0), sizes,
+                 moves, target)
 
 
 def _by_columns(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias: int | None):
@@ -230,7 +240,7 @@ def _by_columns(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias
     schedule.follow(matmul((shape.groups,), shape.outputs, row, shape.depth, shape.dtype, weight,
                            source, Operand(target, (shape.outputs * row, row, 1)), terms,
                            first_temporary=schedule.next_temporary))
-    _swapped(schedule, shape, target, shape.images, channels, channels, out)
+    _swap(schedule, shape, target, (shape.images, channels), out)
 
 
 def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: int):
@@ -242,9 +252,9 @@ def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: in
     if row:
         source = Operand(_regrouped(schedule, shape, gradient), (shape.outputs * row, row, 1))
         weight = Operand(w, (shape.outputs * shape.depth, shape.depth, 1)).transposed()
-        schedule.follow(matmul((shape.groups,), shape.depth, row, shape.outputs, shape.dtype, weight,
-                               source, Operand(columns, (shape.depth * row, row, 1)),
-                               first_temporary=schedule.next_temporary))
+        target = Operand(columns, (shape.depth * row, row, 1))
+        schedule.follow(matmul((shape.groups,), shape.depth, row, shape.outputs, shape.dtype,
+                               weight, source, target, first_temporary=schedule.next_temporary))
     plane = prod(shape.image)
     top, left = shape.padding
     strides = (pixels, prod(shape.taps) * row), (channels * plane, plane)

@@ -1,6 +1,6 @@
 """Correlation of images with small filters, straight on padded images.
 
-    out[n, g, o, y, x] = bias[g, o] + sum_{c, t} w[g, o, c, t] image[n, g, c, y * step + shift(t) + x]
+    out[n, g, o, y, x] = bias[g, o] + sum_{c, t} w[g, o, c, t] image[n, g, c, y step + shift(t) + x]
 
 The pixels of an output row are the lanes: each tap reads a row of the image from where it stands,
 without any copy. Rows that are no whole number of vectors end on a vector that starts earlier, so
@@ -25,20 +25,20 @@ PACE = 35  # products in a nanosecond
 
 
 class Images(NamedTuple):
-    """Where padded images lie: strides of an image, a group, a channel, and from row to row."""
+    """Padded images: their place in the value table, and strides; a row is one of the output's."""
 
-    index: int
+    place: int
     image: int
     group: int
     channel: int
     row: int
-    row_bytes: int  # that an output row needs of all channels
+    row_bytes: int  # that an output row takes of all channels of a group
 
 
 class Filters(NamedTuple):
     """Packed filters: panels of the tile's rows, for each channel tap by tap, and their strides."""
 
-    index: int
+    place: int
     group: int
     panel: int
     channel: int
@@ -68,7 +68,7 @@ def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filt
     ))
     schedule.launch(
         f"correlate_{tile.name}_{bias is not None}", lambda: correlation(tile, bias is not None),
-        (images.index, filters.index, out, out if bias is None else bias),
+        (images.place, filters.place, out, out if bias is None else bias),
         (inputs, outputs, taps, height, width, segments, tall, row_blocks, share, shares,
          images.row, images.channel, filters.panel, filters.channel, *batch, *filters.shifts),
         count * groups * row_blocks * shares,

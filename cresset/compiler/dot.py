@@ -118,7 +118,7 @@ def fold(f: Function, vectors: list[Value]) -> Value:
             break
     if len(vectors) == 1:
         return vectors[0]
-    return f.shuffle(*vectors, range(COLUMNS))
+    return f.shuffle(vectors[0], vectors[1], range(COLUMNS))
 
 
 def plain(type: str, biased: bool) -> Module:

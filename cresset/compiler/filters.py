@@ -15,10 +15,10 @@ from cresset.compiler.batch import Batch, batch_words
 from cresset.compiler.correlation import Images
 from cresset.compiler.dot import COLUMNS, ROWS, folded_rows, numbers
 from cresset.compiler.schedule import Schedule
+from cresset.compiler.tile import lanes_of
 from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
-from cresset.runtime.ir import Function, Module, Value, vector
-from cresset.runtime.target import host
+from cresset.runtime.ir import BITS, Function, Module, Value, vector
 
 CACHED_BYTES = 1 << 18  # of the images and gradients of a chunk, which stay in the second cache
 BLOCK_BYTES = 1 << 16  # of the channels in that meet all channels out before others do
@@ -37,7 +37,7 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
     channels out, channels in, taps). A row has at least as many columns as a vector has lanes.
     """
     count, groups, inputs, outputs, height, width = sizes
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     taps = len(shifts)
     plane = height * width
     volume = groups * outputs * inputs * taps
@@ -56,10 +56,10 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
     work = count * volume * plane / PACE
     schedule.launch(
         f"filter_gradient_{dtype.llvm}x{lanes}", lambda: taps_by_channels(dtype.llvm, lanes),
-        (images.index, gradient, parts),
-        (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, height, width, segments,
-         images.image, images.channel, images.row, groups * outputs * plane, volume, *batch,
-         *shifts),
+        (images.place, gradient, parts),
+        (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, height,
+         width, segments, images.image, images.channel, images.row, groups * outputs * plane,
+         volume, *batch, *shifts),
         groups * chunks * shares, work,
     )
     if chunks > 1:
@@ -68,7 +68,7 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
 
 def sum_parts(schedule: Schedule, dtype: dtype, parts: int, out: int, volume: int, count: int):
     """out = the sum of `count` parts of `volume` elements, in order."""
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     schedule.launch(
         f"sum_parts_{dtype.llvm}x{lanes}", lambda: part_sums(dtype.llvm, lanes), (parts, out),
         (volume, count), -(-volume // SUMMED), count * volume / 8,
@@ -79,9 +79,9 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     """The kernel of `filter_gradient`; a unit is a chunk and a share of a group's channels out.
 
     Words: pointers image, gradient, parts; images, those of a chunk, chunks, taps of all channels
-    in, those of a block, channels out, taps of one channel, channels of a share, shares, rows, columns, vectors of a
-    row; strides of the image (image, channel, row), the gradient (image) and the parts (chunk); the
-    batch of (image, gradient, parts); the taps' shifts.
+    in, those of a block, channels out, taps of one channel, channels of a share, shares, rows,
+    columns, vectors of a row; strides of the image (image, channel, row), the gradient (image) and
+    the parts (chunk); the batch of (image, gradient, parts); the taps' shifts.
     """
     module = Module()
     f = module.kernel()
@@ -139,7 +139,7 @@ def _sums(f, type, lanes, xs, ys, strides, extents) -> list[Value]:
             with f.loop(0, segments, carry=sums) as segment:
                 begun = segment.index * lanes
                 start = f.minimum(begun, width - lanes)
-                fresh = _lanes_from(f, lanes, begun - start)
+                fresh = _lanes_from(f, type, lanes, begun - start)
                 x_at, y_at = x_row + start, y_row + start
                 left = [_vector(f, type, lanes, x, x_at) for x in xs]
                 left = [f.select(fresh, value, f.constant(value.type, 0)) for value in left]
@@ -159,9 +159,9 @@ def _vector(f, type, lanes, pointer, at):
     return f.load(vector(type, lanes), f.offset(pointer, at, type))
 
 
-def _lanes_from(f: Function, lanes: int, first: Value) -> Value:
+def _lanes_from(f: Function, type: str, lanes: int, first: Value) -> Value:
     """Which lanes come at or after `first`: what the vector before has taken counts only once."""
-    integer = f"i{8 * host().vector_bytes // lanes}"
+    integer = f"i{BITS[type]}"
     return f.lane_numbers(vector(integer, lanes)) >= f.splat(f.convert(first, integer), lanes)
 
 

@@ -37,7 +37,7 @@ class Operand(NamedTuple):
     The strides are those of the batch dims (0 where it is broadcast), of a row and of a column.
     """
 
-    index: int
+    place: int
     strides: tuple[int, ...]
 
     @property
@@ -45,11 +45,11 @@ class Operand(NamedTuple):
         return self.strides[:-2]
 
     @property
-    def matrix(self) -> tuple[int, ...]:
-        return self.strides[-2:]
+    def matrix(self) -> tuple[int, int]:
+        return self.strides[-2], self.strides[-1]
 
     def transposed(self) -> Operand:
-        return Operand(self.index, (*self.outer, *self.matrix[::-1]))
+        return Operand(self.place, (*self.outer, *self.matrix[::-1]))
 
 
 class Problem(NamedTuple):
@@ -65,7 +65,8 @@ class Problem(NamedTuple):
     bias: Operand | None
 
     @property
-    def count(self) -> int:
+    def matrices(self) -> int:
+        """How many products it is."""
         return prod(self.batch)
 
     @property
@@ -126,7 +127,7 @@ def _folded(problem: Problem) -> Problem:
         m *= batch[-1]
         batch, outer = batch[:-1], [strides[:-1] for strides in outer]
     a, b, c, bias = (
-        Operand(x.index, (*strides, *matrix))
+        Operand(x.place, (*strides, *matrix))
         for x, strides, matrix in zip(operands, outer, matrices)
     )
     return Problem(batch, m, problem.n, problem.k, a, b, c, bias if problem.bias else None)
@@ -138,8 +139,8 @@ def _plain(schedule: Schedule, dtype: dtype, problem: Problem):
     biased = problem.bias is not None
     matrices = [stride for x in problem.operands for stride in x.matrix]
     _launch(schedule, f"plain_{dtype.llvm}_{biased}", lambda: dot.plain(dtype.llvm, biased),
-            problem, (m, n, k, *matrices), problem.count * m,
-            problem.count * m * n * (k + 1) / PACE["plain"])
+            problem, (m, n, k, *matrices), problem.matrices * m,
+            problem.matrices * m * n * (k + 1) / PACE["plain"])
 
 
 # --- rows against rows ----------------------------------------------------------------------------
@@ -154,18 +155,18 @@ def _dots(schedule: Schedule, dtype: dtype, problem: Problem):
     tile = Tile.of(dtype, 1)
     biased = problem.bias is not None
     m, n, k = problem.m, problem.n, problem.k
-    work = problem.count * m * n * (k + tile.lanes) / PACE["dots"]
+    work = problem.matrices * m * n * (k + tile.lanes) / PACE["dots"]
     # Rows of a that the second cache holds meet as many columns as make a piece of work.
     tall = _rounded(min(m, CACHED_BYTES // max(1, k * dtype.itemsize)), dot.ROWS)
     row_blocks = -(-m // tall)
-    pieces = max(1, int(work / PIECE / problem.count / row_blocks))
+    pieces = max(1, int(work / PIECE / problem.matrices / row_blocks))
     wide = _rounded(-(-n // pieces), dot.COLUMNS)
     column_blocks = -(-n // wide)
     _launch(schedule, f"dots_{tile.type}x{tile.lanes}_{biased}",
             lambda: dot.dots(tile.type, tile.lanes, biased), problem,
             (m, n, k, tall, wide, row_blocks, column_blocks, problem.a.matrix[0],
              problem.b.matrix[1], *problem.c.matrix, *problem.operands[3].matrix),
-            problem.count * row_blocks * column_blocks, work)
+            problem.matrices * row_blocks * column_blocks, work)
 
 
 def _along_k(schedule: Schedule, dtype: dtype, problem: Problem) -> Problem:
@@ -219,8 +220,8 @@ def _tile_pass(schedule, dtype, tile, problem, start, depth, panel, copies):
             lambda: blocks.tiles(tile, reading, bias), problem,
             (m, n, depth, tall, row_blocks, panels, copies, panel, a_row, a_step, b_column, b_step,
              problem.c.matrix[0], bias_row, start * a_step, start * b_step),
-            problem.count * row_blocks * panels,
-            problem.count * m * n * (depth + tile.lanes) / PACE["tiles"])
+            problem.matrices * row_blocks * panels,
+            problem.matrices * m * n * (depth + tile.lanes) / PACE["tiles"])
 
 
 def _copies_columns(dtype: dtype, problem: Problem) -> bool:
@@ -242,7 +243,8 @@ def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem)
     a = problem.a
     moving = [(size, stride) for size, stride in zip(problem.batch, a.outer) if stride]
     sizes = [size for size, _ in moving]
-    place = pack_rows(schedule, dtype, tile, a.index, problem.m, problem.k, *a.matrix, sizes,
+    row, step = a.matrix
+    place = pack_rows(schedule, dtype, tile, a.place, problem.m, problem.k, row, step, sizes,
                       [stride for _, stride in moving])
     rows = _rounded(problem.m, tile.rows)
     steps = iter(contiguous_strides((*sizes, rows * problem.k))[:-1])
@@ -255,7 +257,7 @@ def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem)
 def _launch(schedule, key, write, problem, constants, units, work):
     operands = problem.operands
     words = batch_words(problem.batch, [x.outer for x in operands])
-    schedule.launch(f"matmul_{key}", write, tuple(x.index for x in operands),
+    schedule.launch(f"matmul_{key}", write, tuple(x.place for x in operands),
                     (*constants, *words), units, work)
 
 

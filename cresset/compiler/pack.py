@@ -1,7 +1,7 @@
 """Packing: rows or columns of a matrix copied side by side, k by k, for the tile kernel.
 
-The tile kernel copies panels of b itself, as it comes to them. `pack_rows` copies all of a beforehand.
-A group that would pass the last row or column starts earlier, as the kernel's tiles do.
+The tile kernel copies panels of b itself, as it comes to them; `pack_rows` copies all of a
+beforehand. A group that would pass the last row or column starts earlier, as the kernel's tiles do.
 """
 
 from __future__ import annotations

@@ -11,13 +11,12 @@ from math import inf, prod
 from typing import NamedTuple
 
 from cresset.compiler.schedule import Schedule
+from cresset.compiler.tile import lanes_of
 from cresset.compiler.windows import inside
 from cresset.compiler.words import Words
-from cresset.core import dtype as dtypes
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.runtime.ir import Function, Module, Value, vector
-from cresset.runtime.target import host
 
 PACE = 1.0  # elements of windows met in a nanosecond
 MOST_INDEXED = 1 << 31  # elements of a plane whose places fit lanes of 32 bits
@@ -38,7 +37,8 @@ def max_pool2d(x: Layout, out: Layout, kernel: Pair, stride: Pair, padding: Pair
     rows, columns = out.shape[-2:]
     units = rows * prod(out.shape[:-2]) if columns else 0
     schedule.launch(
-        f"max_pool_{x.dtype.code}_{spacing}", lambda: greatest(x.dtype, spacing), values,
+        f"max_pool_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}",
+        lambda: greatest(x.dtype, spacing), values,
         (*x.shape[-2:], rows, columns, *kernel, *stride, *padding, *dilation), units,
         out.numel * prod(kernel) / PACE,
     )
@@ -50,7 +50,7 @@ def max_pool2d_gradient(gradient: Layout, x: Layout, values: tuple[int, int, int
     schedule = Schedule(0)
     planes = prod(x.shape[:-2]) if prod(x.shape[-2:]) else 0
     schedule.launch(
-        f"max_pool_gradient_{x.dtype.code}", lambda: scattered(x.dtype), values,
+        f"max_pool_gradient_{x.dtype.code}x{lanes_of(x.dtype)}", lambda: scattered(x.dtype), values,
         (prod(gradient.shape[-2:]), prod(x.shape[-2:])), planes,
         (gradient.numel + x.numel) / PACE,
     )
@@ -61,7 +61,7 @@ def avg_pool2d(x: Layout, out: Layout, kernel: Pair, stride: Pair, padding: Pair
                count_include_pad: bool, divisor_override: int | None, values: tuple[int, int]):
     """The average of each window: its sum over `divisor_override`, or its size.
 
-    The size counts the padding if `count_include_pad`, but nothing beyond it. `values` are (x, out).
+    The size counts the padding if `count_include_pad`, nothing beyond it. `values` are (x, out).
     """
     words = (*kernel, *stride, *padding, count_include_pad, divisor_override or 0)
     return _average("avg_pool", x, out, values, words, stride[1], prod(kernel))
@@ -98,7 +98,7 @@ def _average(name, x, out, values, words, spacing, size):
     rows, columns = out.shape[-2:]
     units = rows * prod(out.shape[:-2]) if columns else 0
     schedule.launch(
-        f"{name}_{x.dtype.code}_{spacing}",
+        f"{name}_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}",
         lambda: averages(x.dtype, spacing, adaptive=not words), values,
         (*x.shape[-2:], rows, columns, *words), units, out.numel * size / PACE,
     )
@@ -109,7 +109,8 @@ def _spread(name, gradient, x, values, words, size):
     schedule = Schedule(0)
     planes = prod(x.shape[:-2]) if prod(x.shape[-2:]) else 0
     schedule.launch(
-        f"{name}_gradient_{x.dtype.code}", lambda: spread(x.dtype, adaptive=not words), values,
+        f"{name}_gradient_{x.dtype.code}x{lanes_of(x.dtype)}",
+        lambda: spread(x.dtype, adaptive=not words), values,
         (*x.shape[-2:], *gradient.shape[-2:], *words), planes,
         (gradient.numel * size + x.numel) / PACE,
     )
@@ -130,7 +131,7 @@ def greatest(dtype: dtype, spacing: int) -> Module:
     height, width, rows, columns = words.integers(4)
     down, across, row_stride, column_stride, top_padding, left_padding = words.integers(6)
     row_dilation, column_dilation = words.integers(2)
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         plane = f.offset(x, unit.udiv(rows) * (height * width), dtype.llvm)
@@ -225,11 +226,11 @@ def scattered(dtype: dtype) -> Module:
 
 # --- the average ----------------------------------------------------------------------------------
 class Averaging(NamedTuple):
-    """How a kernel finds the windows of averages; in turn, what `windows_of` reads as words."""
+    """How a kernel finds the windows of averages."""
 
     extents: list[Value]  # height, width of the plane
     counts: list[Value]  # rows, columns of the result
-    kernel: list[Value]  # and what follows is empty where windows divide the plane evenly
+    kernel: list[Value]  # this and what follows is void where windows divide the plane evenly
     stride: list[Value]
     padding: list[Value]
     with_padding: Value | None
@@ -237,14 +238,16 @@ class Averaging(NamedTuple):
 
     @classmethod
     def read(cls, words: Words, adaptive: bool) -> Averaging:
-        pairs = [words.integers(2) for _ in range(2 if adaptive else 5)]
-        rest = words.integers(0 if adaptive else 2)
-        return cls(*pairs, *([], [], [], None, None) if adaptive else rest)
+        extents, counts = words.integers(2), words.integers(2)
+        if adaptive:
+            return cls(extents, counts, [], [], [], None, None)
+        kernel, stride, padding = (words.integers(2) for _ in range(3))
+        return cls(extents, counts, kernel, stride, padding, *words.integers(2))
 
     def window(self, f: Function, axis: int, number: Value):
         """Where window `number` starts and ends along an axis, and how many it counts as."""
         extent, count = self.extents[axis], self.counts[axis]
-        if not self.kernel:
+        if self.with_padding is None:
             start = (number * extent).udiv(count)
             end = ((number + 1) * extent + count - 1).udiv(count)
             return start, end, end - start
@@ -274,7 +277,7 @@ def averages(dtype: dtype, spacing: int, adaptive: bool) -> Module:
     x, out = words.pointer(), words.pointer()
     windows = Averaging.read(words, adaptive)
     (height, width), (rows, columns) = windows.extents, windows.counts
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         plane = f.offset(x, unit.udiv(rows) * (height * width), dtype.llvm)
@@ -363,7 +366,7 @@ def _spaced(f: Function, dtype: dtype, plane: Value, place: Value, spacing: int,
 
 
 def _zero(f: Function, dtype: dtype, plane: Value, count: Value):
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     whole = count.udiv(lanes) * lanes
     with f.loop(0, whole, lanes) as at:
         f.store(f.constant(vector(dtype.llvm, lanes), 0), f.offset(plane, at, dtype.llvm))
@@ -385,7 +388,7 @@ def _runs(f: Function, top: Value, bottom: Value, left: Value, right: Value, wid
 def _total(f: Function, dtype: dtype, plane: Value, width: Value, runs) -> Value:
     """The sum of a window's elements."""
     first, count, length = runs
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     type = vector(dtype.llvm, lanes)
     whole = length.udiv(lanes) * lanes
     with f.loop(0, count, carry=[f.constant(type, 0), f.constant(dtype.llvm, 0)]) as row:
@@ -406,7 +409,7 @@ def _total(f: Function, dtype: dtype, plane: Value, width: Value, runs) -> Value
 
 def _add(f: Function, dtype: dtype, run: Value, length: Value, term: Value):
     """`term` added to the elements of a run."""
-    lanes = host().vector_bytes // dtype.itemsize
+    lanes = lanes_of(dtype)
     whole = length.udiv(lanes) * lanes
     wide = f.splat(term, lanes)
     with f.loop(0, whole, lanes) as at:

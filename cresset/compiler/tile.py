@@ -1,8 +1,8 @@
 """The register tile: the few rows and vectors of a result that stay in registers while k passes.
 
-Each turn of its loop takes one vector row of b and a scalar of a per row of the tile, and adds their
-products to the sums. There are enough sums to hide the latency of a fused multiply-add, and few
-enough to leave registers for what comes in.
+Each turn of its loop takes one row of vectors of b and one scalar of a per row of the tile, and
+adds their products to the sums. There are enough sums to hide the latency of a fused multiply-add,
+and few enough to leave registers for what comes in.
 
 A tile that would pass the last row or column of its matrix starts earlier instead, and makes and
 stores some sums twice: no masks, no remainders. So a tile never has more rows, nor its vectors more
@@ -23,6 +23,11 @@ FEW_ROWS = 4  # where a result has fewer rows, or divides so much better by this
 SAVING = 1.06
 VECTORS = 2
 VECTORS_OF_ONE_ROW = 8
+
+
+def lanes_of(dtype: dtype) -> int:
+    """How many elements of a type this machine's vectors hold."""
+    return host().vector_bytes // dtype.itemsize
 
 
 class Tile(NamedTuple):
@@ -48,8 +53,7 @@ class Tile(NamedTuple):
     @classmethod
     def of(cls, dtype: dtype, rows: int) -> Tile:
         """The tile for a result of so many rows, on this machine: the one that wastes the least."""
-        width = host().vector_bytes
-        lanes = width // dtype.itemsize
+        width, lanes = host().vector_bytes, lanes_of(dtype)
         if rows < FEW_ROWS:
             return cls(dtype.llvm, 1, VECTORS_OF_ONE_ROW, lanes)
         many, few = (-(-rows // tall) * tall for tall in (ROWS[width], FEW_ROWS))

@@ -13,10 +13,10 @@ from math import prod
 
 from cresset.compiler.batch import Batch, batch_words
 from cresset.compiler.schedule import Schedule
+from cresset.compiler.tile import lanes_of
 from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
 from cresset.runtime.ir import Function, Module, Value, vector
-from cresset.runtime.target import host
 
 PACE = 1.5  # elements copied in a nanosecond
 
@@ -37,12 +37,16 @@ def copy_windows(schedule: Schedule, dtype: dtype, source: int, plane: tuple[int
     target_strides = [window * prod(sizes[at + 1 :]) for at in range(len(outer))]
     units = prod(outer)
     schedule.launch(
-        f"windows_{dtype.llvm}_{'dense' if steps[1] == 1 else 'spaced'}",
+        _name("windows", dtype, steps),
         lambda: windows(dtype, steps[1] == 1), (source, target),
         (height, width, rows, columns, *steps, *corner, inner, *(move[-1] for move in moves),
          *batch_words(outer, (*(move[:-1] for move in moves), target_strides))),
         units, units * inner * (window + 16) / PACE,
     )
+
+
+def _name(kernel: str, dtype: dtype, steps: tuple[int, int]) -> str:
+    return f"{kernel}_{dtype.llvm}x{lanes_of(dtype)}_{'dense' if steps[1] == 1 else 'spaced'}"
 
 
 def windows(dtype: dtype, dense: bool) -> Module:
@@ -98,7 +102,7 @@ def add_windows(schedule: Schedule, dtype: dtype, source: int, plane: tuple[int,
     """
     units = prod(sizes)
     schedule.launch(
-        f"add_windows_{dtype.llvm}_{'dense' if steps[1] == 1 else 'spaced'}",
+        _name("add_windows", dtype, steps),
         lambda: window_sums(dtype, steps[1] == 1), (source, target),
         (*plane, *grid, *steps, *corner, *taps, *dilation, tap_stride,
          *batch_words(sizes, strides)),
@@ -159,7 +163,7 @@ def _fill(f, type, row, start, stop):
 def _copy(f, dtype, line, out, start, stop, step, dense):
     type = dtype.llvm
     if dense:
-        lanes = host().vector_bytes // dtype.itemsize
+        lanes = lanes_of(dtype)
         whole = start + (stop - start).udiv(lanes) * lanes
         with f.loop(start, whole, lanes) as column:
             value = f.load(vector(type, lanes), f.offset(line, column, type))
@@ -172,7 +176,7 @@ def _copy(f, dtype, line, out, start, stop, step, dense):
 def _add(f, dtype, terms, line, start, stop, step, dense):
     type = dtype.llvm
     if dense:
-        lanes = host().vector_bytes // dtype.itemsize
+        lanes = lanes_of(dtype)
         whole = start + (stop - start).udiv(lanes) * lanes
         with f.loop(start, whole, lanes) as column:
             place = f.offset(line, column, type)

@@ -144,7 +144,7 @@ def _launch(nest: Nest) -> Step:
             size = operand.dtype.itemsize
             constants.append(operand.offset * size)
             constants += [dim[1][where[k]] * size for dim in kept_dims + reduced_dims]
-    if nest.position_strides:
+    if "position" in _names(nest.body):
         constants.append(nest.position_start)
         constants += [dim[1][-1] for dim in kept_dims + reduced_dims]
     units = rows * tiles

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from cresset.core import scalar
 from cresset.kernels import loops
-from cresset.runtime import build, ir
+from cresset.runtime import ir
 from cresset.runtime.ir import Module
 from cresset.runtime.target import host
 
 
-def load(d, lists: int, numbers: int, writes, values) -> int:
-    """The address of the kernel that overwrites list `writes[k]` with `values[k]`."""
+def listing(d, lists: int, numbers: int, writes, values) -> str:
+    """The kernel as text, which names it: overwrite list `writes[k]` with `values[k]`."""
     lines = [f"update of {lists} lists of {d.name} with {numbers} numbers"]
     names: dict = {}
     for e in scalar.topological(*values):
@@ -24,8 +24,8 @@ def load(d, lists: int, numbers: int, writes, values) -> int:
             spelled = ", ".join(names.get(a) or repr(a) for a in e.args)
             lines.append(f"  {names[e]} = {e.name}({spelled}) : {e.dtype.code}")
     for w, e in zip(writes, values):
-        lines.append(f"  write {w} = {names.get(e) or repr(e)}")
-    return build.load("\n".join(lines), lambda: write(d, lists, numbers, writes, values))
+        lines.append(f"  write a{w} = {names.get(e) or repr(e)}")
+    return "\n".join(lines)
 
 
 def write(d, lists: int, numbers: int, writes, values) -> Module:

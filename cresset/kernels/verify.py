@@ -6,6 +6,7 @@ fault of the nest's text, which `describe` gives: its space, a line per operand,
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from cresset.core import scalar
@@ -63,13 +64,14 @@ class _Verifier:
 
     def _require(self, condition, problem: str):
         if not condition:
-            quoted = describe(self.nest)[self.line]
+            quoted = shorten(describe(self.nest)[self.line], 300, placeholder=" ...")
             raise NestError(f"verify nest: {problem}; at line {self.line + 1}: {quoted}")
 
     def _space(self):
         nest, rank = self.nest, len(self.nest.shape)
         self._require(all(type(n) is int and n >= 0 for n in nest.shape), "a size is no size")
-        self._require(all(0 <= d < rank for d in nest.reduced), f"a reduced dim is not in 0..{rank - 1}")
+        dims = set(range(rank))
+        self._require(nest.reduced <= dims, f"a reduced dim is none of the {rank} dims")
         count = len(nest.position_strides)
         self._require(count in (0, rank), f"{count} position strides for {rank} dims")
         self._require(self.written, "nothing is stored")
@@ -136,7 +138,8 @@ class _Verifier:
             if leaf.name == "accumulator":
                 self._require(leaf in self.states, f"{leaf!r} is read before it is reduced")
             elif leaf.name == "position":
-                self._require(nest.position_strides, "the position is read and has no strides")
+                strides = len(nest.position_strides) == len(nest.shape)
+                self._require(strides, "the position is read and has no strides")
             else:
                 known = leaf.name == "argument" and 0 <= leaf.value < len(nest.operands)
                 self._require(known, f"{leaf!r} is no operand")

@@ -72,6 +72,8 @@ class Elementwise(Operation):
         return out if isinstance(out, tuple) else (out,)
 
     def _common(self, promoted) -> dtype | None:
+        if not promoted:
+            return types.bool
         common = computed(self.name, result_type(promoted))
         if self.promote == "float" and not common.is_floating_point:
             return types.get_default_dtype()
@@ -181,7 +183,7 @@ class Derived:
         self.through = tuple(k for k in wanted if parts[k] is g)
         self.computed = tuple(k for k in wanted if parts[k] is not g)
         read = scalar.topological(*(parts[k] for k in self.computed))
-        self.places = tuple(sorted(e.value for e in read if e.name == "place"))
+        self.places = tuple(sorted(e.value[1] for e in read if e.name == "place"))
         self.reads = tuple((*forward.parameter_names, "out")[place] for place in self.places)
         self.function = self._declare() if self.computed else None
 
@@ -193,8 +195,8 @@ class Derived:
                 leaves.append(self.present[k])
             else:
                 d = types.bool if name in forward.masks else g.dtype
-                leaves.append(values.get(k, scalar.node("place", d, (), k)))
-        out = values.get(self.out_place, scalar.node("place", g.dtype, (), self.out_place))
+                leaves.append(values.get(k, self._place(k, d)))
+        out = values.get(self.out_place, self._place(self.out_place, g.dtype))
         if forward.gradient_rule is not None:
             named = dict(zip(forward.parameter_names, leaves), g=g, out=out)
             stated = forward.gradient_rule(**{n: named[n] for n in forward.saves})
@@ -213,6 +215,10 @@ class Derived:
                     grad = scalar.substitute(grad, {value: out})
                 parts[k] = grad if k not in parts else parts[k] + grad
         return parts
+
+    def _place(self, k, d):
+        """What stands in for an operand; derivatives of derivatives have places of their own."""
+        return scalar.node("place", d, (), (self.forward.name, k))
 
     def _declare(self):
         count = self.forward.outputs

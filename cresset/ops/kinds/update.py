@@ -7,13 +7,16 @@ some of them. All tensors of a group go through one kernel, whatever their numbe
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor
-from cresset.kernels import update as kernel
+from cresset.kernels.update import listing, write
 from cresset.ops import dispatch
-from cresset.runtime import native
+from cresset.runtime import build, native
+from cresset.runtime.ir import Module
 
 
 class Update:
@@ -53,7 +56,14 @@ class Update:
                     f"{self.name}: needs float32 or float64 tensors of one type; got "
                     f"{d.name} and {tensors[0].layout.dtype.name}"
                 )
-        count = len(lists)
+        address = build.load(*self.kernel(d))
+        updater = native.make_updater(address, len(lists), len(self.numbers), self.writes, d)
+        self.updaters[d] = updater
+        return updater
+
+    def kernel(self, d: dtype) -> tuple[str, Callable[[], Module]]:
+        """The key of the kernel for an element type, and what writes it."""
+        count = len(self.lists)
         leaves = [scalar.argument(k, d) for k in range(count)]
         numbers = {n: scalar.argument(count + k, d) for k, n in enumerate(self.numbers)}
         out = self.body(*leaves, **numbers)
@@ -61,10 +71,8 @@ class Update:
         if len(out) != len(self.writes):
             raise TypeError(f"{self.name}: the body returns {len(out)} values for "
                             f"{len(self.writes)} written lists")
-        address = kernel.load(d, count, len(self.numbers), self.writes, out)
-        updater = native.make_updater(address, count, len(self.numbers), self.writes, d)
-        self.updaters[d] = updater
-        return updater
+        work = (d, count, len(self.numbers), self.writes, out)
+        return listing(*work), lambda: write(*work)
 
     def _one_by_one(self, lists, values):
         """The way for tensors that the launch refuses: differing layouts, types or gaps."""
