@@ -36,7 +36,7 @@ def guarded(array, low=False):
 def layout(array):
     """The layout of a NumPy array."""
     strides = tuple(step // array.itemsize for step in array.strides)
-    return Layout.of(array.shape, strides, dtype.FROM_NUMPY[array.dtype])
+    return Layout.of(array.shape, strides, dtype.FROM_NUMPY[array.dtype.name])
 
 
 def run(schedule, values):

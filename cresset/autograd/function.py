@@ -22,7 +22,7 @@ class Context:
         self._to_save = ()
         self._saved = None
         self._node = None
-        self.needs_input_grad = ()
+        self.needs_input_grad: tuple[bool, ...] = ()
         self._non_differentiable = ()
         self._dirty = ()
         self._materialize = True

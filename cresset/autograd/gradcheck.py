@@ -57,7 +57,7 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
 
 def _analytic(output, inputs):
     """For every input the table [input element][output element]."""
-    tables = [[[] for _ in range(x.numel())] for x in inputs]
+    tables: list = [[[] for _ in range(x.numel())] for x in inputs]
     flat = output.detach().clone().contiguous().zero_()
     for j in range(output.numel()):
         flat.zero_()

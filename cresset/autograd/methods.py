@@ -91,11 +91,11 @@ class RemovableHandle:
     """What registering a hook returns; `remove()` takes the hook away."""
 
     def __init__(self, hooks):
-        self.hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else lambda: hooks
+        self.hooks = hooks
         self.id = next(_hook_numbers)
 
     def remove(self):
-        self.hooks().pop(self.id, None)
+        self.hooks.pop(self.id, None)
 
     def __enter__(self):
         return self

@@ -29,7 +29,7 @@ class _GradMode:
     """A context manager, and a decorator of functions, that sets grad mode for a while."""
 
     enabled = False
-    inference = None
+    inference: bool | None = None
 
     def __enter__(self):
         # A stack, so that one object can be entered again while it is open.
@@ -92,7 +92,7 @@ class enable_grad(_GradMode):
 class inference_mode(_GradMode):
     """Nothing is recorded inside; `inference_mode(False)` changes nothing."""
 
-    inference = True
+    inference: bool | None = True
 
     def __init__(self, mode=True):
         if mode is False:

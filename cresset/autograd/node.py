@@ -209,12 +209,14 @@ class Recipe:
 
 def recipe_of(op, args, edges) -> Recipe:
     """The recipe of a call; there is one for each pattern of operands."""
-    key = 1
+    pattern = 1
     for place, edge in zip(op.tensor_places, edges):
         a = args[place]
-        key = 4 * key + (3 if a is None else 1 + (edge is not None) if isinstance(a, Tensor) else 0)
+        code = 3 if a is None else 1 + (edge is not None) if isinstance(a, Tensor) else 0
+        pattern = 4 * pattern + code
+    key: object = pattern
     if not op.plain:
-        key = (key, *(
+        key = (pattern, *(
             a if kind == "static" else a is None
             for kind, a in zip(op.parameter_kinds, args) if kind in ("static", "number")
         ))

@@ -34,7 +34,7 @@ def tiles(tile: Tile, reading: str, bias: str) -> Module:
     m, n, k, tall, row_blocks, panels, copies = words.integers(7)
     a_panel, a_row, a_step, b_column, b_step, c_row, bias_row, a_start, b_start = words.integers(9)
     batch = Batch(words, 4)
-    # A panel of one row's tile is read once: there is nothing to gain by a copy.
+    # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
     copied = f.alloca(tile.vector, DEEPEST * tile.vectors) if tile.rows > 1 else None
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
@@ -44,20 +44,10 @@ def tiles(tile: Tile, reading: str, bias: str) -> Module:
         offsets = batch.offsets(f, blocks.udiv(row_blocks))
         offsets[0], offsets[1] = offsets[0] + a_start, offsets[1] + b_start
         x, y, z, w = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
-        starts = [
-            f.minimum(column + v * tile.lanes, n - tile.lanes) for v in range(tile.vectors)
-        ]
+        starts = [f.minimum(column + v * tile.lanes, n - tile.lanes) for v in range(tile.vectors)]
         if reading == "along":
-            vectors = [f.offset(y, start, tile.type) for start in starts]
-            step = b_step
-            if copied:
-                with f.when(copies.ne(0)):
-                    copy_along(f, tile, vectors, copied, k, b_step)
-                step = f.select(copies.ne(0), tile.columns, step)
-                vectors = [
-                    f.select(copies.ne(0), f.offset(copied, v, tile.vector), vector)
-                    for v, vector in enumerate(vectors)
-                ]
+            panel = [f.offset(y, start, tile.type) for start in starts]
+            panel, step = _along(f, tile, panel, b_step, k, copies, copied)
         else:
             copy = copy_across if reading == "across" else copy_strided
             with f.loop(0, tile.vectors) as v:
@@ -65,28 +55,47 @@ def tiles(tile: Tile, reading: str, bias: str) -> Module:
                 group = f.offset(y, start * b_column, tile.type)
                 target = f.offset(copied, v, tile.vector)
                 copy(f, tile, tile.lanes, group, b_column, b_step, target, tile.columns, k)
-            vectors = [f.offset(copied, v, tile.vector) for v in range(tile.vectors)]
-            step = f.constant("i64", tile.columns)
+            panel, step = _copied(f, tile, copied)
         with f.loop(first, f.minimum(first + tall, m), tile.rows) as turn:
             row = f.minimum(turn, m - tile.rows)
             plain = f.offset(x, row * a_row, tile.type)
             x_tile = f.select(a_panel.eq(0), plain, f.offset(x, turn * a_panel, tile.type))
-            sums = product(f, tile, k, x_tile, a_row, a_step, vectors, step)
-            out = f.offset(z, row * c_row, tile.type)
-            if bias != "none":
-                added = f.offset(w, row * bias_row, tile.type)
-            for number in range(tile.rows):
-                if bias == "column":
-                    term = f.splat(f.load(tile.type, added), tile.lanes)
-                for v, start in enumerate(starts):
-                    total = sums[number * tile.vectors + v]
-                    if bias == "row":
-                        term = f.load(tile.vector, f.offset(added, start, tile.type))
-                    if bias != "none":
-                        total = total + term
-                    f.store(total, f.offset(out, start, tile.type))
-                out = f.offset(out, c_row, tile.type)
-                if bias != "none":
-                    added = f.offset(added, bias_row, tile.type)
+            sums = product(f, tile, k, x_tile, a_row, a_step, panel, step)
+            terms = (f.offset(w, row * bias_row, tile.type), bias_row)
+            _store(f, tile, sums, starts, f.offset(z, row * c_row, tile.type), c_row, bias, terms)
     f.ret()
     return module
+
+
+def _along(f, tile, panel, step, k, copies, copied):
+    """The pointers to a panel's vectors and the step from k to k: of a copy if `copies`."""
+    if copied is None:
+        return panel, step
+    copies = copies.ne(0)
+    with f.when(copies):
+        copy_along(f, tile, panel, copied, k, step)
+    mine, pitch = _copied(f, tile, copied)
+    return [f.select(copies, *pair) for pair in zip(mine, panel)], f.select(copies, pitch, step)
+
+
+def _copied(f, tile, copied):
+    vectors = [f.offset(copied, v, tile.vector) for v in range(tile.vectors)]
+    return vectors, f.constant("i64", tile.columns)
+
+
+def _store(f, tile, sums, starts, out, c_row, bias, terms):
+    """The tile's sums, and the bias added to them, stored row by row at the columns `starts`."""
+    added, bias_row = terms
+    for row in range(tile.rows):
+        if bias == "column":
+            term = f.splat(f.load(tile.type, added), tile.lanes)
+        for v, start in enumerate(starts):
+            total = sums[row * tile.vectors + v]
+            if bias == "row":
+                term = f.load(tile.vector, f.offset(added, start, tile.type))
+            if bias != "none":
+                total = total + term
+            f.store(total, f.offset(out, start, tile.type))
+        out = f.offset(out, c_row, tile.type)
+        if bias != "none":
+            added = f.offset(added, bias_row, tile.type)

@@ -110,12 +110,10 @@ def fold(f: Function, vectors: list[Value]) -> Value:
         count //= 2
         low, high = range(count), range(count, 2 * count)
         vectors = [f.shuffle(v, None, low) + f.shuffle(v, None, high) for v in vectors]
-    while count > 1 and len(vectors) > 1:
-        even, odd = range(0, 2 * count, 2), range(1, 2 * count, 2)
+    even, odd = range(0, 2 * count, 2), range(1, 2 * count, 2)
+    while len(vectors) * count > COLUMNS:
         pairs = zip(vectors[::2], vectors[1::2])
         vectors = [f.shuffle(x, y, even) + f.shuffle(x, y, odd) for x, y in pairs]
-        if len(vectors) * count == COLUMNS:
-            break
     if len(vectors) == 1:
         return vectors[0]
     return f.shuffle(vectors[0], vectors[1], range(COLUMNS))

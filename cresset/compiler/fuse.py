@@ -31,7 +31,7 @@ from cresset.runtime.program import STATUS, Program, Step
 class Buffer(NamedTuple):
     """A value in memory: its place in the value table, its layout, its offset in elements."""
 
-    index: int
+    place: int
     layout: Layout
     offset: int = 0
 
@@ -53,7 +53,7 @@ class Group:
 
     def __init__(self, shape):
         self.shape = tuple(shape)
-        self.reduced: frozenset | None = None
+        self.reduced: frozenset = frozenset()
         self.operands: list[Operand] = []
         self.leaves: dict = {}
         self.reductions: list[Reduce] = []
@@ -66,7 +66,7 @@ class Group:
         for d, n, s in zip(dims, buffer.layout.shape, buffer.layout.strides):
             if d is not None and n != 1:
                 strides[d] = s
-        operand = Operand(buffer.index, buffer.layout.dtype, tuple(strides), buffer.offset)
+        operand = Operand(buffer.place, buffer.layout.dtype, tuple(strides), buffer.offset)
         leaf = self.leaves.get(operand)
         if leaf is None:
             leaf = self.leaves[operand] = scalar.argument(len(self.operands), operand.dtype)
@@ -83,7 +83,8 @@ class Fuser:
         self.temporaries: list[int] = []
         self.launches: list[Step] = []
         self.explain = None
-        self.group: Group | None = None
+        self.group = Group(())
+        self.open = False
         self.outputs = tuple(Layout.packed(v.actual.shape, v.actual.dtype) for v in graph.outputs)
         count = len(self.outputs)
         for k, value in enumerate(graph.inputs):
@@ -137,7 +138,7 @@ class Fuser:
             self._inline(call)
 
     def _open(self, shape):
-        self.group = Group(shape)
+        self.group, self.open = Group(shape), True
 
     def _take_view(self, call) -> bool:
         source, statics = call.args[0], call.args[1:]
@@ -145,9 +146,9 @@ class Fuser:
         buffer = self.buffers.get(source)
         if buffer is not None:
             layout, offset = call.op.restride(buffer.layout, *statics)
-            self.buffers[out] = Buffer(buffer.index, layout, buffer.offset + offset)
+            self.buffers[out] = Buffer(buffer.place, layout, buffer.offset + offset)
             return True
-        inner = self.group.inner.get(source) if self.group else None
+        inner = self.group.inner.get(source)
         if inner is None:
             return False
         dims = _view_dims(call.op, source.actual, statics, inner.dims)
@@ -158,7 +159,7 @@ class Fuser:
 
     def _join_elementwise(self, call: Call) -> bool:
         group = self.group
-        if group is None:
+        if not self.open:
             return False
         shape = tuple(call.outputs[0].actual.shape)
         dims = self._place(call.args, shape)
@@ -168,7 +169,7 @@ class Fuser:
         kept = all(
             group.inner[a].kept if a in group.inner else not self._moves(a, shape, dims)
             for a in call.args if isinstance(a, Value)
-        ) and group.reduced is not None
+        ) and bool(group.reductions)
         for out, e in zip(call.outputs, expressions):
             group.inner[out] = Inner(e, dims, kept)
         return True
@@ -177,7 +178,7 @@ class Fuser:
         """Whether a buffer read along `dims` changes over reduced dims."""
         pad = len(shape) - value.actual.ndim
         return any(
-            n != 1 and d in (self.group.reduced or ())
+            n != 1 and d in self.group.reduced
             for n, d in zip(value.actual.shape, dims[pad:])
         )
 
@@ -242,7 +243,7 @@ class Fuser:
 
     def _join_reduction(self, call: Call) -> bool:
         group = self.group
-        if group is None:
+        if not self.open:
             return False
         source = call.args[0]
         inner = group.inner.get(source)
@@ -252,7 +253,7 @@ class Fuser:
                 return False
             own = tuple(range(len(group.shape)))
             inner = Inner(group.read(buffer, own), own, False)
-        if inner.kept and group.reduced is not None:
+        if inner.kept and group.reductions:
             return False
         specs = (source.actual, *call.args[1:])
         axes, reduction, finish = call.op.body_over(specs)
@@ -262,13 +263,13 @@ class Fuser:
             return False
         reduced |= {d for d, n in enumerate(group.shape) if n == 1 and d in axes}
         reduced = frozenset(d for d in reduced if d is not None)
-        if group.reduced is not None and _sizes(group, reduced) != _sizes(group, group.reduced):
+        if group.reductions and _sizes(group, reduced) != _sizes(group, group.reduced):
             return False
         if any(e.name == "position" for e in scalar.topological(*reduction.lift)) and (
             inner.dims != tuple(range(len(group.shape)))
         ):
             return False
-        if group.reduced is None:
+        if not group.reductions:
             group.reduced = reduced
             self._mark_kept()
         leaf = scalar.argument(0, inner.expression.dtype)
@@ -302,12 +303,13 @@ class Fuser:
     # --- closing groups ---------------------------------------------------------------------------
     def close(self):
         """Write what is still wanted of the open group, as one nest."""
-        group, self.group = self.group, None
-        if group is None:
+        group = self.group
+        if not self.open:
             return
+        self.group, self.open = Group(()), False
         operands = list(group.operands)
         body: list = list(group.reductions)
-        reduced = group.reduced or frozenset()
+        reduced = group.reduced
         for value, inner in group.inner.items():
             if not self.wanted.get(value):
                 continue
@@ -316,7 +318,7 @@ class Fuser:
             for d, n, s in zip(inner.dims, buffer.layout.shape, buffer.layout.strides):
                 if d is not None and n != 1:
                     strides[d] = s
-            operands.append(Operand(buffer.index, buffer.layout.dtype, tuple(strides)))
+            operands.append(Operand(buffer.place, buffer.layout.dtype, tuple(strides)))
             once = inner.kept and bool(reduced)
             body.append(Store(len(operands) - 1, inner.expression, once))
             self.buffers[value] = buffer
@@ -344,7 +346,7 @@ class Fuser:
             if isinstance(a, Value):
                 buffer = self._at_start(self.buffers[a])
                 specs.append(buffer.layout)
-                places.append(buffer.index)
+                places.append(buffer.place)
             else:
                 if kind != "static" and a is not None:
                     raise NotImplementedError(f"fuse: {call.op.name} takes a number while captured")
@@ -359,7 +361,7 @@ class Fuser:
                 self.temporaries.append(layout.nbytes)
                 buffer = Buffer(self.first_temporary + len(self.temporaries) - 1, layout)
             self.buffers[value] = buffer
-            table.append(buffer.index)
+            table.append(buffer.place)
         table += places
         first = self.first_temporary + len(self.temporaries)
         table += range(first, first + len(program.temporaries))
@@ -382,8 +384,8 @@ class Fuser:
             target = Buffer(self.first_temporary + len(self.temporaries) - 1, layout)
         leaf = scalar.argument(0, layout.dtype)
         operands = (
-            Operand(buffer.index, layout.dtype, buffer.layout.strides, buffer.offset),
-            Operand(target.index, layout.dtype, layout.strides),
+            Operand(buffer.place, layout.dtype, buffer.layout.strides, buffer.offset),
+            Operand(target.place, layout.dtype, layout.strides),
         )
         nest = Nest(tuple(layout.shape), frozenset(), operands, (Store(1, leaf, False),))
         self.launches += steps(nest)[0]
@@ -393,7 +395,7 @@ class Fuser:
         """Results that are inputs, views, or asked for twice get memory of their own."""
         for k, (value, layout) in enumerate(zip(self.graph.outputs, self.outputs)):
             buffer = self.buffers[value]
-            if buffer.index != k:
+            if buffer.place != k:
                 self._copied(buffer, Buffer(k, layout))
 
 
@@ -422,7 +424,7 @@ def _view_dims(op, layout: Layout, statics, dims):
     if offset:
         return None
     known = {s: (d, n) for s, d, n in zip(basis, dims, layout.shape, strict=True)}
-    out = []
+    out: list = []
     for n, s in zip(shape, strides):
         if n == 1:
             out.append(None)

@@ -7,6 +7,7 @@ complex), its width and its signedness.
 
 from __future__ import annotations
 
+import builtins
 from functools import cache
 
 
@@ -28,11 +29,11 @@ class dtype:
         self.is_signed = signed
 
     @property
-    def is_floating_point(self) -> bool:
+    def is_floating_point(self) -> builtins.bool:
         return self.category == dtype.FLOAT
 
     @property
-    def is_complex(self) -> bool:
+    def is_complex(self) -> builtins.bool:
         return self.category == dtype.COMPLEX
 
     @property

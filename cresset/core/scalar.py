@@ -27,6 +27,10 @@ class Expression:
 
     __slots__ = ("__weakref__", "args", "dtype", "name", "value")
 
+    args: tuple[Expression, ...]
+    dtype: dtype
+    name: str
+
     def __repr__(self):
         if self.name == "constant":
             return repr(self.value)
@@ -174,23 +178,20 @@ class Primitive:
         self.derivative = derivative
         self.fold = fold
 
-    def __call__(self, *args):
-        if self.result == "float":
-            args = together(*args)
-            if not args[0].dtype.is_floating_point:
-                args = tuple(cast(a, types.get_default_dtype()) for a in args)
-        else:
-            args = together(*args)
-        out = types.bool if self.result == "bool" else args[0].dtype
-        if self.fold is not None and all(a.name == "constant" for a in args):
-            return constant(self.fold(*(a.value for a in args)), out)
-        return node(self.name, out, args)
+    def __call__(self, *args) -> Expression:
+        operands = together(*args)
+        if self.result == "float" and not operands[0].dtype.is_floating_point:
+            operands = tuple(cast(a, types.get_default_dtype()) for a in operands)
+        out = types.bool if self.result == "bool" else operands[0].dtype
+        if self.fold is not None and all(a.name == "constant" for a in operands):
+            return constant(self.fold(*(a.value for a in operands)), out)
+        return node(self.name, out, operands)
 
 
 PRIMITIVES: dict[str, Primitive] = {}
 
 
-def primitive(name, arity=1, result="same", derivative=None, fold=None):
+def primitive(name, arity=1, result="same", derivative=None, fold=None) -> Primitive:
     PRIMITIVES[name] = Primitive(name, arity, result, derivative, fold)
     return PRIMITIVES[name]
 
@@ -227,7 +228,7 @@ def mul(x, y):
 
 neg = primitive("neg", derivative=lambda g, out, x: (-g,), fold=lambda x: -x)
 absolute = primitive("abs", derivative=lambda g, out, x: (g * sign(x),))
-sign = primitive("sign")
+sign: Primitive = primitive("sign")
 floor = primitive("floor")
 ceil = primitive("ceil")
 trunc = primitive("trunc")
@@ -290,7 +291,7 @@ log1p = primitive("log1p", 1, "float", lambda g, out, x: (g / (x + 1.0),))
 sqrt = primitive("sqrt", 1, "float", lambda g, out, x: (g / (2.0 * out),))
 rsqrt = primitive("rsqrt", 1, "float", lambda g, out, x: (-0.5 * g * out * out * out,))
 sin = primitive("sin", 1, "float", lambda g, out, x: (g * cos(x),))
-cos = primitive("cos", 1, "float", lambda g, out, x: (-(g * sin(x)),))
+cos: Primitive = primitive("cos", 1, "float", lambda g, out, x: (-(g * sin(x)),))
 tan = primitive("tan", 1, "float", lambda g, out, x: (g * (out * out + 1.0),))
 asin = primitive("asin", 1, "float", lambda g, out, x: (g * rsqrt(1.0 - x * x),))
 acos = primitive("acos", 1, "float", lambda g, out, x: (-(g * rsqrt(1.0 - x * x)),))
@@ -300,7 +301,7 @@ atan2 = primitive(
     lambda g, out, y, x: (g * x / (x * x + y * y), -(g * y / (x * x + y * y))),
 )
 sinh = primitive("sinh", 1, "float", lambda g, out, x: (g * cosh(x),))
-cosh = primitive("cosh", 1, "float", lambda g, out, x: (g * sinh(x),))
+cosh: Primitive = primitive("cosh", 1, "float", lambda g, out, x: (g * sinh(x),))
 tanh = primitive("tanh", 1, "float", lambda g, out, x: (g * (1.0 - out * out),))
 asinh = primitive("asinh", 1, "float", lambda g, out, x: (g * rsqrt(x * x + 1.0),))
 acosh = primitive("acosh", 1, "float", lambda g, out, x: (g * rsqrt(x * x - 1.0),))
@@ -316,7 +317,7 @@ erfinv = primitive(
     "erfinv", 1, "float", lambda g, out, x: (g * (math.sqrt(math.pi) / 2.0) * exp(out * out),)
 )
 lgamma = primitive("lgamma", 1, "float", lambda g, out, x: (g * digamma(x),))
-digamma = primitive("digamma", 1, "float")
+digamma: Primitive = primitive("digamma", 1, "float")
 
 
 def _pow_gradient(g, out, x, y):
@@ -398,7 +399,7 @@ def gradients(expression: Expression, g: Expression) -> dict[Expression, Express
             continue
         if e.name == "cast":
             source = e.args[0].dtype
-            parts = (cast(grad, source) if source.is_floating_point else None,)
+            parts: tuple = (cast(grad, source) if source.is_floating_point else None,)
         elif e.name == "where":
             parts = _where_gradient(grad, e, *e.args)
         else:

@@ -201,7 +201,7 @@ class _Writer:
             return load(f, role.dtype, f.offset(pointer, at * role.dtype.itemsize), lanes)
         start = f.offset(pointer, at * stride)
         type = ir.vector(role.dtype.llvm, lanes)
-        value = f.constant(type, 0) if lanes > 1 else None
+        value = f.constant(type, 0)
         for lane in range(lanes):
             one = f.load(role.dtype.llvm, start)
             value = one if lanes == 1 else f.insert(value, one, lane)

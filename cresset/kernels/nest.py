@@ -31,7 +31,7 @@ class Operand(NamedTuple):
     float64 or an int64 as `number` ("d" or "i") says.
     """
 
-    index: int
+    place: int
     dtype: dtype
     strides: tuple[int, ...] | None
     offset: int = 0
@@ -108,7 +108,8 @@ def _launch(nest: Nest) -> Step:
         verify(nest)
     kept, reduced = _ordered(nest)
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
-    columns = [nest.operands[k].strides for k in arrays] + [nest.position_strides or None]
+    columns: list = [nest.operands[k].strides for k in arrays]
+    columns.append(nest.position_strides or None)
     kept_dims = _collapse(nest.shape, kept, columns)
     reduced_dims = _collapse(nest.shape, reduced, columns)
     if not kept_dims and not reduced_dims:
@@ -154,7 +155,7 @@ def _launch(nest: Nest) -> Step:
     return Step(
         key=form.key(),
         write=lambda: loops.write(form),
-        operands=tuple(o.index for o in nest.operands),
+        operands=tuple(o.place for o in nest.operands),
         constants=tuple(constants),
         units=units,
         grain=grain,
@@ -165,7 +166,7 @@ def _launch(nest: Nest) -> Step:
 def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
     """The kept and the reduced dims, each from the outermost to the innermost in memory."""
     outputs = [s.operand for s in nest.body if isinstance(s, Store)]
-    chosen = [o.strides for k, o in enumerate(nest.operands) if o.strides and k not in outputs]
+    chosen: list = [o.strides for k, o in enumerate(nest.operands) if o.strides and k not in outputs]
     full = [nest.operands[k].strides for k in outputs]
     first = chosen + full if nest.reduced else full + chosen
 
@@ -182,7 +183,7 @@ def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
 
 def _collapse(shape, dims, columns):
     """[(size, strides per column)] with dims of size 1 dropped and neighbours joined."""
-    out = []
+    out: list = []
     for d in dims:
         if shape[d] == 1:
             continue
@@ -338,14 +339,14 @@ def _chunk_step(nest, operands, lifted, statement, partial, cut, first, size, ti
         for o in operands
     ]
     packed = _packed(kept_shape, nest.reduced)
-    body = [Reduce(lifted, statement.merge, statement.start)]
+    body: list = [Reduce(lifted, statement.merge, statement.start)]
     for k, (index, d) in enumerate(partial):
         moved.append(Operand(index, d, packed + (rows,), first * rows))
         body.append(Store(len(moved) - 1, scalar.accumulator(k, d), True))
     used, body = _compact(moved, body)
     position = nest.position_strides
     start = nest.position_start + (first * chunk * position[cut] if position else 0)
-    inner = Nest(shape, frozenset(nest.reduced), used, body,
+    inner = Nest(shape, frozenset(nest.reduced), used, tuple(body),
                  widen(position, chunk) if position else (), start)
     assert len(shape) == rank + 1
     return [_launch(inner)]
@@ -355,7 +356,7 @@ def _merge_step(statement, partial, merged, total, kept_shape) -> Step:
     rows = prod(kept_shape)
     operands = [Operand(index, d, (1, rows)) for index, d in partial]
     lift = tuple(scalar.argument(k, d) for k, (_, d) in enumerate(partial))
-    body = [Reduce(lift, statement.merge, statement.start)]
+    body: list = [Reduce(lift, statement.merge, statement.start)]
     for k, (index, d) in enumerate(merged):
         operands.append(Operand(index, d, (1, 0)))
         body.append(Store(len(operands) - 1, scalar.accumulator(k, d), True))

@@ -25,7 +25,7 @@ def describe(nest: Nest) -> list[str]:
     lines = [f"nest over {tuple(nest.shape)}, reduced dims {sorted(nest.reduced)}"]
     for k, o in enumerate(nest.operands):
         lies = f"number {o.number}" if o.strides is None else f"strides {o.strides} from {o.offset}"
-        lines.append(f"a{k}: value {o.index}, {o.dtype.name}, {lies}")
+        lines.append(f"a{k}: value {o.place}, {o.dtype.name}, {lies}")
     for s in nest.body:
         if hasattr(s, "lift"):
             lines.append(f"reduce {s.lift} from {s.start} by {s.merge}")
@@ -110,13 +110,14 @@ class _Verifier:
         self._require(target.strides is not None, "the target is a number")
         self._require(
             target.dtype is value.dtype,
-            f"a {value.dtype.name} is stored as {target.dtype.name}",
+            f"{value.dtype.name} is stored as {target.dtype.name}",
         )
         self._reads(value)
+        strides = target.strides or ()
         for d in self.long:
             once = statement.kept and d in nest.reduced
             self._require(
-                (target.strides[d] == 0) == once,
+                (strides[d] == 0) == once,
                 f"the target moves along dim {d}, which is reduced" if once
                 else f"all of dim {d} is written to one place",
             )

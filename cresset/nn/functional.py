@@ -481,7 +481,7 @@ def alpha_dropout(
     if not training or p == 0:
         return input
     if p == 1:
-        return input.mul_(0) if inplace else input * 0
+        return input.mul_(0) if inplace else cresset.mul(input, 0)
     kept = cresset.empty_like(input).bernoulli_(1 - p)
     scale = 1 / math.sqrt((_SELU_FLOOR**2 * p + 1) * (1 - p))
     shift = (kept - 1) * (-_SELU_FLOOR * scale) - _SELU_FLOOR * scale * p

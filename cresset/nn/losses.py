@@ -164,23 +164,22 @@ def gaussian_nll_loss(
     Raises ValueError for a negative var or one whose shape does not go with the input's.
     """
     reduction = reduction_of(None, None, reduction)
-    if not isinstance(var, Tensor):
-        var = cresset.full_like(input, var)
-    if (var < 0).any():
+    variance: Tensor = var if isinstance(var, Tensor) else cresset.full_like(input, var)
+    if (variance < 0).any():
         raise ValueError("gaussian_nll_loss: var has negative entry/entries; need variances >= 0")
-    if var.shape == input.shape[:-1]:
-        var = var.unsqueeze(-1)
-    differing = sum(a != b for a, b in zip(var.shape, input.shape))
-    if var.dim() != input.dim() or differing > 1:
+    if variance.shape == input.shape[:-1]:
+        variance = variance.unsqueeze(-1)
+    differing = sum(a != b for a, b in zip(variance.shape, input.shape))
+    if variance.dim() != input.dim() or differing > 1:
         raise ValueError(
-            f"gaussian_nll_loss: var has shape {tuple(var.shape)}; need the input's, "
+            f"gaussian_nll_loss: var has shape {tuple(variance.shape)}; need the input's, "
             f"{tuple(input.shape)}, or that with its last dim 1 or left out"
         )
     # Outside of autograd, so that a variance under eps still learns.
     with cresset.no_grad():
-        floor = var.clamp(min=eps) - var
-    var = var + floor
-    loss = 0.5 * (var.log() + (input - target) ** 2 / var)
+        floor = variance.clamp(min=eps) - variance
+    variance = variance + floor
+    loss = 0.5 * (variance.log() + (input - target) ** 2 / variance)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return _reduce(loss, reduction)

@@ -207,7 +207,7 @@ def note_write(x: Tensor, op):
     """Remember who wrote last, if autograd has saved a tensor over this storage."""
     storage = x.storage
     if storage.writer is not None:
-        frame = sys._getframe(1)
+        frame: types.FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
             frame = frame.f_back
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"

@@ -201,4 +201,4 @@ def _rebuilt(content, d, shape, requires_grad):
 
 
 Tensor.__deepcopy__ = _deepcopy
-Tensor.__reduce_ex__ = _reduce
+Tensor.__reduce_ex__ = _reduce  # type: ignore[method-assign]

@@ -10,8 +10,9 @@ from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, re
 
 __all__ = ["aminmax", "max", "min"]
 
-max_result = namedtuple("max", ("values", "indices"))
-min_result = namedtuple("min", ("values", "indices"))
+# Results print under the name of their function, as PyTorch's do.
+max_result = namedtuple("max", ("values", "indices"))  # type: ignore[name-match]
+min_result = namedtuple("min", ("values", "indices"))  # type: ignore[name-match]
 for _result in (max_result, min_result):
     _result.__doc__ = "The extreme values along a dim, and their indices."
 

@@ -452,7 +452,7 @@ class Indexed:
         count = pattern.count("t")
         names = ", ".join(f"i{k}: Tensor" for k in range(count))
         bare = ", ".join(f"i{k}" for k in range(count))
-        scope = {"read": self._read, "write": self._write}
+        scope: dict = {"read": self._read, "write": self._write}
         exec(f"def index(x: Tensor, {names}):\n    return read(x, {bare})\n"
              f"def index_put(x: Tensor, {names}, value: Tensor, accumulate):\n"
              f"    return write(x, ({bare},), value, accumulate)\n"
@@ -509,7 +509,7 @@ class Indexed:
 def _arranged(x, index):
     """(x with the basic parts of the index applied, index tensors by dim, pattern)."""
     items = list(index)
-    out = []
+    out: list = []
     for i in items:
         if isinstance(i, (list, tuple, range)) or (
             not isinstance(i, Tensor) and hasattr(i, "__array_interface__")
@@ -545,7 +545,10 @@ def _arranged(x, index):
 
 
 def _applied(x, items):
-    basic, tensors, pattern, dim = [], [], [], 0
+    basic: list = []
+    tensors: list = []
+    pattern: list = []
+    dim = 0
     for kind, i in items:
         if kind == "mask":
             shape = x.layout.shape[dim : dim + i.layout.ndim]

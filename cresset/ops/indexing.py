@@ -104,7 +104,7 @@ def _frozen(index) -> tuple | None:
 def _plain(index):
     """The index with integers of other kinds (zero-dim tensors, NumPy's) as Python's."""
     items = index if type(index) is tuple else (index,)
-    out = []
+    out: list = []
     for i in items:
         if isinstance(i, slice):
             bounds = [None if b is None else b.__index__() for b in (i.start, i.stop, i.step)]

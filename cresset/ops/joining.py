@@ -83,7 +83,8 @@ def plan_join(layouts, dim) -> Program:
 
 def gradient_parts(g, dim, layouts):
     """The stretches of a gradient that belong to each of the joined tensors."""
-    parts, start = [], 0
+    parts: list = []
+    start = 0
     for x in layouts:
         if tuple(x.shape) == (0,) and g.layout.ndim != 1:
             parts.append(None)

@@ -18,8 +18,9 @@ from cresset.runtime.program import Program
 
 __all__ = ["argsort", "cumprod", "cumsum", "kthvalue", "median", "sort", "topk"]
 
-sort_result = namedtuple("sort", ("values", "indices"))
-topk_result = namedtuple("topk", ("values", "indices"))
+# Results print under the name of their function, as PyTorch's do.
+sort_result = namedtuple("sort", ("values", "indices"))  # type: ignore[name-match]
+topk_result = namedtuple("topk", ("values", "indices"))  # type: ignore[name-match]
 
 
 def _scanned(name, x, dim):

@@ -203,7 +203,7 @@ class Derived:
             return dict(zip(forward.tensor_places, stated if type(stated) is tuple else (stated,)))
         value = forward.evaluate(leaves)
         values = value if isinstance(value, tuple) else (value,)
-        parts = {}
+        parts: dict = {}
         for value, g in zip(values, gs):
             grads = scalar.gradients(value, g)
             for k, leaf in enumerate(leaves):
