@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from steps import guarded, layout, run
 
-from cresset.compiler import blocks, convolution, pooling, tile
+from cresset.compiler import blocks, convolution, filters, pooling, tile
 from cresset.compiler import matmul as products
 from cresset.compiler.matmul import Operand, matmul
 from cresset.runtime.target import host
@@ -167,7 +167,7 @@ def pairs(*values):
     return [(value, value) if isinstance(value, int) else value for value in values]
 
 
-def windows(shape, out, taps, stride, padding, dilation):
+def windows(out, taps, stride, dilation):
     """For each tap its place and the slices of a padded image that it sees."""
     for i, j in np.ndindex(*taps):
         yield i, j, tuple(
@@ -186,13 +186,14 @@ def convolve(x, w, gradient, stride, padding, dilation, groups):
     filters = w.reshape(groups, -1, *w.shape[1:])
     g = gradient.reshape(images, groups, w.shape[0] // groups, *size)
     out, by_x, by_w = np.zeros_like(g), np.zeros_like(padded), np.zeros_like(filters)
-    for i, j, seen in windows(x.shape, size, taps, stride, padding, dilation):
+    for i, j, seen in windows(size, taps, stride, dilation):
         view = padded[(..., *seen)]
         out += np.einsum("ngchw,goc->ngohw", view, filters[..., i, j])
         by_x[(..., *seen)] += np.einsum("ngohw,goc->ngchw", g, filters[..., i, j])
         by_w[..., i, j] = np.einsum("ngohw,ngchw->goc", g, view)
     inside = tuple(slice(p, p + n) for p, n in zip(padding, x.shape[2:]))
-    return (out.reshape(gradient.shape), by_x[(..., *inside)].reshape(x.shape), by_w.reshape(w.shape))
+    by_x = by_x[(..., *inside)].reshape(x.shape)
+    return out.reshape(gradient.shape), by_x, by_w.reshape(w.shape)
 
 
 # images, channels in, height, width, channels out, taps; stride, padding, dilation, groups
@@ -254,7 +255,9 @@ def test_convolutions_and_their_gradients(case, kind, vector_bytes):
     assert close(out, by_w, images * size[0] * size[1])
 
 
-def test_parts_of_a_gradient_are_added_in_order():
+def test_parts_of_a_gradient_are_added_in_order(monkeypatch):
+    monkeypatch.setattr(filters, "CACHED_BYTES", 1 << 14)
+    monkeypatch.setattr(filters, "BLOCK_BYTES", 1 << 10)
     rng = np.random.default_rng(8)
     x, g = normal(rng, (40, 3, 12, 12), "f4"), normal(rng, (40, 5, 12, 12), "f4")
     w = fresh((5, 3, 3, 3), "f4")

@@ -18,16 +18,11 @@ from cresset.ops.kinds.composite import Composite
 from cresset.ops.kinds.elementwise import Elementwise
 from cresset.ops.kinds.view import View, Viewed
 from cresset.ops.placement import placed
-from cresset.ops.shape import sum_to
+from cresset.ops.shape import expand, sum_to
 
 # Nodes are numbered as they are made: every node's number is greater than those of its operands.
 numbers = count(1)
 FLOAT = dtype.FLOAT
-# What PyTorch calls operations that have other names here.
-SPELLED = {"plus": "add", "minus": "sub", "reverse_minus": "rsub", "true_divide": "div",
-           "copy_as": "clone", "view_as_shape": "view", "basic_index": "slice", "power": "pow",
-           "square": "pow", "softmax_rows": "softmax", "log_softmax_rows": "logSoftmax",
-           "matmul": "mm", "linear": "addmm", "layer_norm_rows": "nativeLayerNorm"}
 
 
 class Node:
@@ -55,8 +50,8 @@ class Node:
     @property
     def name(self) -> str:
         """The operation's name as PyTorch would spell its node."""
-        name = SPELLED.get(self.op.name, self.op.name)
-        return "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
+        parts = self.op.label.split("_")
+        return "".join(part[:1].upper() + part[1:] for part in parts) + "Backward0"
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -190,21 +185,24 @@ class Recipe:
             names = redone if op.gradient_rule is None else op.saves
         self.names, self.items = [], []
         for name in names:
-            if op.gradient_rule is not None and name in ("g", "gs", "needs"):
+            stated = op.gradient_rule is not None
+            if stated and name in ("g", "gs", "needs"):
                 continue
             self.names.append(name)
             self.items.append(self._item(op, args, name))
 
     @staticmethod
     def _item(op, args, name):
-        if name in ("out", "outs"):
+        # A composite that is done again reads its operands, whatever their names.
+        redone = isinstance(op, Composite) and op.gradient_rule is None
+        if name in ("out", "outs") and not redone:
             return (OUT if name == "out" else OUTS), -1
         if name in op.parameter_names:
             place = op.parameter_names.index(name)
             return (TENSOR if isinstance(args[place], Tensor) else PLAIN), place
         if name.endswith("_layout"):
             return LAYOUT, op.parameter_names.index(name[:-7])
-        raise TypeError(f"{op.name}: its gradient names {name!r}, which is no parameter of it")
+        raise TypeError(f"{op.label}: its gradient names {name!r}, which is no parameter of it")
 
 
 def recipe_of(op, args, edges) -> Recipe:
@@ -378,7 +376,7 @@ def default_gradient(node, g, values):
     if isinstance(node.op, Composite):
         return redo(node, g, values)
     raise NotImplementedError(
-        f"backward: the derivative of {node.op.name} is not implemented; detach() its operands, or "
+        f"backward: the derivative of {node.op.label} is not implemented; detach() its operands, or "
         "state a gradient with @operation.gradient"
     )
 
@@ -395,16 +393,23 @@ def redo(node, g, values):
     op, again = node.op, mode.enabled
     args = [values[name] for name in op.parameter_names]
     wanted = []
-    for place, edge in zip(op.tensor_places, node.edges):
-        if edge is not None:
-            if not again:
-                args[place] = alias(args[place])
-                args[place].history = Leaf(args[place])
-            wanted.append(place)
     mode.enabled = True
     try:
+        for place, edge in zip(op.tensor_places, node.edges):
+            if edge is None:
+                continue
+            wanted.append(place)
+            x = args[place]
+            if again:
+                # A view of its own: what comes to x by way of another operand is not its gradient.
+                args[place] = expand(x, tuple(x.layout.shape))
+            else:
+                args[place] = alias(x)
+                args[place].history = Leaf(args[place])
         out = op.call_body(args)
-        found = grad((out,), tuple(args[k] for k in wanted), (g,), create_graph=again,
+        pairs = zip(out, g) if type(out) is tuple else ((out, g),)
+        outs, gs = zip(*[(o, h) for o, h in pairs if o.history is not None])
+        found = grad(outs, tuple(args[k] for k in wanted), gs, create_graph=again,
                      allow_unused=True)
     finally:
         mode.enabled = again

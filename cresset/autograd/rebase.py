@@ -101,20 +101,20 @@ def _check(op, out):
     """Raise RuntimeError where a write cannot be undone by backward."""
     if type(out.history) is Leaf:
         raise RuntimeError(
-            f"{op.name}_: a leaf Variable that requires grad is being used in an in-place "
+            f"{op.label}_: a leaf Variable that requires grad is being used in an in-place "
             "operation; do it under no_grad(), or write to a clone()"
         )
     root = out
     while root.base is not None:
         if root.history is None:
             raise RuntimeError(
-                f"{op.name}_: a view was created in no_grad mode and is being modified inplace "
+                f"{op.label}_: a view was created in no_grad mode and is being modified inplace "
                 "with grad mode enabled; make the view outside of no_grad, or write under no_grad"
             )
         root = root.base
     if root is not out and type(root.history) is Leaf:
         raise RuntimeError(
-            f"{op.name}_: a view of a leaf Variable that requires grad is being used in an "
+            f"{op.label}_: a view of a leaf Variable that requires grad is being used in an "
             "in-place operation; do it under no_grad(), or write to a clone()"
         )
 

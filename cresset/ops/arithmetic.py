@@ -6,7 +6,7 @@ from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
 
 __all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwise_left_shift",
            "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "div",
@@ -16,12 +16,14 @@ __all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwi
 
 
 @method("__add__", "__radd__")
+@called("add")
 @elementwise
 def plus(x, y):
     """x + y."""
     return x + y
 
 
+@called("add")
 @elementwise
 def plus_scaled(x, y, alpha: Number):
     """x + alpha * y."""
@@ -29,12 +31,14 @@ def plus_scaled(x, y, alpha: Number):
 
 
 @method("__sub__")
+@called("sub")
 @elementwise
 def minus(x, y):
     """x - y."""
     return x - y
 
 
+@called("sub")
 @elementwise
 def minus_scaled(x, y, alpha: Number):
     """x - alpha * y."""
@@ -42,6 +46,7 @@ def minus_scaled(x, y, alpha: Number):
 
 
 @method("__rsub__")
+@called("rsub")
 @elementwise
 def reverse_minus(x, y):
     """y - x."""
@@ -122,6 +127,7 @@ def mul(x, y):
     return x * y
 
 
+@called("div")
 @elementwise(promote="float")
 def true_divide(x, y):
     """x / y; integers become floats.
@@ -146,12 +152,14 @@ def floor_divide(x, y):
 
 
 @method("__rfloordiv__")
+@called("floor_divide")
 @elementwise
 def rfloor_divide(x, y):
     """floor_divide with the operands exchanged."""
     return scalar.floor_divide(y, x)
 
 
+@called("div")
 @elementwise
 def trunc_divide(x, y):
     """x / y rounded towards zero."""
@@ -159,6 +167,7 @@ def trunc_divide(x, y):
 
 
 @method("__rtruediv__")
+@called("div")
 @elementwise(promote="float")
 def reverse_divide(x, y):
     """y / x."""
@@ -217,6 +226,7 @@ def remainder(x, y):
 
 
 @method("__rmod__")
+@called("remainder")
 @elementwise
 def reverse_remainder(x, y):
     """y modulo x."""
@@ -267,6 +277,7 @@ def sign(x):
 
 
 @method()
+@called("pow")
 @elementwise
 def square(x):
     """x * x."""
@@ -280,12 +291,14 @@ def reciprocal(x):
     return 1.0 / x
 
 
+@called("pow")
 @elementwise
 def cube(x):
     """x * x * x."""
     return x * x * x
 
 
+@called("pow")
 @elementwise
 def power(x, y):
     """x ** y for any exponent; `pow` takes shorter ways for the common ones."""
@@ -293,6 +306,7 @@ def power(x, y):
 
 
 @method("__rpow__")
+@called("pow")
 @elementwise
 def reverse_power(x, y):
     """y ** x."""
@@ -389,6 +403,7 @@ def frac(x):
     return x - scalar.trunc(x)
 
 
+@called("round")
 @elementwise
 def round_half_even(x):
     """The nearest whole number, halves to the even one."""

@@ -9,6 +9,7 @@ from cresset.core.tensor import Number, Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
 from cresset.ops.kinds.promotion import computed
+from cresset.ops.operation import called
 from cresset.runtime.program import Program
 
 __all__ = ["clone", "fill"]
@@ -21,14 +22,14 @@ class Copy(Elementwise):
 
     def infer(self, specs):
         x, target, order = specs
-        d = computed(self.name, target or x.dtype)
+        d = computed(self.label, target or x.dtype)
         if order == "packed":
             return (Layout.packed(x.shape, d, x.device),)
         return (x.like(d),)
 
     def expressions(self, specs):
         x, target, order = specs
-        return (scalar.cast(scalar.argument(0, computed(self.name, x.dtype)), target or x.dtype),)
+        return (scalar.cast(scalar.argument(0, computed(self.label, x.dtype)), target or x.dtype),)
 
     def plan_into(self, out, specs, same):
         x = specs[0]
@@ -37,13 +38,13 @@ class Copy(Elementwise):
             n not in (1, m) for n, m in zip(reversed(x.shape), reversed(shape))
         ):
             raise RuntimeError(
-                f"{self.name}: the shape {tuple(x.shape)} does not broadcast to the written "
+                f"{self.label}: the shape {tuple(x.shape)} does not broadcast to the written "
                 f"tensor's {tuple(shape)}; need equal sizes or 1 in every dim"
             )
         # Unlike arithmetic, a copy may go to any type.
-        refuse_overlapping(self.name, out)
-        leaf = scalar.argument(0, computed(self.name, x.dtype))
-        value = scalar.cast(leaf, computed(self.name, out.dtype))
+        refuse_overlapping(self.label, out)
+        leaf = scalar.argument(0, computed(self.label, x.dtype))
+        value = scalar.cast(leaf, computed(self.label, out.dtype))
         steps = self.launches((value,), (out,), [x], (0,), 1, in_place=same)
         return dispatch.make_launcher(Program("wt", (), tuple(steps)))
 
@@ -53,7 +54,7 @@ def copy_as(x: Tensor, dtype, order):
     return x
 
 
-copy_as = Copy(copy_as).declare()
+copy_as = called("clone")(Copy(copy_as).declare())
 COPY = copy_as.op
 
 

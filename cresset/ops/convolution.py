@@ -7,6 +7,7 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
+from cresset.ops.operation import called
 from cresset.ops.shape import squeeze, unsqueeze
 from cresset.runtime.program import Program
 
@@ -64,6 +65,7 @@ def _checked(x: Layout, weight: Layout, bias, stride, padding, dilation, groups)
     return size
 
 
+@called("convolution")
 @special
 def convolution2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride, padding, dilation,
                   groups):
@@ -78,6 +80,7 @@ def convolution2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride, paddin
     return Program(letters, (out,), tuple(launches), tuple(temporaries))
 
 
+@called("convolution")
 @special
 def convolution2d_input(output: Tensor, weight: Tensor, shape, stride, padding, dilation, groups):
     """The gradient of convolution2d by x, which has `shape`: the transposed convolution."""
@@ -87,6 +90,7 @@ def convolution2d_input(output: Tensor, weight: Tensor, shape, stride, padding, 
     return Program("tt", (out,), tuple(launches), tuple(temporaries))
 
 
+@called("convolution")
 @special
 def convolution2d_weight(output: Tensor, x: Tensor, shape, stride, padding, dilation, groups):
     """The gradient of convolution2d by the weight, which has `shape`."""

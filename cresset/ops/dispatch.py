@@ -113,13 +113,13 @@ def clean(op, args) -> tuple:
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
             if isinstance(a, complex):
-                raise TypeError(f"{op.name}: complex numbers are not computed yet; got {a!r} "
+                raise TypeError(f"{op.label}: complex numbers are not computed yet; got {a!r} "
                                 f"for {name}; need a real number or a tensor")
             a = freeze(a)
         else:
             needed = {"tensor": "a tensor", "optional": "a tensor or None", "number": "a number"}
             raise TypeError(
-                f"{op.name}(): argument '{name}' has the wrong type; got {type(a).__name__}; "
+                f"{op.label}(): argument '{name}' has the wrong type; got {type(a).__name__}; "
                 f"need {needed.get(kind, 'a tensor or a number')}; "
                 "make a tensor of it with cresset.tensor(...)"
             )
@@ -168,9 +168,9 @@ def miss_into(op, args, out):
     """The slow path of a call that writes its result into `out`, for `out=` and in-place forms."""
     args = clean(op, args)
     if not isinstance(out, Tensor):
-        raise TypeError(f"{op.name}: out must be a tensor; got {type(out).__name__}")
+        raise TypeError(f"{op.label}: out must be a tensor; got {type(out).__name__}")
     if captured(args) or out.layout.device == "meta":
-        raise NotImplementedError(f"{op.name}: writing while capturing is not supported yet")
+        raise NotImplementedError(f"{op.label}: writing while capturing is not supported yet")
     same = False
     safe = []
     for a in args:
@@ -211,7 +211,7 @@ def note_write(x: Tensor, op):
         while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
             frame = frame.f_back
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
-        storage.writer = (storage.version, op.name, place)
+        storage.writer = (storage.version, op.label, place)
 
 
 namespace["miss"] = miss

@@ -10,7 +10,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.creation import tensor, zeros
 from cresset.ops.kinds import overwrite, special
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
 from cresset.ops.shape import canonical_dim, expand, reshape
 from cresset.runtime.program import Program
 
@@ -187,6 +187,7 @@ def _scatter_add_gradient(g, dim, index):
     return g, None, gather(g, dim, index)
 
 
+@called("scatter")
 @overwrite
 def scatter_put(x: Tensor, dim, index: Tensor, src: Tensor):
     """x with x[i, index[i, j, k], k] = src[i, j, k] for dim 1; of repeated places the last wins."""
@@ -252,6 +253,7 @@ Tensor.take_along_dim = take_along_dim
 
 
 # --- embedding ------------------------------------------------------------------------------------
+@called("embedding")
 @special
 def embedding_rows(weight: Tensor, index: Tensor):
     """weight[index]: rows of a table, index of any shape."""
@@ -323,6 +325,7 @@ def nonzero_rows(mask: Tensor, counts: Tensor, total):
     return Program("tt", (out,), tuple(launches), tuple(temporaries))
 
 
+@called("masked_select")
 @special
 def selected(x: Tensor, mask: Tensor, counts: Tensor, total):
     """The `total` elements of x where the mask, of x's shape, holds."""
@@ -338,6 +341,7 @@ def _selected_gradient(g, x_layout, mask):
     return masked_scatter(base, mask, g), None, None
 
 
+@called("masked_scatter")
 @overwrite
 def scattered(x: Tensor, mask: Tensor, counts: Tensor, source: Tensor):
     """x with the elements where the mask holds replaced by those of a vector, in order."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import view
+from cresset.ops.operation import called
 
 BOUNDS = frozenset((int, type(None)))
 
@@ -21,6 +22,7 @@ def freeze_index(index) -> tuple:
     )
 
 
+@called("slice")
 @view
 def basic_index(x, index):
     """x at integers, slices, `None` and `...`, as a view."""

@@ -14,6 +14,7 @@ from cresset.ops.exponential import log as log_of
 from cresset.ops.gathering import gather, index_select
 from cresset.ops.kinds import composite, elementwise
 from cresset.ops.normalization import log_softmax
+from cresset.ops.operation import called
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
 
@@ -42,6 +43,7 @@ def _legacy(size_average, reduce, reduction):
     return "sum" if size_average is False else "mean"
 
 
+@called("mse_loss")
 @elementwise
 def squared_error(x, target):
     """(x - target) ** 2."""
@@ -49,12 +51,14 @@ def squared_error(x, target):
     return d * d
 
 
+@called("l1_loss")
 @elementwise
 def absolute_error(x, target):
     """|x - target|."""
     return absolute(x - target)
 
 
+@called("smooth_l1_loss")
 @elementwise(promote="float")
 def smooth_absolute_error(x, target, beta: Number = 1.0):
     """0.5 d ** 2 / beta within beta, |d| - 0.5 beta beyond."""
@@ -62,6 +66,7 @@ def smooth_absolute_error(x, target, beta: Number = 1.0):
     return where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta)
 
 
+@called("huber_loss")
 @elementwise(promote="float")
 def huber_error(x, target, delta: Number = 1.0):
     """0.5 d ** 2 within delta, delta (|d| - 0.5 delta) beyond (Huber 1964)."""
@@ -235,6 +240,7 @@ def _kept_and_bad(target, count, ignore_index):
     return kept, bad
 
 
+@called("nll_loss")
 @composite
 def picked_terms(x: Tensor, target: Tensor, classes: Tensor, dim, ignore_index):
     """(-x at the target class, whether the target counts, whether it is no class)."""
@@ -256,6 +262,7 @@ def _picked_gradient(gs, target, classes, dim, ignore_index):
     return picked_backward(gs[0], target, classes, dim, ignore_index), None, None
 
 
+@called("cross_entropy")
 @composite
 def cross_entropy_terms(x: Tensor, target: Tensor, classes: Tensor, dim, ignore_index):
     """(log(sum(exp(x))) - x at the target class, whether it counts, whether it is no class)."""
@@ -283,6 +290,7 @@ def _cross_entropy_gradient(gs, x, target, classes, dim, ignore_index):
     return cross_entropy_backward(gs[0], x, target, classes, dim, ignore_index), None, None
 
 
+@called("nll_loss")
 @composite
 def kept_mean(terms: Tensor, kept: Tensor, bad: Tensor):
     """(the sum of the terms over the number that count, that number, how many are no class)."""

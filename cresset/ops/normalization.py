@@ -8,6 +8,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import rsqrt
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite
+from cresset.ops.operation import called
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import reshape, unsqueeze
 
@@ -15,6 +16,7 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "log_softm
            "softmax"]
 
 
+@called("softmax")
 @composite
 def softmax_rows(x: Tensor, dim):
     """exp(x) / sum(exp(x)) over a dim, without overflow."""
@@ -33,6 +35,7 @@ def _softmax_gradient(g, out, dim):
     return softmax_backward(g, out, dim)
 
 
+@called("logSoftmax")
 @composite
 def log_softmax_rows(x: Tensor, dim):
     """x - log(sum(exp(x))) over a dim, without overflow."""
@@ -75,6 +78,7 @@ Tensor.log_softmax = log_softmax
 
 
 # --- layer normalisation --------------------------------------------------------------------------
+@called("nativeLayerNorm")
 @composite
 def layer_norm_rows(x: Tensor, rank, weight: Tensor | None, bias: Tensor | None, eps):
     """(x - mean) / sqrt(var + eps) over the last `rank` dims, times weight plus bias."""
@@ -139,6 +143,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enab
 
 
 # --- batch normalisation --------------------------------------------------------------------------
+@called("nativeBatchNorm")
 @composite
 def batch_norm_train(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps):
     """(normalised x, mean, biased variance) over all dims but the second."""
@@ -187,6 +192,7 @@ def _per_channel(x, rank):
     return x
 
 
+@called("nativeBatchNorm")
 @composite
 def batch_norm_apply(x: Tensor, average: Tensor, variance: Tensor, weight: Tensor | None,
                      bias: Tensor | None, eps):

@@ -41,6 +41,8 @@ class Operation:
     def __init__(self, body, name=None):
         self.body = body
         self.name = name or body.__name__
+        # What errors and graph nodes call it, where that is not its name; see `called`.
+        self.label = self.name
         self.doc = body.__doc__
         self.module = body.__module__
         self.signature = inspect.signature(body)
@@ -100,12 +102,22 @@ class Operation:
     def plan_into(self, out: Layout, specs, same: bool):
         """The launcher `launch(out, *operands)` that writes the result over `out`."""
         raise NotImplementedError(
-            f"{self.name}: there is no form that writes into a given tensor; "
-            f"call {self.name}(...) and copy_ its result"
+            f"{self.label}: there is no form that writes into a given tensor; "
+            f"call {self.label}(...) and copy_ its result"
         )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} operation {self.name}>"
+
+
+def called(label):
+    """Decorator above a declared function: errors and graph nodes speak of it by this name."""
+
+    def put(function):
+        function.op.label = label
+        return function
+
+    return put
 
 
 def method(*names):

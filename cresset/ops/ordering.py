@@ -13,6 +13,7 @@ from cresset.ops.creation import zeros
 from cresset.ops.gathering import scatter_put
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
+from cresset.ops.operation import called
 from cresset.ops.shape import canonical_dim, reshape
 from cresset.runtime.program import Program
 
@@ -29,6 +30,7 @@ def _scanned(name, x, dim):
     return d, Layout.packed(x.shape, computed(name, target))
 
 
+@called("cumsum")
 @special
 def cumsum_dim(x: Tensor, dim, reverse):
     """Running sums along a dim, from its end where `reverse`."""
@@ -42,6 +44,7 @@ def _cumsum_gradient(g, dim, reverse):
     return cumsum_dim(g, dim, not reverse)
 
 
+@called("cumprod")
 @special
 def cumprod_dim(x: Tensor, dim):
     """Running products along a dim."""
@@ -75,6 +78,7 @@ Tensor.cumsum = cumsum
 Tensor.cumprod = cumprod
 
 
+@called("sort")
 @special
 def sorted_dim(x: Tensor, dim, descending):
     """(values, indices) in order along a dim, equals in the order in which they stood."""
@@ -84,6 +88,7 @@ def sorted_dim(x: Tensor, dim, descending):
     return Program("t", (out, indices), tuple(launches), tuple(temporaries))
 
 
+@called("topk")
 @special
 def greatest_dim(x: Tensor, k, dim, largest):
     """(values, indices) of the k greatest, or least, along a dim in order."""

@@ -10,6 +10,7 @@ from cresset.ops.convolution import pair
 from cresset.ops.gathering import gather
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
+from cresset.ops.operation import called
 from cresset.ops.shape import reshape, squeeze, unsqueeze
 from cresset.runtime.program import Program
 
@@ -52,6 +53,7 @@ def _windows(operation, x: Layout, kernel, stride, padding, dilation, ceil_mode)
     return (*x.shape[:2], *size)
 
 
+@called("max_pool2d")
 @special
 def greatest_of_windows(x: Tensor, kernel, stride, padding, dilation, ceil_mode):
     """(max_pool2d, the places of the values in their planes) of packed images."""
@@ -104,6 +106,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return (values, places) if return_indices else values
 
 
+@called("avg_pool2d")
 @special
 def average_of_windows(x: Tensor, kernel, stride, padding, ceil_mode, count_include_pad, divisor):
     """avg_pool2d of packed images."""
@@ -153,6 +156,7 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
                               bool(ceil_mode), bool(count_include_pad), divisor_override)
 
 
+@called("adaptive_avg_pool2d")
 @special
 def average_of_shares(x: Tensor, size):
     """adaptive_avg_pool2d of packed images."""

@@ -11,6 +11,7 @@ from cresset.ops import dispatch
 from cresset.ops.creation import _finish, _shape, empty
 from cresset.ops.kinds import elementwise
 from cresset.ops.kinds.promotion import computed
+from cresset.ops.operation import called
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
@@ -220,6 +221,7 @@ for _function in (_uniform_, _normal_, _random_, _bernoulli_):
 Tensor.bernoulli = bernoulli
 
 
+@called("dropout")
 @elementwise
 def scale_kept(x, mask, keep: Number):
     """x * (mask / keep)."""

@@ -10,7 +10,7 @@ from cresset.ops.arithmetic import sqrt
 from cresset.ops.comparison import eq
 from cresset.ops.kinds import composite, reduce
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
 from cresset.ops.shape import expand, reshape
 
 __all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "mean",
@@ -296,6 +296,7 @@ def _mean_gradient(g, x_layout, dim, keepdim):
 Tensor.mean = mean
 
 
+@called("var")
 @composite
 def var_kernel(x: Tensor, dim, correction, keepdim):
     """The variance over dims: mean of squared distances from the mean, divisor n - correction."""
@@ -335,6 +336,7 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     return var_kernel(x, dim, _correction(unbiased, correction), keepdim)
 
 
+@called("std")
 @composite
 def std_kernel(x: Tensor, dim, correction, keepdim):
     """The square root of the variance."""
@@ -371,6 +373,7 @@ Tensor.var = var
 Tensor.std = std
 
 
+@called("norm")
 @composite
 def euclidean_norm(x: Tensor, dim=None, keepdim=False):
     """sqrt(sum(x ** 2)) over dims."""

@@ -9,7 +9,7 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import view
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
 
 __all__ = ["as_strided", "broadcast_tensors", "broadcast_to", "chunk", "diagonal", "flatten",
            "movedim", "narrow", "permute", "ravel", "reshape", "select", "split", "squeeze", "t",
@@ -91,12 +91,14 @@ def _t_gradient(g):
     return t(g)
 
 
+@called("permute")
 @view
 def reverse_dims(x):
     """All dims in reverse order."""
     return x.shape[::-1], x.strides[::-1], 0
 
 
+@called("transpose")
 @view
 def matrix_transpose(x):
     """The last two dims exchanged."""
@@ -159,6 +161,7 @@ def infer_shape(operation: str, shape, numel: int) -> tuple:
     return shape
 
 
+@called("view")
 @view
 def view_as_shape(x, shape):
     """x's elements in another shape, without a copy."""
@@ -264,6 +267,7 @@ def select(x, dim, index):
     return shape, strides, (index % size) * x.strides[d]
 
 
+@called("slice")
 @view
 def slice_dim(x, dim, start, stop, step):
     """The entries start, start + step, ... below stop of a dim."""
@@ -384,6 +388,7 @@ def broadcast_to(x, shape):
 Tensor.broadcast_to = broadcast_to
 
 
+@called("as_strided")
 @view
 def as_strided_layout(x, size, stride, shift, reach):
     """The storage seen with any sizes and strides; `shift` is from x's first element."""

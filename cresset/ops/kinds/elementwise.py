@@ -44,7 +44,7 @@ class Elementwise(Operation):
         except ValueError as problem:
             spelled = " with ".join(str(tuple(s)) for s in shapes)
             raise RuntimeError(
-                f"{self.name}: cannot broadcast {spelled}; {problem}, counted from the left of the "
+                f"{self.label}: cannot broadcast {spelled}; {problem}, counted from the left of the "
                 "longer shape; need equal sizes or 1 in every dim; reshape or unsqueeze one of them"
             ) from None
 
@@ -62,7 +62,7 @@ class Elementwise(Operation):
                 index += kind != "static"
                 continue
             if isinstance(spec, Layout):
-                leaf = scalar.argument(index, computed(self.name, spec.dtype))
+                leaf = scalar.argument(index, computed(self.label, spec.dtype))
             else:
                 leaf = scalar.argument(index, self._number_type(spec, common))
             target = types.bool if name in self.masks else common
@@ -74,7 +74,7 @@ class Elementwise(Operation):
     def _common(self, promoted) -> dtype | None:
         if not promoted:
             return types.bool
-        common = computed(self.name, result_type(promoted))
+        common = computed(self.label, result_type(promoted))
         if self.promote == "float" and not common.is_floating_point:
             return types.get_default_dtype()
         return common
@@ -117,16 +117,16 @@ class Elementwise(Operation):
         if tuple(shape) != tuple(out.shape):
             if same or broadcast_shapes_or_none(shape, out.shape) != tuple(out.shape):
                 raise RuntimeError(
-                    f"{self.name}: the result has shape {tuple(shape)}, which does not fit "
+                    f"{self.label}: the result has shape {tuple(shape)}, which does not fit "
                     f"into the written tensor's {tuple(out.shape)}; need a tensor of the result's "
                     "shape; use the form that returns a new tensor"
                 )
         if not can_cast(expression.dtype, out.dtype):
             raise RuntimeError(
-                f"{self.name}: result type {expression.dtype.name} can't be cast to the desired "
+                f"{self.label}: result type {expression.dtype.name} can't be cast to the desired "
                 f"output type {out.dtype.name}; convert the written tensor first"
             )
-        refuse_overlapping(self.name, out)
+        refuse_overlapping(self.label, out)
         inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
         value = scalar.cast(expression, out.dtype)
         launches = self.launches((value,), (out,), inputs, (0,), 1, in_place=same)

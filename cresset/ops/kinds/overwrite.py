@@ -55,9 +55,9 @@ class Overwrite(Operation):
     def plan_into(self, out: Layout, specs, same: bool):
         if not same:
             raise NotImplementedError(
-                f"{self.name}: out= is not supported; call the form that returns a new tensor"
+                f"{self.label}: out= is not supported; call the form that returns a new tensor"
             )
-        refuse_overlapping(self.name, out)
+        refuse_overlapping(self.label, out)
         writer, explain = self._plan(specs)
         inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
         places = (0, *range(2, 1 + len(inputs)))

@@ -58,7 +58,7 @@ class Reduction(Operation):
         """(lift, merge, start, the rule) over argument 0, typed for such an operand."""
         options = self.options(specs)
         x = specs[0]
-        leaf = scalar.argument(0, computed(self.name, x.dtype))
+        leaf = scalar.argument(0, computed(self.label, x.dtype))
         extra = {k: v for k, v in options.items() if k not in ("x", "dim", "keepdim")}
         rule = self.rule(leaf.dtype, **extra)
         lift = _several(rule.lift(leaf, scalar.position()))
@@ -74,12 +74,12 @@ class Reduction(Operation):
     def _shapes(self, specs):
         options = self.options(specs)
         x = specs[0]
-        dims = canonical_dims(self.name, options["dim"], x.ndim)
+        dims = canonical_dims(self.label, options["dim"], x.ndim)
         lift, merge, start, rule = self.state(specs)
         empty = 0 in (x.shape[d] for d in dims)
         if empty and getattr(rule, "needs_elements", False):
             raise RuntimeError(
-                f"{self.name}: cannot reduce over a dim of size 0, there is no identity; "
+                f"{self.label}: cannot reduce over a dim of size 0, there is no identity; "
                 f"got shape {tuple(x.shape)} and dim {options['dim']}; need at least one element"
             )
         kept = tuple(1 if d in dims else n for d, n in enumerate(x.shape))

@@ -37,7 +37,7 @@ class View(Operation):
         return (self.restride(*specs)[0],)
 
     def program(self, specs) -> Program:
-        raise NotImplementedError(f"{self.name}: a view runs no program")
+        raise NotImplementedError(f"{self.label}: a view runs no program")
 
     def plan(self, specs):
         layout, offset = self.restride(*specs)
