@@ -376,8 +376,8 @@ def default_gradient(node, g, values):
     if isinstance(node.op, Composite):
         return redo(node, g, values)
     raise NotImplementedError(
-        f"backward: the derivative of {node.op.label} is not implemented; detach() its operands, or "
-        "state a gradient with @operation.gradient"
+        f"backward: the derivative of {node.op.label} is not implemented; detach() its operands, "
+        "or state a gradient with @operation.gradient"
     )
 
 

@@ -166,7 +166,9 @@ def _launch(nest: Nest) -> Step:
 def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
     """The kept and the reduced dims, each from the outermost to the innermost in memory."""
     outputs = [s.operand for s in nest.body if isinstance(s, Store)]
-    chosen: list = [o.strides for k, o in enumerate(nest.operands) if o.strides and k not in outputs]
+    chosen: list = [
+        o.strides for k, o in enumerate(nest.operands) if o.strides and k not in outputs
+    ]
     full = [nest.operands[k].strides for k in outputs]
     first = chosen + full if nest.reduced else full + chosen
 

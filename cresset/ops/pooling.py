@@ -193,6 +193,6 @@ def adaptive_avg_pool2d(input, output_size):
     """
     if input.layout.ndim == 3:
         return squeeze(adaptive_avg_pool2d(unsqueeze(input, 0), output_size), 0)
-    size = (output_size,) * 2 if isinstance(output_size, int) or output_size is None else output_size
+    size = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
     size = tuple(n if k is None else k for n, k in zip(input.layout.shape[2:], size))
     return average_of_shares(input.contiguous(), size)

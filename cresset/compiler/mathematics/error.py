@@ -96,15 +96,14 @@ def _erfc(f, x):
     divisor, further = x + ERFC_SHIFT, x + centre
     both = 1.0 / (divisor * further)
     inverse = both * further
-    # The greatest term by itself: c[0] / (x + 9/16), its rounding and what the division lost. All
-    # else is small beside it, and e^r - 1 is taken so that it is, too.
+    # The greatest term by itself: c[0] / (x + 9/16). What its rounding and the division lost goes
+    # with the others, which are small beside it; so is e^r - 1.
     first, *others = ERFC[name]
     rest = x - (divisor - ERFC_SHIFT)
     lost = f.fma(-inverse, rest, f.fma(-inverse, divisor, 1.0))
     main, main_rest = exact_product(f, inverse, f.value(x.type, first))
     t = (x - centre) * (both * divisor)
-    rest = polynomial(f, t, others) * t * inverse
+    rest = f.fma(polynomial(f, t, others) * t, inverse, f.fma(main, lost, main_rest))
     square, square_rest = exact_product(f, x, x)
     part, n_bits = reduced_expm1(f, -square, -square_rest)
-    result = main + f.fma(main + rest, part + lost, rest + main_rest)
-    return times_power(f, result, n_bits)
+    return times_power(f, main + f.fma(main + rest, part, rest), n_bits)

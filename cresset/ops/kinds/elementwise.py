@@ -44,8 +44,8 @@ class Elementwise(Operation):
         except ValueError as problem:
             spelled = " with ".join(str(tuple(s)) for s in shapes)
             raise RuntimeError(
-                f"{self.label}: cannot broadcast {spelled}; {problem}, counted from the left of the "
-                "longer shape; need equal sizes or 1 in every dim; reshape or unsqueeze one of them"
+                f"{self.label}: cannot broadcast {spelled}; {problem}, counted from the left of "
+                "the longer shape; need equal sizes or 1 in every dim; reshape or unsqueeze one"
             ) from None
 
     def expressions(self, specs):
