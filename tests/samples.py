@@ -210,12 +210,13 @@ def _arithmetic():
         yield from elementwise("pow", positive, exponent, ulps=4)
     yield from elementwise("pow", 2, real, ulps=4)
     yield from elementwise("Tensor.__rpow__", real, 2, ulps=4)
+    whole = {"differentiable": False}
     for name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
-        yield from elementwise(name, real, real, meaning=getattr(np, name))
-        yield from elementwise(name, real, 5)
-    yield from elementwise("bitwise_not", real)
-    yield from elementwise("bitwise_left_shift", few_bits, few_bits, meaning=np.left_shift)
-    yield from elementwise("bitwise_right_shift", real, few_bits, meaning=np.right_shift)
+        yield from elementwise(name, real, real, meaning=getattr(np, name), **whole)
+        yield from elementwise(name, real, 5, **whole)
+    yield from elementwise("bitwise_not", real, **whole)
+    yield from elementwise("bitwise_left_shift", few_bits, few_bits, **whole)
+    yield from elementwise("bitwise_right_shift", real, few_bits, **whole)
     yield from elementwise("addcmul", real, real, real, ulps=2, scale=9)
     yield from elementwise("addcmul", real, real, real, value=2, ulps=2, scale=9)
     yield from elementwise("addcdiv", real, real, nonzero, ulps=2, scale=9)

@@ -12,7 +12,7 @@ from cresset import nn, show
 from cresset.kernels import loops
 from cresset.nn import functional as F
 from cresset.ops import dispatch, loss, normalization
-from cresset.ops.operation import Operation
+from cresset.ops.operation import Operation, registry
 from cresset.optim.adam import _adam_update
 from cresset.runtime import build, codegen, elf, ir, native, target
 from cresset.runtime.target import Target, host, writing_for
@@ -135,7 +135,6 @@ KERNELS = {
     "max with its place": (cresset.max, (ROWS, 1), 1),
     "long sum": (cresset.sum, (LONG,), 3),
     "views in between": (lambda x: (x.t() * 2).t().exp().sum(0).unsqueeze(0) + 1, (ROWS,), 1),
-    "linear and relu": (lambda x, w, b: F.linear(x, w, b).relu(), (ROWS, ROWS, ROWS[:, 0]), 2),
 }
 
 
@@ -279,6 +278,14 @@ def test_show_gives_the_stages_that_are_asked_for():
     assert "\n\n--- assembly, kernel 1 of 1\n" in str(stages)
     with pytest.raises(ValueError, match="there is no stage 'loop'"):
         show(cresset.softmax, ROWS, 1, stages=("loop",))
+
+
+def test_graphs_run_as_they_are_printed():
+    x = cresset.rand(5, 7)
+    stages = show(cresset.log_softmax, x, 1, stages="graph")
+    scope = {name: op.function for name, op in registry.items()}
+    exec(stages.graph, scope)
+    assert (scope["captured"](x) - x.log_softmax(1)).abs().max().item() < 1e-6
 
 
 def test_show_takes_updates():

@@ -1,7 +1,8 @@
 """Graphs: a captured program in static single assignment form.
 
 While a function is captured it runs on `Value`s, which have a layout and no elements. An operation
-on them does not run: it is entered into the graph as a `Call`. A graph prints as runnable Python.
+on them does not run: it is entered into the graph as a `Call`. A graph prints as Python, which runs
+where the operations are known by their names in `ops.registry`.
 
     >>> import cresset
     >>> x = cresset.ones(2, 3)
@@ -9,7 +10,7 @@ on them does not run: it is entered into the graph as a `Call`. A graph prints a
     def captured(v0):
         v1 = mul(v0, 2)
         v2 = exp(v1)
-        v3 = sum(v2, 1, False, None)
+        v3 = sum(v2, 1, False)
         return v3
 """
 
@@ -47,14 +48,14 @@ class Call(NamedTuple):
     outputs: tuple
 
     def __str__(self):
-        names = ", ".join(v.name for v in self.outputs)
-        keywords = [p.name for p in self.op.signature.parameters.values()
-                    if p.kind is p.KEYWORD_ONLY]
-        spelled = ", ".join(
-            f"{n}={a!r}" if n in keywords and a is not None else repr(a)
-            for n, a in zip(self.op.parameter_names, self.args)
-        )
-        return f"{names} = {self.op.name}({spelled})"
+        spelled = []
+        for p, a in zip(self.op.signature.parameters.values(), self.args):
+            if p.kind is not p.KEYWORD_ONLY:
+                spelled.append(repr(a))
+            elif a is not p.default:
+                spelled.append(f"{p.name}={a!r}")
+        results = ", ".join(v.name for v in self.outputs)
+        return f"{results} = {self.op.name}({', '.join(spelled)})"
 
 
 class Graph:

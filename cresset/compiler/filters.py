@@ -58,7 +58,7 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
         f"filter_gradient_{dtype.llvm}x{lanes}", lambda: taps_by_channels(dtype.llvm, lanes),
         (images.place, gradient, parts),
         (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, height,
-         width, segments, images.image, images.channel, images.row, groups * outputs * plane,
+         width, images.image, images.channel, images.row, groups * outputs * plane,
          volume, *batch, *shifts),
         groups * chunks * shares, work,
     )
@@ -80,7 +80,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
 
     Words: pointers image, gradient, parts; images, those of a chunk, chunks, taps of all channels
     in, those of a block, channels out, taps of one channel, channels of a share, shares, rows,
-    columns, vectors of a row; strides of the image (image, channel, row), the gradient (image) and
+    columns; strides of the image (image, channel, row), the gradient (image) and
     the parts (chunk); the batch of (image, gradient, parts); the taps' shifts.
     """
     module = Module()
@@ -88,12 +88,12 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     words = Words(f)
     image, gradient, parts = (words.pointer() for _ in range(3))
     count, chunk, chunks, volume, block, outputs, taps, share, shares = words.integers(9)
-    height, width, segments, image_step, channel_step, row_step = words.integers(6)
-    gradient_step, part_step = words.integers(2)
+    height, width, image_step, channel_step, row_step, gradient_step, part_step = words.integers(7)
     batch = Batch(words, 3)
     shifts = batch.after(f)
     plane = height * width
     scratch = f.alloca(vector(type, lanes), ROWS * COLUMNS)
+    masks = _masks(f, type, lanes, width)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         first_output = unit.urem(shares) * share
@@ -106,7 +106,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
         z = f.offset(parts, z + rest.urem(chunks) * part_step, type)
         last_output = f.minimum(first_output + share, outputs)
         strides = (image_step, row_step, gradient_step)
-        extents = (images, height, width, segments)
+        extents = (images, height, width)
         with f.loop(0, volume, block) as first_tap:
             last_tap = f.minimum(first_tap + block, volume)
             with f.loop(first_output, last_output, COLUMNS) as output:
@@ -117,7 +117,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
                     for place in numbers(f, tap, last_tap, ROWS):
                         shift = f.load("i64", f.offset(shifts, place.urem(taps), "i64"))
                         xs.append(f.offset(x, place.udiv(taps) * channel_step + shift, type))
-                    sums = _sums(f, type, lanes, xs, ys, strides, extents)
+                    sums = _sums(f, type, lanes, xs, ys, strides, extents, masks)
                     with folded_rows(f, sums, scratch, tap, last_tap) as (folded, place):
                         for lane, channel in enumerate(channels):
                             to = f.offset(z, channel * volume + place, type)
@@ -126,43 +126,56 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     return module
 
 
-def _sums(f, type, lanes, xs, ys, strides, extents) -> list[Value]:
+def _sums(f, type, lanes, xs, ys, strides, extents, masks) -> list[Value]:
     """The sums of products of every x with every y over images, rows and the vectors of a row."""
     image_step, row_step, gradient_step = strides
-    images, height, width, segments = extents
+    images, height, width = extents
+    bits = vector(f"i{BITS[type]}", lanes)
     zero = f.constant("i64", 0)
     zeros = [f.constant(vector(type, lanes), 0)] * (len(xs) * len(ys))
     with f.loop(0, images, carry=[zero, zero, *zeros]) as by_image:
         x_image, y_image, *sums = by_image.values
         with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
             x_row, y_row, *sums = by_row.values
-            with f.loop(0, segments, carry=sums) as segment:
-                begun = segment.index * lanes
-                start = f.minimum(begun, width - lanes)
-                fresh = _lanes_from(f, type, lanes, begun - start)
+            with f.loop(0, width, lanes, carry=sums) as at:
+                over = at.index > width - lanes
+                start = f.select(over, width - lanes, at.index)
+                mask = f.load(bits, f.offset(masks, f.convert(over, "i64"), bits))
                 x_at, y_at = x_row + start, y_row + start
-                left = [_vector(f, type, lanes, x, x_at) for x in xs]
-                left = [f.select(fresh, value, f.constant(value.type, 0)) for value in left]
-                sums = list(segment.values)
+                left = [_masked(f, _vector(f, type, lanes, x, x_at), mask) for x in xs]
+                sums = list(at.values)
                 for column, y in enumerate(ys):
                     right = _vector(f, type, lanes, y, y_at)
                     for row, value in enumerate(left):
-                        at = row * len(ys) + column
-                        sums[at] = f.intrinsic("fmuladd", value, right, sums[at])
-                segment.next(*sums)
-            by_row.next(x_row + row_step, y_row + width, *segment.results)
+                        place = row * len(ys) + column
+                        sums[place] = f.intrinsic("fmuladd", value, right, sums[place])
+                at.next(*sums)
+            by_row.next(x_row + row_step, y_row + width, *at.results)
         by_image.next(x_image + image_step, y_image + gradient_step, *by_row.results[2:])
     return by_image.results[2:]
 
 
+def _masks(f: Function, type: str, lanes: int, width: Value) -> Value:
+    """Which lanes of a row's vectors count, as bits: all; and of one that starts earlier, the last.
+
+    They stay in memory, for the sums fill the registers.
+    """
+    integer = f"i{BITS[type]}"
+    numbers = f.lane_numbers(vector(integer, lanes))
+    fresh = numbers >= f.splat(f.convert(lanes - width.urem(lanes), integer), lanes)
+    masks = f.alloca(numbers.type, 2)
+    f.store(f.constant(numbers.type, -1), masks)
+    f.store(f.constant(numbers.type, 0) - f.convert(fresh, numbers.type),
+            f.offset(masks, 1, numbers.type))
+    return masks
+
+
+def _masked(f: Function, value: Value, mask: Value) -> Value:
+    return f.bitcast(f.bitcast(value, mask.type) & mask, value.type)
+
+
 def _vector(f, type, lanes, pointer, at):
     return f.load(vector(type, lanes), f.offset(pointer, at, type))
-
-
-def _lanes_from(f: Function, type: str, lanes: int, first: Value) -> Value:
-    """Which lanes come at or after `first`: what the vector before has taken counts only once."""
-    integer = f"i{BITS[type]}"
-    return f.lane_numbers(vector(integer, lanes)) >= f.splat(f.convert(first, integer), lanes)
 
 
 def part_sums(type: str, lanes: int) -> Module:

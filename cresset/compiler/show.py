@@ -16,10 +16,10 @@ STAGES = ("graph", "loops", "ir", "assembly")
 class Stages:
     """The stages of one program, each None unless it was asked for; prints as all of them.
 
-    `graph` is the captured program as runnable Python (None for an update, which has none). The
-    others have an entry for every kernel, in the order in which they run: `loops` the listing that
-    names the kernel (of a kernel that is no loop nest its name alone), `ir` its module for LLVM,
-    `assembly` its machine code as LLVM spells it.
+    `graph` is the captured program as Python (None for an update, which has none). The others have
+    an entry for every kernel, in the order in which they run: `loops` the listing that names it (of
+    a kernel that is no loop nest its name alone), `ir` its module for LLVM, `assembly` its machine
+    code as LLVM spells it.
     """
 
     def __init__(self, graph=None, loops=None, ir=None, assembly=None):
@@ -54,7 +54,7 @@ def show(function: Callable, *arguments, stages: Sequence[str] = STAGES,
     --- graph
     def captured(v0):
         v1 = mul(v0, 2)
-        v2 = sum(v1, 0, False, None)
+        v2 = sum(v1, 0, False)
         return v2
     <BLANKLINE>
     --- loops, kernel 1 of 1

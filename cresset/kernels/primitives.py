@@ -48,11 +48,11 @@ def convert(f: Function, x: Value, source: dtype, target: dtype) -> Value:
 
 
 def _less(f, kind, x, y):
-    return x.ult(y) if kind.category == dtype.INTEGER and not kind.is_signed else x < y
+    return x.ult(y) if kind.category <= dtype.INTEGER and not kind.is_signed else x < y
 
 
 def _less_equal(f, kind, x, y):
-    return x.ule(y) if kind.category == dtype.INTEGER and not kind.is_signed else x <= y
+    return x.ule(y) if kind.category <= dtype.INTEGER and not kind.is_signed else x <= y
 
 
 def _extreme(take_first):

@@ -415,3 +415,15 @@ def triu(x, diagonal=0):
 
 Tensor.tril = tril
 Tensor.triu = triu
+
+
+def _construct(cls, *data, dtype=None, device=None):
+    """Tensor(2, 3) is uninitialised, Tensor([1, 2]) holds the values; both of the default type."""
+    if cls is not Tensor:
+        return object.__new__(cls)
+    if len(data) == 1 and not isinstance(data[0], int):
+        return tensor(data[0], dtype=types.get_default_dtype())
+    return empty(*data) if data else empty(0)
+
+
+Tensor.__new__ = _construct  # type: ignore[method-assign]
