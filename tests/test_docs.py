@@ -65,8 +65,8 @@ def expectations(page):
 
 def told(expected, printed):
     """A comparison of two texts, to read."""
-    lines = unified_diff(expected.splitlines(), printed.splitlines(), "page", "printed", lineterm="")
-    return "\n".join(lines)
+    two = expected.splitlines(), printed.splitlines()
+    return "\n".join(unified_diff(*two, "page", "printed", lineterm=""))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -318,9 +318,10 @@ def _correlate_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: 
     taps = prod(shape.taps)
     depth = shape.depth
     packed = pack_rows(schedule, shape.dtype, tile, w, shape.inputs, taps, taps, 1,
-                       (shape.groups, shape.outputs), (shape.outputs * depth, depth))
-    panel = taps * tile.rows
-    channel = -(-shape.inputs // tile.rows) * panel
-    filters = Filters(packed, shape.outputs * channel, panel, channel, shifts[::-1])
+                       (shape.groups, shape.outputs), (shape.outputs * depth, depth), inner=1)
+    channel = taps * tile.rows
+    panel = shape.outputs * channel
+    panels = -(-shape.inputs // tile.rows)
+    filters = Filters(packed, panels * panel, panel, channel, shifts[::-1])
     correlate(schedule, shape.dtype, tile, images, filters, x, None,
               (shape.images, shape.groups, shape.outputs, shape.inputs, *shape.image))

@@ -21,20 +21,25 @@ PACE = 1  # elements copied in a nanosecond
 
 
 def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: int, k: int,
-              row: int, step: int, sizes: Sequence[int] = (), strides: Sequence[int] = ()) -> int:
-    """Panels of `tile.rows` rows of a matrix, as a temporary (*sizes, panels, k, tile.rows).
+              row: int, step: int, sizes: Sequence[int] = (), strides: Sequence[int] = (),
+              inner: int = 0) -> int:
+    """Panels of `tile.rows` rows of a matrix, as a temporary.
 
     `source` is a value of the program; `row` and `step` are the strides of a row and along k,
-    `strides` those of the batch `sizes`.
+    `strides` those of the batch `sizes`, of which the last `inner` lie within a panel: the
+    temporary is (*sizes[:-inner], panels, *sizes[-inner:], k, tile.rows).
     """
     panels = -(-rows // tile.rows)
-    size = prod(sizes) * panels * k * tile.rows
-    packed = contiguous_strides((*sizes, panels * k * tile.rows))[:-1]
+    outer = len(sizes) - inner
+    shape = (*sizes[:outer], panels, *sizes[outer:], k * tile.rows)
+    packed = list(contiguous_strides(shape)[:-1])
+    panel = packed.pop(outer)
     units = panels * prod(sizes)
+    size = prod(shape)
     target = schedule.temporary(size * dtype.itemsize)
     schedule.launch(
         f"pack_{tile.type}_{tile.rows}", lambda: row_panels(tile), (source, target),
-        (rows, k, row, step, panels, *batch_words(sizes, (strides, packed))), units, size // PACE,
+        (rows, k, row, step, panels, panel, *batch_words(sizes, (strides, packed))), units, size // PACE,
     )
     return target
 
@@ -42,23 +47,23 @@ def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: i
 def row_panels(tile: Tile) -> Module:
     """The kernel of `pack_rows`; a unit is a panel.
 
-    Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix; the
-    batch of (source, target).
+    Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix, stride
+    of a panel; the batch of (source, target).
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     source, target = words.pointer(), words.pointer()
-    rows, k, row, step, panels = words.integers(5)
+    rows, k, row, step, panels, pitch = words.integers(6)
     batch = Batch(words, 2)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         read, write = batch.offsets(f, unit.udiv(panels))
-        panel = unit.urem(panels) * tile.rows
-        read = read + f.minimum(panel, rows - tile.rows) * row
+        panel = unit.urem(panels)
+        read = read + f.minimum(panel * tile.rows, rows - tile.rows) * row
         group = f.offset(source, read, tile.type)
-        copy_strided(f, tile, tile.rows, group, row, step,
-                     f.offset(target, write + panel * k, tile.type), tile.rows, k)
+        out = f.offset(target, write + panel * pitch, tile.type)
+        copy_strided(f, tile, tile.rows, group, row, step, out, tile.rows, k)
     f.ret()
     return module
 
