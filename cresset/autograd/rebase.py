@@ -85,6 +85,9 @@ def record_write(op, out, args, run):
     dispatch.note_write(out, op)
     if not chain:
         out.history = node
+        if old is not None and not any(a is out for a in args):
+            # The old value is gone; its gradient is zero, not missing.
+            out.history = Scattered(old, node, out.layout, out.layout, [])
     elif node is not None or old is not None:
         root.history = Scattered(
             old, node, root.layout, out.layout, [(v.history.op, v.history.args) for v in chain]

@@ -228,11 +228,18 @@ def mul(x, y):
 
 neg = primitive("neg", derivative=lambda g, out, x: (-g,), fold=lambda x: -x)
 absolute = primitive("abs", derivative=lambda g, out, x: (g * sign(x),))
-sign: Primitive = primitive("sign")
-floor = primitive("floor")
-ceil = primitive("ceil")
-trunc = primitive("trunc")
-round_half_even = primitive("round")
+
+
+def _flat(g, out, x):
+    """The derivative of a step function, which is zero wherever it exists."""
+    return (constant(0.0, g.dtype),)
+
+
+sign: Primitive = primitive("sign", derivative=_flat)
+floor = primitive("floor", derivative=_flat)
+ceil = primitive("ceil", derivative=_flat)
+trunc = primitive("trunc", derivative=_flat)
+round_half_even = primitive("round", derivative=_flat)
 floor_divide = primitive("floor_divide", 2)
 trunc_divide = primitive("trunc_divide", 2)
 remainder = primitive(

@@ -52,7 +52,7 @@ class Elementwise(Operation):
         """The body's expressions, typed for such operands; operands that are None stay None."""
         promoted = [
             s for n, k, s in zip(self.parameter_names, self.parameter_kinds, specs)
-            if k != "static" and n not in self.masks
+            if k not in ("static", "number") and n not in self.masks
         ]
         common = self._common(promoted)
         leaves, index = [], 0
