@@ -144,6 +144,50 @@ def test_number_of_kernels(name):
     assert len(listings(function, *arguments)) == count
 
 
+def test_optimizer_step_is_one_launch(monkeypatch):
+    launches, make = [], native.make_updater
+
+    def make_counted(*plan):
+        updater = make(*plan)
+        return lambda *lists: launches.append(plan) or updater(*lists)
+
+    monkeypatch.setattr(native, "make_updater", make_counted)
+    _adam_update.cache_clear()
+    model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Linear(4, 300))
+    optimizer = cresset.optim.Adam(model.parameters())
+    model(cresset.rand(5, 8)).sum().backward()
+    optimizer.step()
+    _adam_update.cache_clear()
+    assert len(launches) == 1
+
+
+THREADED = {
+    "exp": lambda x: x.exp(),
+    "sum": lambda x: x.sum(),
+    "sum of rows": lambda x: x.sum(1),
+    "sum of columns": lambda x: x.sum(0),
+    "softmax": lambda x: x.softmax(1),
+    "softmax of all": lambda x: x.flatten().softmax(0),
+    "matmul": lambda x: x[:300, :500] @ x[:500, :300],
+    "cumsum": lambda x: x.cumsum(0),
+    "conv2d": lambda x: F.conv2d(x.view(256, 4, 32, 32), x[0, :576].view(16, 4, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", THREADED)
+def test_results_do_not_depend_on_threads(name):
+    cresset.manual_seed(0)
+    x = cresset.randn(1024, 1024)
+    before, results = cresset.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            cresset.set_num_threads(threads)
+            results.append(THREADED[name](x).numpy().tobytes())
+    finally:
+        cresset.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
 # --- what a kernel depends on ---------------------------------------------------------------------
 def rows(*shape):
     return cresset.ones(*shape)

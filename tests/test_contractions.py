@@ -162,6 +162,16 @@ def test_packed_and_deep_products_are_the_plain_ones(monkeypatch, vector_bytes):
             check_product(a, b, fresh((*shape, m, n), "f4"), normal(rng, (n,), "f4"))
 
 
+def test_a_matrix_streams_past_a_vector(monkeypatch, vector_bytes):
+    monkeypatch.setattr(products, "STREAMED_BYTES", 0)
+    rng = np.random.default_rng(11)
+    for k, n in [(1, 40), (7, 4101), (9, 33), (0, 40)]:
+        a, b = normal(rng, (1, k), "f4"), normal(rng, (k, n), "f4")
+        check_product(a, b, fresh((1, n), "f4"))
+        check_product(a, b, fresh((1, n), "f4"), normal(rng, (n,), "f4"))
+        check_product(b.T, a.T, fresh((n, 1), "f4"), normal(rng, (1, 1), "f4"))
+
+
 # --- convolutions ---------------------------------------------------------------------------------
 def pairs(*values):
     return [(value, value) if isinstance(value, int) else value for value in values]

@@ -4,8 +4,8 @@
 
 A product of floats runs tile by tile (`blocks`), each operand read where it lies or, if that would
 be slow, from packed panels (`pack`); or row against row (`dot`) where the result has few rows or
-columns. Products of integers take the plain loop. Only sizes and strides decide, so that the result
-does not depend on the number of threads.
+columns; or a large matrix streams past a vector (`row_sums`). Products of integers take the plain
+loop. Only sizes and strides decide, so that the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from cresset.compiler import blocks, dot
+from cresset.compiler import blocks, dot, row_sums
 from cresset.compiler.batch import batch_words, merge
 from cresset.compiler.pack import pack_rows
 from cresset.compiler.schedule import PIECE, Schedule
-from cresset.compiler.tile import FEW_ROWS, Tile
+from cresset.compiler.tile import FEW_ROWS, Tile, lanes_of
 from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
 
@@ -28,7 +28,8 @@ PACKED_COLUMNS = 256  # a is packed if so many columns need it
 PACKED_DEPTH = 256  # and so much of it is read at a time, or k by k
 PACKED_BYTES = 1 << 18  # and it is larger than this
 CACHED_BYTES = 1 << 18  # what a unit may read of a, which stays in the second cache
-PACE = {"tiles": 40, "dots": 20, "plain": 1}  # products in a nanosecond
+STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
+PACE = {"tiles": 40, "dots": 20, "row_sums": 4, "plain": 1}  # products in a nanosecond
 
 
 class Operand(NamedTuple):
@@ -96,6 +97,8 @@ def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operan
             _plain(schedule, dtype, problem)
         elif _suits_dots(dtype, problem):
             _dots(schedule, dtype, problem)
+        elif problem.m == 1 and problem.n * problem.k * dtype.itemsize > STREAMED_BYTES:
+            _row_sums(schedule, dtype, problem)
         else:
             _tiles(schedule, dtype, problem)
     return schedule.result()
@@ -145,7 +148,7 @@ def _plain(schedule: Schedule, dtype: dtype, problem: Problem):
 
 # --- rows against rows ----------------------------------------------------------------------------
 def _suits_dots(dtype: dtype, problem: Problem) -> bool:
-    return (problem.n < Tile.of(dtype, 1).lanes or problem.c.matrix[1] != 1
+    return (problem.n < lanes_of(dtype) or problem.c.matrix[1] != 1
             or (problem.m < FEW_ROWS and problem.b.matrix[1] != 1))
 
 
@@ -174,6 +177,19 @@ def _along_k(schedule: Schedule, dtype: dtype, problem: Problem) -> Problem:
     if problem.a.matrix[1] == 1 or problem.k <= 1:
         return problem
     return problem._replace(a=_packed_rows(schedule, dtype, Tile.of(dtype, 1), problem))
+
+
+# --- rows as they stream by -----------------------------------------------------------------------
+def _row_sums(schedule: Schedule, dtype: dtype, problem: Problem):
+    biased = problem.bias is not None
+    lanes = lanes_of(dtype)
+    n, k = problem.n, problem.k
+    column_blocks = -(-n // row_sums.COLUMNS)
+    _launch(schedule, f"row_sums_{dtype.llvm}x{lanes}_{biased}",
+            lambda: row_sums.row_sums(dtype.llvm, lanes, biased), problem,
+            (n, k, column_blocks, problem.a.matrix[1], problem.b.matrix[0],
+             problem.operands[3].matrix[1]),
+            problem.matrices * column_blocks, problem.matrices * n * k / PACE["row_sums"])
 
 
 # --- tiles ----------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: i
     target = schedule.temporary(size * dtype.itemsize)
     schedule.launch(
         f"pack_{tile.type}_{tile.rows}", lambda: row_panels(tile), (source, target),
-        (rows, k, row, step, panels, panel, *batch_words(sizes, (strides, packed))), units, size // PACE,
+        (rows, k, row, step, panels, panel, *batch_words(sizes, (strides, packed))), units,
+        size / PACE,
     )
     return target
 
@@ -47,8 +48,8 @@ def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: i
 def row_panels(tile: Tile) -> Module:
     """The kernel of `pack_rows`; a unit is a panel.
 
-    Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix, stride
-    of a panel; the batch of (source, target).
+    Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix and
+    their stride; the batch of (source, target).
     """
     module = Module()
     f = module.kernel()

@@ -162,19 +162,19 @@ def _hardswish_gradient(g, x):
 @elementwise
 def threshold(x, threshold: Number, value: Number):
     """x where it is above the threshold, else `value`."""
-    return where(x > threshold, x, value)
+    return where(x <= threshold, value, x)
 
 
 @elementwise
 def hardshrink(x, lambd: Number = 0.5):
     """x where |x| > lambd, else 0."""
-    return where(scalar.absolute(x) > lambd, x, 0)
+    return where(scalar.absolute(x) <= lambd, 0, x)
 
 
 @elementwise
 def softshrink(x, lambd: Number = 0.5):
-    """x moved towards zero by lambd."""
-    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))
+    """x moved towards zero by lambd; NaN and the sign of zero stay."""
+    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
 
 
 @elementwise

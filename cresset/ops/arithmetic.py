@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.tensor import Number, Tensor
@@ -280,7 +282,9 @@ def sign(x):
 @called("pow")
 @elementwise
 def square(x):
-    """x * x."""
+    """x * x; of booleans int64."""
+    if x.dtype is types.bool:
+        x = scalar.cast(x, types.int64)
     return x * x
 
 
@@ -414,18 +418,47 @@ def round(x, *, decimals=0, out=None):
     """x rounded to `decimals` places, halves to even."""
     if decimals == 0:
         return round_half_even(x, out=out)
-    scale = 10.0 ** decimals
-    return true_divide(round_half_even(mul(x, scale)), scale, out=out)
+    if not x.layout.dtype.is_floating_point:
+        raise NotImplementedError(
+            f"round: decimals are of floating tensors; got {x.layout.dtype} and "
+            f"decimals={decimals}; convert with .to(cresset.float32)"
+        )
+    return round_places(x, 10.0 ** builtins.abs(decimals), decimals < 0, out=out)
+
+
+def round_(x, *, decimals=0):
+    """round in place."""
+    return round(x, decimals=decimals, out=x)
+
+
+@called("round")
+@elementwise
+def round_places(x, scale: Number, whole: bool):
+    """x rounded to a multiple of 1 / scale, or of the scale itself where `whole`."""
+    if whole:
+        return scalar.round_half_even(x / scale) * scale
+    return scalar.round_half_even(x * scale) / scale
 
 
 Tensor.round = round
-Tensor.round_ = round_half_even.in_place
+Tensor.round_ = round_
+
+
+def _bits(operation, *operands, booleans=True):
+    """Refuse operands that are not read as bits."""
+    for x in operands:
+        if x.dtype.is_floating_point or x.dtype is types.bool and not booleans:
+            raise NotImplementedError(
+                f"{operation}: there are no bits to work on; got {x.dtype}; need integers"
+                f"{' or booleans' if booleans else ''}; convert with .to(cresset.int64)"
+            )
 
 
 @method("__and__", "__rand__", "bitwise_and")
 @elementwise
 def bitwise_and(x, y):
     """The bits set in both; of booleans the conjunction."""
+    _bits("bitwise_and", x, y)
     return x & y
 
 
@@ -433,6 +466,7 @@ def bitwise_and(x, y):
 @elementwise
 def bitwise_or(x, y):
     """The bits set in either."""
+    _bits("bitwise_or", x, y)
     return x | y
 
 
@@ -440,6 +474,7 @@ def bitwise_or(x, y):
 @elementwise
 def bitwise_xor(x, y):
     """The bits set in one alone."""
+    _bits("bitwise_xor", x, y)
     return x ^ y
 
 
@@ -447,6 +482,7 @@ def bitwise_xor(x, y):
 @elementwise
 def bitwise_not(x):
     """Every bit turned over; of booleans the negation."""
+    _bits("bitwise_not", x)
     return ~x
 
 
@@ -454,6 +490,7 @@ def bitwise_not(x):
 @elementwise
 def bitwise_left_shift(x, y):
     """x shifted y bits up; a shift of the whole width or more gives 0."""
+    _bits("bitwise_left_shift", x, y, booleans=False)
     return scalar.shift_left(x, y)
 
 
@@ -461,6 +498,7 @@ def bitwise_left_shift(x, y):
 @elementwise
 def bitwise_right_shift(x, y):
     """x shifted y bits down, keeping the sign."""
+    _bits("bitwise_right_shift", x, y, booleans=False)
     return scalar.shift_right(x, y)
 
 

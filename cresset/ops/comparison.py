@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
 
 __all__ = ["clamp", "clamp_max", "clamp_min", "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le",
            "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "masked_fill",
@@ -198,14 +199,37 @@ Tensor.clamp_min = clamp_min
 Tensor.clamp_max = clamp_max
 
 
-@method()
+@called("masked_fill")
 @elementwise(masks=("mask",))
+def fill_where(x, mask, value):
+    """x with `value`, of x's type, where the mask holds."""
+    return scalar.where(mask, value, x)
+
+
 def masked_fill(x, mask, value):
-    """x with `value` where the mask holds.
+    """x with `value`, a number or a zero-dim tensor, where the mask holds; of x's type.
 
     >>> import cresset
     >>> t = cresset.tensor([1.0, -1.0])
     >>> cresset.masked_fill(t, t < 0, 0.0)
     tensor([1., 0.])
     """
-    return scalar.where(mask, value, x)
+    return fill_where(x, mask, _of_type(value, x.layout.dtype))
+
+
+def masked_fill_(x, mask, value):
+    """masked_fill in place."""
+    return fill_where.in_place(x, mask, _of_type(value, x.layout.dtype))
+
+
+def _of_type(value, d):
+    """A number or tensor converted to an element type, so that it does not promote."""
+    if isinstance(value, Tensor):
+        return value if value.layout.dtype is d else value.to(d)
+    if d.is_floating_point:
+        return value
+    return bool(value) if d is types.bool else int(value)
+
+
+Tensor.masked_fill = masked_fill
+Tensor.masked_fill_ = masked_fill_

@@ -237,7 +237,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
         raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}")
     d = dtype or types.get_default_dtype()
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
-    values = (start, end, step, float(steps - 1), float(steps // 2))
+    values = (start, end, step, float(steps - 1), float((steps + 1) // 2))
     x = _counted("linspace", (steps,), d, values, _even)
     return _finish("linspace", x, requires_grad, device, out)
 

@@ -84,9 +84,22 @@ def logit(x, eps: Number | None = None):
     return scalar.log(x / (1.0 - x))
 
 
+@logit.gradient
+def _logit_gradient(g, x, eps):
+    low, beyond = (0.0, float("nan")) if eps is None else (eps, 0.0)
+    inside = scalar.ge(x, low) & scalar.le(x, 1.0 - low)
+    return scalar.where(inside, g / (x * (1.0 - x)), beyond)
+
+
 @method()
 @elementwise(promote="float")
 def xlogy(x, y):
     """x * log(y), zero where x is zero and y is not NaN."""
     product = x * scalar.log(y)
     return scalar.where(scalar.eq(x, 0.0) & scalar.eq(y, y), 0.0, product)
+
+
+@xlogy.gradient
+def _xlogy_gradient(g, x, y):
+    by_x = scalar.where(scalar.eq(x, 0.0) & scalar.le(y, 0.0), 0.0, g * scalar.log(y))
+    return by_x, g * x / y

@@ -40,8 +40,11 @@ def _extreme(name, whole, with_index, pair, result):
         if other is not None or isinstance(dim, Tensor):
             return pair(x, dim if other is None else other, out=out)
         if dim is None:
-            return whole(x)
-        return result(*with_index(x, dim, keepdim))
+            return whole(x) if out is None else out.copy_(whole(x))
+        pairs = with_index(x, dim, keepdim)
+        if out is not None:
+            pairs = [target.copy_(made) for target, made in zip(out, pairs)]
+        return result(*pairs)
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = (

@@ -183,8 +183,19 @@ def scatter_add(x: Tensor, dim, index: Tensor, src: Tensor):
 
 
 @scatter_add.gradient
-def _scatter_add_gradient(g, dim, index):
-    return g, None, gather(g, dim, index)
+def _scatter_add_gradient(g, dim, index, src_layout):
+    return g, None, _gathered(g, dim, index, src_layout)
+
+
+def _gathered(g, dim, index, src_layout):
+    """What reached the entries of src that were written; zeros for those beyond the index."""
+    from cresset.ops.joining import pad
+
+    by_src = gather(g, dim, index)
+    beyond = [n - m for n, m in zip(src_layout.shape, index.layout.shape)]
+    if not any(beyond):
+        return by_src
+    return pad(by_src, [n for count in reversed(beyond) for n in (0, count)])
 
 
 @called("scatter")
@@ -195,9 +206,9 @@ def scatter_put(x: Tensor, dim, index: Tensor, src: Tensor):
 
 
 @scatter_put.gradient
-def _scatter_gradient(g, dim, index):
+def _scatter_gradient(g, dim, index, src_layout):
     gone = zeros(tuple(index.layout.shape), dtype=g.layout.dtype)
-    return scatter_put(g, dim, index, gone), None, gather(g, dim, index)
+    return scatter_put(g, dim, index, gone), None, _gathered(g, dim, index, src_layout)
 
 
 def _line_write(name, mode, x, dim, index, src):
@@ -243,10 +254,21 @@ Tensor.scatter_ = scatter_
 
 
 def take_along_dim(x, indices, dim=None):
-    """gather with indices that broadcast; without a dim, of the flattened tensor."""
+    """gather with x and indices that broadcast; without a dim, of the flattened tensor."""
     if dim is None:
         return gather(reshape(x, (-1,)), 0, reshape(indices, (-1,)))
-    return gather(x, dim, indices)
+    if x.layout.ndim != indices.layout.ndim:
+        raise RuntimeError(
+            "take_along_dim: input and indices should have the same number of dimensions; got "
+            f"{x.layout.ndim} and {indices.layout.ndim}"
+        )
+    d = canonical_dim("take_along_dim", dim, x.layout.ndim)
+    shape, places = list(x.layout.shape), list(indices.layout.shape)
+    size, count = shape[d], places[d]
+    shape[d] = places[d] = 1
+    common = list(broadcast_shapes(shape, places))
+    x = expand(x, (*common[:d], size, *common[d + 1 :]))
+    return gather(x, d, expand(indices, (*common[:d], count, *common[d + 1 :])))
 
 
 Tensor.take_along_dim = take_along_dim

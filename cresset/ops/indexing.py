@@ -39,7 +39,7 @@ def basic_index(x, index):
     for i in index:
         if i is None:
             shape.append(1)
-            strides.append(1)
+            strides.append(x.shape[dim] * x.strides[dim] if dim < x.ndim else 1)
         elif i is Ellipsis:
             rest = x.ndim - consumed
             shape += x.shape[dim : dim + rest]

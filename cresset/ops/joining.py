@@ -16,7 +16,6 @@ from cresset.ops.shape import (
     narrow,
     permute,
     reshape,
-    transpose,
     unsqueeze,
 )
 from cresset.runtime.program import Program
@@ -292,7 +291,6 @@ def meshgrid(*tensors, indexing="ij"):
     ]
     if indexing == "xy" and count > 1:
         grids[0], grids[1] = grids[1], grids[0]
-        grids = [transpose(g, 0, 1) for g in grids]
     return tuple(grids)
 
 

@@ -160,9 +160,9 @@ def batch_norm_train(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps)
 
 
 @composite
-def batch_norm_backward(g: Tensor, x: Tensor, weight: Tensor | None, average: Tensor,
-                        variance: Tensor, eps):
-    """The gradients of batch_norm in training by x, weight and bias."""
+def batch_norm_backward(g: Tensor, by_average: Tensor, by_variance: Tensor, x: Tensor,
+                        weight: Tensor | None, average: Tensor, variance: Tensor, eps):
+    """The gradients of batch_norm in training by x, weight and bias, from all three results'."""
     dims = (0, *range(2, x.ndim))
     scale = rsqrt(variance + eps)
     unit = (x - average) * scale
@@ -172,12 +172,13 @@ def batch_norm_backward(g: Tensor, x: Tensor, weight: Tensor | None, average: Te
     by_x = (g - by_bias / count - unit * (by_weight / count)) * scale
     if weight is not None:
         by_x = by_x * _per_channel(weight, x.ndim)
+    by_x = by_x + (by_average + 2.0 * by_variance * (x - average)) / count
     return by_x, by_weight, by_bias
 
 
 @batch_norm_train.gradient
 def _batch_norm_gradient(gs, x, weight, eps, needs, outs):
-    by_x, by_weight, by_bias = batch_norm_backward(gs[0], x, weight, outs[1], outs[2], eps)
+    by_x, by_weight, by_bias = batch_norm_backward(*gs, x, weight, outs[1], outs[2], eps)
     return (
         by_x,
         reshape(by_weight, (-1,)) if needs[1] else None,

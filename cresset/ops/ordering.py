@@ -9,11 +9,13 @@ from cresset.compiler import sort as kernels
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops.comparison import where
 from cresset.ops.creation import zeros
-from cresset.ops.gathering import scatter_put
+from cresset.ops.gathering import gather, scatter_put
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called
+from cresset.ops.reduction import amax, any, argmax, least
 from cresset.ops.shape import canonical_dim, reshape
 from cresset.runtime.program import Program
 
@@ -22,6 +24,8 @@ __all__ = ["argsort", "cumprod", "cumsum", "kthvalue", "median", "sort", "topk"]
 # Results print under the name of their function, as PyTorch's do.
 sort_result = namedtuple("sort", ("values", "indices"))  # type: ignore[name-match]
 topk_result = namedtuple("topk", ("values", "indices"))  # type: ignore[name-match]
+kthvalue_result = namedtuple("kthvalue", ("values", "indices"))  # type: ignore[name-match]
+median_result = namedtuple("median", ("values", "indices"))  # type: ignore[name-match]
 
 
 def _scanned(name, x, dim):
@@ -55,8 +59,15 @@ def cumprod_dim(x: Tensor, dim):
 
 @cumprod_dim.gradient
 def _cumprod_gradient(g, x, out, dim):
-    # Each product holds every earlier factor once; zeros would need the products without them.
-    return cumsum_dim(g * out, dim, True) / x
+    # Each product holds every earlier factor once. At the first zero only the products without it
+    # are left, and after it nothing is.
+    zero = x.eq(0)
+    zeros_met = cumsum_dim(zero, dim, False)
+    first = zero & zeros_met.eq(1)
+    others = cumprod_dim(x.masked_fill(first, 1), dim).masked_fill(zeros_met.eq(0), 0)
+    by_zero = cumsum_dim(g * others, dim, True).masked_fill(~first, 0)
+    by_factor = cumsum_dim(g * out, dim, True) / x.masked_fill(zero, 1)
+    return by_zero + by_factor.masked_fill(zeros_met > 0, 0)
 
 
 def cumsum(x, dim, *, dtype=None):
@@ -134,18 +145,49 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
 
 
 def kthvalue(x, k, dim=-1, keepdim=False):
-    """The k-th least entry along a dim (counted from 1), and its index."""
-    values, indices = sorted_dim(x, dim, False)
-    values, indices = values.narrow(dim, k - 1, 1), indices.narrow(dim, k - 1, 1)
+    """(values, indices) of the k-th least entry along a dim, counted from 1."""
+    return kthvalue_result(*_at(x, _ranked("kthvalue", x, k, dim), dim, keepdim))
+
+
+def _ranked(name, x, k, dim):
+    """The indices of the k-th least entries along a dim, which stays as one of size 1."""
+    d = canonical_dim(name, dim, x.layout.ndim)
+    size = x.layout.shape[d] if x.layout.ndim else 1
+    if not 1 <= k <= size:
+        raise RuntimeError(
+            f"{name}: selected index k out of range for dimension {d}; got k={k}; need 1 <= k <= "
+            f"{size}"
+        )
+    order = argsort(x, d)
+    return order.narrow(d, k - 1, 1) if x.layout.ndim else order
+
+
+def _at(x, indices, dim, keepdim):
+    """(values, indices) at the one index along a dim."""
+    values = gather(x, dim, indices)
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
 def median(x, dim=None, keepdim=False):
-    """The lower of the middle entries: of all, or along a dim with its index."""
+    """The lower of the middle entries, NaN if there is any; along a dim (values, indices).
+
+    The gradient of the median of all elements is shared by those that equal it.
+
+    >>> import cresset
+    >>> cresset.median(cresset.tensor([4, 1, 3, 2]))
+    tensor(2)
+    """
     if dim is None:
         flat = reshape(x, (-1,))
-        return kthvalue(flat, (flat.layout.numel + 1) // 2, 0)[0]
-    return kthvalue(x, (x.layout.shape[dim] + 1) // 2, dim, keepdim)
+        middle = _ranked("median", flat, (flat.layout.numel + 1) // 2, 0)
+        value = gather(flat.detach(), 0, middle)
+        return amax(flat.masked_fill(flat > value, least(x.layout.dtype)))
+    size = x.layout.shape[dim] if x.layout.ndim else 1
+    indices = _ranked("median", x, (size + 1) // 2, dim)
+    if x.layout.dtype.is_floating_point:
+        nan = x.detach().isnan()
+        indices = where(any(nan, dim, True), argmax(nan, dim, True), indices)
+    return median_result(*_at(x, indices, dim, keepdim))
 
 
 for _function in (sort, argsort, topk, kthvalue, median):

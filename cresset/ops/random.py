@@ -8,7 +8,7 @@ from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Number, Tensor
 from cresset.ops import dispatch
-from cresset.ops.creation import _finish, _shape, empty
+from cresset.ops.creation import _finish, _shape, empty, empty_like
 from cresset.ops.kinds import elementwise
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called
@@ -59,6 +59,14 @@ def _new(operation, size, dtype, device):
     if not d.is_floating_point:
         raise RuntimeError(f"{operation}: needs a floating type; got {d}")
     return native.new(Layout.packed(_shape(operation, size), d))
+
+
+def _floating_like(operation, x, dtype):
+    """An uninitialised tensor in the shape and order of x, of a floating type."""
+    d = dtype or x.layout.dtype
+    if not d.is_floating_point:
+        raise RuntimeError(f"{operation}: needs a floating type; got {d}")
+    return empty_like(x, dtype=d)
 
 
 def manual_seed(seed) -> Generator:
@@ -115,12 +123,17 @@ def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, 
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    if low >= high:
-        raise RuntimeError(f"randint: expects from to be less than to, but got from={low} >= "
-                           f"to={high}")
     x = empty(size, dtype=dtype or types.int64)
-    x = _fill("integers", x, low, high - low, generator=generator)
+    x = _fill("integers", x, low, _span("randint", low, high), generator=generator)
     return _finish("randint", x, requires_grad, device, out)
+
+
+def _span(operation, low, high):
+    """How many whole numbers there are in [low, high)."""
+    if low >= high:
+        raise RuntimeError(f"{operation}: expects from to be less than to, but got from={low} >= "
+                           f"to={high}")
+    return high - low
 
 
 def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None,
@@ -134,20 +147,20 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
 
 def rand_like(x, *, dtype=None, requires_grad=False, device=None, generator=None):
     """rand in x's shape and type."""
-    made = rand(tuple(x.layout.shape), dtype=dtype or x.layout.dtype, generator=generator)
+    made = _fill("uniform", _floating_like("rand_like", x, dtype), 0.0, 1.0, generator=generator)
     return _finish("rand_like", made, requires_grad, device)
 
 
 def randn_like(x, *, dtype=None, requires_grad=False, device=None, generator=None):
     """randn in x's shape and type."""
-    made = randn(tuple(x.layout.shape), dtype=dtype or x.layout.dtype, generator=generator)
+    made = _fill("normal", _floating_like("randn_like", x, dtype), 0.0, 1.0, generator=generator)
     return _finish("randn_like", made, requires_grad, device)
 
 
 def randint_like(x, low, high=None, *, dtype=None, requires_grad=False, device=None):
     """randint in x's shape and type."""
     low, high = (0, low) if high is None else (low, high)
-    made = randint(low, high, tuple(x.layout.shape), dtype=dtype or x.layout.dtype)
+    made = _fill("integers", empty_like(x, dtype=dtype), low, _span("randint_like", low, high))
     return _finish("randint_like", made, requires_grad, device)
 
 
@@ -155,9 +168,10 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None):
     """Normal numbers of given means and standard deviations, numbers or tensors."""
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         shaped = mean + std * 0
-        made = randn(tuple(shaped.layout.shape), generator=generator)
-        return made * std + mean
-    return _fill("normal", empty(size), float(mean), float(std), generator=generator)
+        made = randn(tuple(shaped.layout.shape), generator=generator) * std + mean
+    else:
+        made = _fill("normal", empty(size), float(mean), float(std), generator=generator)
+    return _finish("normal", made, False, out=out)
 
 
 def _uniform_(x, a=0, b=1, *, generator=None):
@@ -212,7 +226,7 @@ def bernoulli(x, p=None, *, generator=None):
     """Ones where a uniform number falls below x, else zeros."""
     if p is not None:
         return _bernoulli_(x.detach().clone(), p, generator=generator)
-    drawn = rand(tuple(x.layout.shape), dtype=x.layout.dtype, generator=generator)
+    drawn = rand_like(x, generator=generator)
     return drawn.lt(x.detach()).to(x.layout.dtype)
 
 

@@ -98,10 +98,10 @@ class Amin(Amax):
 
 
 class All:
-    """Whether all elements along the dims are non-zero."""
+    """Whether all elements along the dims are non-zero: a boolean, of uint8 a uint8."""
 
     def __init__(self, d):
-        pass
+        self.result = d if d is types.uint8 else types.bool
 
     def lift(self, x, position):
         return scalar.ne(x, 0) if x.dtype is not types.bool else x
@@ -113,11 +113,11 @@ class All:
         return a[0] & b[0]
 
     def finish(self, state):
-        return state[0]
+        return scalar.cast(state[0], self.result)
 
 
 class Any(All):
-    """Whether any element along the dims is non-zero."""
+    """Whether any element along the dims is non-zero: a boolean, of uint8 a uint8."""
 
     def start(self):
         return (False,)
@@ -128,6 +128,9 @@ class Any(All):
 
 class CountNonzero(All):
     """The number of non-zero elements along the dims, int64."""
+
+    def __init__(self, d):
+        self.result = types.int64
 
     def lift(self, x, position):
         return scalar.cast(super().lift(x, position), types.int64)
@@ -304,17 +307,21 @@ def var_kernel(x: Tensor, dim, correction, keepdim):
     for d in canonical_dims("var", dim, x.layout.ndim):
         count *= x.layout.shape[d]
     center = x - sum(x, dim, True) / float(count)
-    divisor = max(float(count) - correction, 0.0)
     squares = sum(center * center, dim, keepdim)
-    return squares / divisor if divisor else squares * float("nan")
+    freedom = count - correction
+    return squares / freedom if freedom > 0 else squares * _inverse(freedom)
 
 
 @var_kernel.gradient
 def _var_gradient(g, x, x_layout, dim, correction, keepdim):
     g = restore_dims(g, x_layout, dim, keepdim)
     count = x_layout.numel // max(g.layout.numel, 1)
-    scale = 2.0 / (float(count) - correction)
-    return g * (x - mean(x, dim, True)) * scale
+    return g * (x - mean(x, dim, True)) * (2.0 * _inverse(count - correction))
+
+
+def _inverse(freedom):
+    """1 / freedom, infinite where there is none left: then 0 * it is NaN, as 0 / 0 is."""
+    return 1.0 / freedom if freedom > 0 else float("inf")
 
 
 def _correction(unbiased, correction):
@@ -348,7 +355,7 @@ def _std_gradient(g, x, out, x_layout, dim, correction, keepdim):
     scaled = restore_dims(g / (2.0 * out), x_layout, dim, keepdim).masked_fill(
         restore_dims(eq(out, 0), x_layout, dim, keepdim), 0)
     count = x_layout.numel // scaled.layout.numel
-    return scaled * (x - mean(x, dim, True)) * (2.0 / (float(count) - correction))
+    return scaled * (x - mean(x, dim, True)) * (2.0 * _inverse(count - correction))
 
 
 def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
@@ -402,7 +409,7 @@ def norm(x, p="fro", dim=None, keepdim=False, dtype=None):
     if p == float("-inf"):
         return amin(x.abs(), dim, keepdim)
     if p == 0:
-        return sum(x.ne(0).to(x.dtype), dim, keepdim)
+        return sum(x.abs().sign(), dim, keepdim)
     if p == 1:
         return sum(x.abs(), dim, keepdim)
     return sum(x.abs() ** p, dim, keepdim) ** (1.0 / p)

@@ -9,4 +9,5 @@ from cresset.compiler.mathematics.power import pow
 from cresset.compiler.mathematics.rounding import ceil, floor, round, rsqrt, sqrt, trunc
 from cresset.compiler.mathematics.trigonometric import cos, sin, tan
 
+from cresset.compiler.mathematics.gamma import lgamma, digamma
 TABLE = {n:v for n,v in globals().items() if callable(v)}

@@ -5,7 +5,7 @@ Nothing here knows a function. Every step works on scalars and on vectors of `fl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cresset.runtime import ir
@@ -121,6 +121,13 @@ def power_of_two(f: ir.Function, low: ir.Value) -> ir.Value:
     return number(f, (low << form.mantissa) + form.power(0))
 
 
+def any_lane(f: ir.Function, condition: ir.Value) -> ir.Value:
+    """Whether the condition holds in any lane, as one i1."""
+    if ir.lanes(condition.type) == 1:
+        return condition
+    return f.intrinsic("vector.reduce.or", condition, returns="i1")
+
+
 def exact_sum(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
     """The rounded sum and what rounding left off; needs |a| >= |b| or a = 0 (Dekker 1971)."""
     high = a + b
@@ -131,3 +138,9 @@ def exact_product(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, i
     """The rounded product and what rounding left off."""
     high = a * b
     return high, f.fma(a, b, -high)
+
+
+def in_double(f: ir.Function, function: Callable[..., ir.Value], x: ir.Value) -> ir.Value:
+    """A function of floats by way of double, which costs less than other exact steps would."""
+    wide = f.convert(x, ir.vector("double", ir.lanes(x.type)))
+    return f.convert(function(f, wide), x.type)

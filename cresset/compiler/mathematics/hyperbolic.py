@@ -9,6 +9,7 @@ from cresset.compiler.mathematics.arithmetic import (
     at_most,
     exact_sum,
     format_of,
+    in_double,
     nearest,
     number,
     polynomial,
@@ -78,7 +79,7 @@ def _parts(f, x):
 def asinh(f: ir.Function, x: ir.Value) -> ir.Value:
     """The inverse of sinh: log(x + sqrt(x^2 + 1))."""
     if format_of(x).name == "float":
-        return _in_double(f, asinh, x)
+        return in_double(f, asinh, x)
     size = absolute(f, x)
     # 1 + w for w = |x| + x^2 / (1 + sqrt(x^2 + 1)), where x^2 does not overflow.
     root = f.intrinsic("sqrt", f.fma(size, size, 1.0))
@@ -90,7 +91,7 @@ def asinh(f: ir.Function, x: ir.Value) -> ir.Value:
 def acosh(f: ir.Function, x: ir.Value) -> ir.Value:
     """The inverse of cosh: log(x + sqrt(x^2 - 1)); NaN below 1."""
     if format_of(x).name == "float":
-        return _in_double(f, acosh, x)
+        return in_double(f, acosh, x)
     sum, rest = exact_sum(f, x, f.intrinsic("sqrt", f.fma(x, x, -1.0)))
     return f.select(x < 1.0, math.nan, _log_or_of_double(f, x, sum, rest))
 
@@ -98,7 +99,7 @@ def acosh(f: ir.Function, x: ir.Value) -> ir.Value:
 def atanh(f: ir.Function, x: ir.Value) -> ir.Value:
     """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN beyond -1 and 1."""
     if format_of(x).name == "float":
-        return _in_double(f, atanh, x)
+        return in_double(f, atanh, x)
     # 1 + w for w = 2 |x| / (1 - |x|), with what the division lost.
     size = absolute(f, x)
     double = size + size
@@ -108,12 +109,6 @@ def atanh(f: ir.Function, x: ir.Value) -> ir.Value:
     lost = f.fma(-above, divisor_rest, f.fma(-above, divisor, double)) * inverse
     sum, rest = _one_more(f, above, lost)
     return with_sign(f, log_of_sum(f, sum, rest) * 0.5, x)
-
-
-def _in_double(f, function, x):
-    """A float function by way of double, which costs less than another set of exact steps."""
-    wide = f.convert(x, ir.vector("double", ir.lanes(x.type)))
-    return f.convert(function(f, wide), x.type)
 
 
 def _one_more(f, x, rest):

@@ -40,25 +40,25 @@ LOG = {
 # The bits of sqrt 1/2.
 ROOT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}
 
+# The same with a first part that any k may multiply without rounding, for double.
+LN2_EXACT = (0.693147180559663, 2.8235290563031577e-13)
+
 
 def log(f: ir.Function, x: ir.Value) -> ir.Value:
     """The natural logarithm."""
-    k, fraction, _ = split(f, *scaled(f, x))
-    d, s, g = parts(f, fraction - 1.0)
+    k, d, s, g = log_parts(f, x)
     return guarded(f, x, f.fma(k, LN2, f.fma(-s, g, d)))
 
 
 def log2(f: ir.Function, x: ir.Value) -> ir.Value:
     """The logarithm to base 2."""
-    k, fraction, _ = split(f, *scaled(f, x))
-    d, s, g = parts(f, fraction - 1.0)
+    k, d, s, g = log_parts(f, x)
     return guarded(f, x, k + f.fma(d, LOG2_E, s * g * -LOG2_E))
 
 
 def log10(f: ir.Function, x: ir.Value) -> ir.Value:
     """The logarithm to base 10."""
-    k, fraction, _ = split(f, *scaled(f, x))
-    d, s, g = parts(f, fraction - 1.0)
+    k, d, s, g = log_parts(f, x)
     return guarded(f, x, f.fma(k, LOG10_2, f.fma(d, LOG10_E, s * g * -LOG10_E)))
 
 
@@ -81,6 +81,12 @@ def log_of_sum(f: ir.Function, sum: ir.Value, rest: ir.Value) -> ir.Value:
     high, low = LN2_PARTS[form.name]
     result = f.fma(k, high, d + f.fma(-s, g, f.fma(k, low, d_rest)))
     return guarded(f, sum, result)
+
+
+def log_parts(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
+    """k, d, s and g with log x = k ln 2 + d - s g, for positive numbers."""
+    k, fraction, _ = split(f, *scaled(f, x))
+    return k, *parts(f, fraction - 1.0)
 
 
 def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -22,7 +22,7 @@ from cresset.compiler.mathematics.arithmetic import (
     power_of_two,
 )
 from cresset.compiler.mathematics.exponential import reduced_exp, times_power
-from cresset.compiler.mathematics.logarithm import LOG2_E, exponent_bias, scaled, split
+from cresset.compiler.mathematics.logarithm import LN2_EXACT, LOG2_E, exponent_bias, scaled, split
 from cresset.runtime import ir
 
 # (2 artanh(s) / s - 2) / z in z = s^2, |s| <= 0.1716, for doubles that stand for floats; the error
@@ -43,8 +43,6 @@ LOG_TAIL = (
     0.15386755667287097, 0.13256855106378299, 0.1319599415068607,
 )  # fmt: skip
 TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
-# ln 2 in two parts; k times the first is exact.
-LN2 = (0.693147180559663, 2.8235290563031577e-13)
 
 
 def pow(f: ir.Function, x: ir.Value, y: ir.Value) -> ir.Value:
@@ -130,7 +128,7 @@ def _log_in_two(f, x):
     factor, factor_rest = exact_sum(f, f.value(x.type, TWO_THIRDS[0]), tail)
     term, term_rest = exact_product(f, cube, factor)
     term_rest = f.fma(cube, factor_rest, f.fma(cube_rest, factor, term_rest))
-    high, rest = exact_sum(f, k * LN2[0], s + s)
+    high, rest = exact_sum(f, k * LN2_EXACT[0], s + s)
     high, more = exact_sum(f, high, term)
-    small = f.fma(k, LN2[1], f.fma(s_rest, 2.0, term_rest))
+    small = f.fma(k, LN2_EXACT[1], f.fma(s_rest, 2.0, term_rest))
     return exact_sum(f, high, more + (rest + small))

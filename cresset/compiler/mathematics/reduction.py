@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from cresset.compiler.mathematics.arithmetic import (
     absolute,
+    any_lane,
     bits,
     exact_product,
     exact_sum,
@@ -70,16 +71,13 @@ def _nearest_turn(f, x, angle):
 def _with_huge(f, x, angle, moderate):
     """The values `moderate`, or where any lane is huge, in a branch, those of `_by_lane` there."""
     huge = absolute(f, x) >= HUGE[format_of(x).name]
-    any_huge = huge
-    if ir.lanes(x.type) > 1:
-        any_huge = f.intrinsic("vector.reduce.or", huge, returns="i1")
 
     def by_lane():
         high, low, n_bits = _by_lane(f, x, angle, huge)
         exact = (high, low, n_bits) if len(moderate) == 3 else (high, n_bits)
         return tuple(f.select(huge, new, old) for new, old in zip(exact, moderate))
 
-    return f.either(any_huge, by_lane, lambda: moderate)
+    return f.either(any_lane(f, huge), by_lane, lambda: moderate)
 
 
 def _by_lane(f, x, angle, huge):
