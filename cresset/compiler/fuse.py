@@ -66,10 +66,24 @@ class Group:
         for d, n, s in zip(dims, buffer.layout.shape, buffer.layout.strides):
             if d is not None and n != 1:
                 strides[d] = s
-        operand = Operand(buffer.place, buffer.layout.dtype, tuple(strides), buffer.offset)
-        leaf = self.leaves.get(operand)
+        return self._leaf(
+            Operand(buffer.place, buffer.layout.dtype, tuple(strides), buffer.offset)
+        )
+
+    def number(self, value, dtype) -> Expression:
+        """The expression of a Python number: a word of the plan, not a constant of the kernel."""
+        if dtype.category == dtype.BOOL:
+            return scalar.constant(value, dtype)
+        return self._leaf(
+            Operand(-1, dtype, None, 0, "d" if isinstance(value, float) else "i", value)
+        )
+
+    def _leaf(self, operand: Operand) -> Expression:
+        # 0.0 and -0.0 are equal, and so are 1 and 1.0, but they are not the same number.
+        key = operand, type(operand.value), repr(operand.value)
+        leaf = self.leaves.get(key)
         if leaf is None:
-            leaf = self.leaves[operand] = scalar.argument(len(self.operands), operand.dtype)
+            leaf = self.leaves[key] = scalar.argument(len(self.operands), operand.dtype)
             self.operands.append(operand)
         return leaf
 
@@ -234,7 +248,7 @@ class Fuser:
 
     def _argument(self, a, leaf, shape, dims):
         if not isinstance(a, Value):
-            return scalar.constant(a, leaf.dtype)
+            return self.group.number(a, leaf.dtype)
         inner = self.group.inner.get(a)
         if inner is not None:
             return inner.expression
@@ -293,8 +307,8 @@ class Fuser:
         """Once the reduced dims are known: which values do not depend on them."""
         group = self.group
         moving = {
-            leaf for operand, leaf in group.leaves.items()
-            if any(operand.strides[d] for d in group.reduced)
+            scalar.argument(k, operand.dtype) for k, operand in enumerate(group.operands)
+            if operand.strides is not None and any(operand.strides[d] for d in group.reduced)
         }
         for value, inner in group.inner.items():
             kept = not any(e in moving for e in scalar.topological(inner.expression))

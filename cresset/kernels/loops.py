@@ -24,8 +24,8 @@ from cresset.runtime.ir import Module, Value
 class Role(NamedTuple):
     """What the code knows of an operand.
 
-    `kind` is "in", "out" or "number"; `along` the stride over the lane dim ("0", "1", "s" for any
-    other), or of a number its word ("d" or "i"); `still` that it does not move over reduced dims.
+    `kind` is "in", "out", "number", or "known" for a number among the constants; `along` the stride
+    over the lane dim ("0", "1", "s" for any other), or of a number its word ("d" or "i"); `still` that it does not move over reduced dims.
     """
 
     kind: str
@@ -114,7 +114,7 @@ class _Writer:
     def __init__(self, f, form: Form):
         self.f = f
         self.form = form
-        self.arrays = [k for k, r in enumerate(form.roles) if r.kind != "number"]
+        self.arrays = [k for k, r in enumerate(form.roles) if r.kind in ("in", "out")]
         # Values in scope, innermost last: expression -> value. An outer scope's value may have one
         # lane where the inner ones have many.
         self.scopes: list[dict[Expression, Value]] = [{}]
@@ -125,6 +125,10 @@ class _Writer:
     def _read_words(self):
         f, form = self.f, self.form
         args = f.arguments[0]
+        # The operands come first, without the numbers that are known, which lead the constants.
+        known = [k for k, role in enumerate(form.roles) if role.kind == "known"]
+        order = [k for k, role in enumerate(form.roles) if role.kind != "known"] + known
+        places = {k: place for place, k in enumerate(order)}
         self._next = len(form.roles)
 
         def word():
@@ -136,7 +140,7 @@ class _Writer:
         self.pointers: dict[int, Value] = {}
         self.strides: dict[int, list[Value]] = {}
         for k in self.arrays:
-            base = f.load("ptr", f.offset(args, k, "i64"))
+            base = f.load("ptr", f.offset(args, places[k], "i64"))
             self.pointers[k] = f.offset(base, word())
             self.strides[k] = [word() for _ in range(form.kept + form.reduced)]
         self.position = None
@@ -145,8 +149,8 @@ class _Writer:
             self.position = word()
             self.position_strides = [word() for _ in range(form.kept + form.reduced)]
         for k, role in enumerate(form.roles):
-            if role.kind == "number":
-                at = f.offset(args, k, "i64")
+            if role.kind in ("number", "known"):
+                at = f.offset(args, places[k], "i64")
                 value = f.load("double" if role.along == "d" else "i64", at)
                 leaf = scalar.argument(k, role.dtype)
                 target = register_type(role.dtype, 1)

@@ -10,6 +10,7 @@ machine code. Both know nothing of operations.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from functools import cache
 from math import prod
@@ -28,7 +29,8 @@ class Operand(NamedTuple):
     """One operand of a nest: where it is in the value table and how it lies over the space.
 
     `strides` are in elements, one per dim of the space; None for a Python number, whose word is a
-    float64 or an int64 as `number` ("d" or "i") says.
+    float64 or an int64 as `number` ("d" or "i") says. A number that the plan knows has its `value`
+    here and no place: it is one of the step's constants, so that another one needs no new kernel.
     """
 
     place: int
@@ -36,6 +38,13 @@ class Operand(NamedTuple):
     strides: tuple[int, ...] | None
     offset: int = 0
     number: str = ""
+    value: float | int | None = None
+
+    def word(self) -> int:
+        """The value as the word that the kernel reads."""
+        if self.number == "i":
+            return int(self.value or 0)
+        return struct.unpack("<q", struct.pack("<d", float(self.value or 0)))[0]
 
 
 class Reduce(NamedTuple):
@@ -124,7 +133,8 @@ def _launch(nest: Nest) -> Step:
     for k, operand in enumerate(nest.operands):
         role = "out" if k in outputs else "in"
         if operand.strides is None:
-            roles.append(loops.Role("number", operand.dtype, operand.number, True))
+            kind = "number" if operand.value is None else "known"
+            roles.append(loops.Role(kind, operand.dtype, operand.number, True))
             continue
         stride = lane_dim[1][where[k]]
         still = all(dim[1][where[k]] == 0 for dim in reduced_dims)
@@ -139,7 +149,8 @@ def _launch(nest: Nest) -> Step:
         rows //= max(extent, 1)
         if extent >= 2 * TILE:
             tile, tiles = TILE, extent // TILE
-    constants = [n for n, _ in kept_dims] + [n for n, _ in reduced_dims] + [tile, tiles]
+    constants = [o.word() for o in nest.operands if o.value is not None]
+    constants += [n for n, _ in kept_dims] + [n for n, _ in reduced_dims] + [tile, tiles]
     for k, operand in enumerate(nest.operands):
         if operand.strides is not None:
             size = operand.dtype.itemsize
@@ -155,7 +166,7 @@ def _launch(nest: Nest) -> Step:
     return Step(
         key=form.key(),
         write=lambda: loops.write(form),
-        operands=tuple(o.place for o in nest.operands),
+        operands=tuple(o.place for o in nest.operands if o.value is None),
         constants=tuple(constants),
         units=units,
         grain=grain,

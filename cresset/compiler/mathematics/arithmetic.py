@@ -134,6 +134,15 @@ def exact_sum(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Va
     return high, b - (high - a)
 
 
+def exact_sum_of_any(
+    f: ir.Function, a: ir.Value, b: ir.Value
+) -> tuple[ir.Value, ir.Value]:
+    """The same whichever of a and b is the greater (Knuth 1969)."""
+    high = a + b
+    part = high - a
+    return high, (a - (high - part)) + (b - part)
+
+
 def exact_product(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
     """The rounded product and what rounding left off."""
     high = a * b

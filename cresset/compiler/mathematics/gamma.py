@@ -14,6 +14,7 @@ from cresset.compiler.mathematics.arithmetic import (
     any_lane,
     exact_product,
     exact_sum,
+    exact_sum_of_any,
     format_of,
     in_double,
     polynomial,
@@ -41,7 +42,7 @@ LGAMMA_SERIES = (
     0.10928128450391865, -0.41266825410067887, 1.1741850735721004, -2.1319253103404128,
     1.810477135168632,
 )  # fmt: skip
-STIRLING = 0.5 * math.log(2 * math.pi) - 0.5
+STIRLING = (0.4189385332046727, 1.6728209650585413e-17)  # (log(2 pi) - 1) / 2
 
 # digamma(v) / (v - its root) in v - 7/4, for 1 <= v <= 5/2; its error is 2^-55.4 of it.
 DIGAMMA = (
@@ -102,10 +103,8 @@ def _lgamma(f, x):
     # log(product) + rest / product
     argument = f.select(below_half, absolute(f, product), f.select(large | below_one, x, 1.0))
     lost = f.select(below_half, f.fma(t, next_rest, product_rest) / product, none)
-    k, d, s, g = log_parts(f, argument)
-    high, rest = exact_sum(f, k * LN2_EXACT[0], d)
-    rest = f.fma(-s, g, f.fma(k, LN2_EXACT[1], rest))
-    small = (part - (rest + lost)) - high
+    high, rest = _log_in_two(f, argument)
+    small = 0.0 + ((part - (rest + lost)) - high)  # log 1 = +0
     small = f.select(x.eq(0), math.inf, small)
 
     # (x - 1/2) (log x - 1) + constant + series
@@ -113,9 +112,10 @@ def _lgamma(f, x):
     weight = x - 0.5
     main, main_rest = exact_product(f, weight, high)
     inverse = 1.0 / x
-    series = f.fma(polynomial(f, inverse * inverse, LGAMMA_SERIES), inverse, STIRLING)
-    result = main + (main_rest + f.fma(weight, more + rest, series))
-    return f.select(large, f.select(main < math.inf, result, main), small)
+    series = polynomial(f, inverse * inverse, LGAMMA_SERIES)
+    rest = f.fma(weight, more + rest, f.fma(series, inverse, main_rest + STIRLING[1]))
+    sum, lost = exact_sum_of_any(f, main, f.value(x.type, STIRLING[0]))
+    return f.select(large, f.select(main < math.inf, sum + (lost + rest), main), small)
 
 
 def digamma(f: ir.Function, x: ir.Value) -> ir.Value:
@@ -152,8 +152,20 @@ def _digamma(f, x):
     low = x < 1
     inverse = 1.0 / x
     # Below 1: digamma(x + 1) - 1 / x.
-    near = f.select(low, x + 1.0, x)
+    none = f.value(x.type, 0.0)
+    near, near_rest = exact_sum(f, f.select(low, 1.0, none), x)
     part = polynomial(f, near - 1.75, DIGAMMA)
-    small = f.fma(part, near - ROOT[0] - ROOT[1], f.select(low, -inverse, 0.0))
+    lost = f.fma(-inverse, x, 1.0) * inverse
+    small = f.fma(part, near - ROOT[0] + (near_rest - ROOT[1]), f.select(low, -lost, none))
+    small = small - f.select(low, inverse, none)
     series = f.fma(polynomial(f, inverse * inverse, DIGAMMA_SERIES), inverse, 0.5)
-    return f.select(large, f.fma(-series, inverse, log(f, x)), small)
+    high, rest = _log_in_two(f, x)
+    result = f.select(x < math.inf, high + f.fma(-series, inverse, rest), x)
+    return f.select(large, result, small)
+
+
+def _log_in_two(f, x):
+    """log x for positive x as the sum of two numbers, the first more than a unit greater."""
+    k, d, s, g = log_parts(f, x)
+    high, rest = exact_sum(f, k * LN2_EXACT[0], d)
+    return high, f.fma(-s, g, f.fma(k, LN2_EXACT[1], rest))

@@ -1,0 +1,85 @@
+"""Samples of products, losses and attention."""
+
+from __future__ import annotations
+
+from operands import index, positive, probability, real, truth
+from sample import reduction, sample
+
+
+def products():
+    shapes = [
+        ((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (2, 3, 2)),
+        ((2, 1, 2, 3), (3, 3, 1)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2)), ((1, 1), (1, 1)),
+    ]
+    for left, right in shapes:
+        yield sample("matmul", real(*left), real(*right)).within(8, 10)
+    for left, right in [((0, 3), (3, 2)), ((2, 0), (0, 3)), ((17, 33), (33, 9)),
+                        ((7, 100), (100, 20)), ((3, 8, 5), (3, 5, 16))]:
+        yield sample("matmul", real(*left), real(*right)).within(16, 100).constant()
+    yield sample("mm", real(2, 3), real(3, 2)).within(8, 10)
+    yield sample("bmm", real(2, 2, 3), real(2, 3, 2)).within(8, 10)
+    yield sample("mv", real(2, 3), real(3)).within(8, 10)
+    yield sample("dot", real(5), real(5)).within(8, 10)
+    yield sample("outer", real(2), real(3))
+    yield sample("addmm", real(3), real(2, 3), real(3, 3)).within(8, 10)
+    yield sample("addmm", real(2, 3), real(2, 2), real(2, 3), beta=2, alpha=3).within(8, 30)
+    yield sample("baddbmm", real(2, 2, 2), real(2, 2, 3), real(2, 3, 2)).within(8, 10)
+    yield sample("nn.functional.linear", real(2, 3), real(4, 3)).within(8, 10)
+    yield sample("nn.functional.linear", real(2, 2, 3), real(2, 3), real(2)).within(8, 10)
+    yield sample("nn.functional.linear", real(3), real(2, 3), real(2)).within(8, 10)
+    yield sample("nn.functional.linear", real(9, 33), real(17, 33), real(17)
+                 ).within(16, 50).constant()
+    yield sample("nn.functional.bilinear", real(2, 2), real(2, 3), real(2, 2, 3), real(2)
+                 ).within(16, 30)
+    for equation, *terms in (
+        ("ij,jk->ik", (2, 3), (3, 2)), ("ij,kj", (2, 3), (2, 3)), ("bij,bjk->bik", (2, 2, 3),
+        (2, 3, 2)), ("i,j->ij", (2,), (3,)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)),
+        ("ij->", (2, 3)), ("i,i,i->", (3,), (3,), (3,)), ("bhi,bhj->bij", (2, 2, 2), (2, 2, 3)),
+        ("ab,b->a", (2, 3), (3,)), ("...ij,...jk->...ik", (2, 2, 3), (2, 3, 2)),
+    ):
+        yield sample("einsum", equation, *[real(*term) for term in terms]).within(8, 20)
+
+
+def losses():
+    functional = "nn.functional."
+    for reduction_name in ("mean", "sum", "none"):
+        how = {"reduction": reduction_name}
+        for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"):
+            yield sample(functional + name, real(2, 3), real(2, 3), **how).within(8, 10)
+        logits = functional + "binary_cross_entropy_with_logits"
+        yield sample(logits, real(2, 3), probability(2, 3), **how).within(8, 4)
+        yield sample(functional + "binary_cross_entropy", probability(2, 3), probability(2, 3),
+                     **how).within(16, 10)
+        yield sample(functional + "kl_div", real(2, 3), probability(2, 3), **how).within(8, 10)
+        yield sample(functional + "cross_entropy", real(4, 3), index(4, below=3), **how
+                     ).within(8, 10)
+        yield sample(functional + "cross_entropy", real(2, 3, 2), index(2, 2, below=3), **how
+                     ).within(8, 10)
+        yield sample(functional + "cross_entropy", real(4, 3), index(4, below=3), positive(3),
+                     ignore_index=1, label_smoothing=0.1, **how).within(16, 10)
+        yield sample(functional + "cross_entropy", real(4, 3), probability(4, 3), **how
+                     ).within(16, 10)
+        yield sample(functional + "nll_loss", real(4, 3), index(4, below=3), **how).within(8, 10)
+        yield sample(functional + "nll_loss", real(4, 3), index(4, below=3), positive(3),
+                     ignore_index=2, **how).within(8, 10)
+    yield sample(functional + "smooth_l1_loss", real(2, 3), real(2, 3), beta=0.5).within(8, 10)
+    yield sample(functional + "huber_loss", real(2, 3), real(2, 3), delta=0.5).within(8, 10)
+    yield sample(logits, real(2, 3), probability(2, 3), pos_weight=positive(3)).within(8, 10)
+    yield sample(functional + "kl_div", real(2, 3), real(2, 3), log_target=True,
+                 reduction="batchmean").within(8, 10)
+    yield sample(functional + "cross_entropy", real(3), index(below=3)).within(8, 10)
+    yield sample(functional + "cross_entropy", real(4, 3), index(4, below=3), ignore_index=1
+                 ).within(8, 10)
+
+
+def attention():
+    name = "nn.functional.scaled_dot_product_attention"
+    q, k, v = real(2, 3, 2), real(2, 4, 2), real(2, 4, 2)
+    yield sample(name, q, k, v).within(16, 3)
+    yield sample(name, q, k, v, scale=0.3).within(16, 3)
+    yield sample(name, q, k, v, truth(3, 4)).within(16, 3)
+    yield sample(name, q, k, v, real(3, 4)).within(16, 3)
+    yield sample(name, real(1, 2, 3, 2), real(1, 2, 3, 2), real(1, 2, 3, 2), is_causal=True
+                 ).within(16, 3)
+    yield sample(name, real(1, 2, 2, 2), real(1, 1, 2, 2), real(1, 1, 2, 2), enable_gqa=True
+                 ).within(16, 3)
