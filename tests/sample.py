@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from zlib import crc32
 
 from operands import Operand, real
 
 TYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+COMMON_TYPES = ("float32", "int64")
 
 
 class Type(str):
@@ -40,6 +42,7 @@ class Sample:
     writes: bool = False
     seeded: bool = False
     judged: int = 0
+    every_type: bool = False
 
     def within(self, ulps, scale=0.0):
         """The results may differ by so much."""
@@ -64,6 +67,19 @@ class Sample:
     @property
     def id(self):
         return f"{self.name}-{self.number}"
+
+    @property
+    def key(self):
+        """The sample's name in a file; another where the call is another."""
+        call = repr((self.args, self.keywords))
+        return f"{self.id} {crc32(call.encode()):08x}"
+
+    @property
+    def types(self):
+        """The element types to call it with: all of them for the first sample of a form."""
+        if all(o.dtype is not None for o in self.operands):
+            return ("float32",)
+        return TYPES if self.every_type or not self.number else COMMON_TYPES
 
     @property
     def operands(self):
@@ -124,7 +140,7 @@ def elementwise(name, *args, ulps=0.0, scale=0.0, meaning=None, differentiable=T
         placed = tuple(a(*next(shapes)) if callable(a) else a for a in args)
         return Sample(name, placed, keywords, 0, ulps, scale, meaning, True, differentiable)
 
-    yield of([(2, 5)] * len(tensors))
+    yield replace(of([(2, 5)] * len(tensors)), every_type=True)
     if len(tensors) > 1:
         yield of(BROADCAST)
         yield of([(2, 3), *[()] * len(tensors)])
@@ -145,8 +161,9 @@ def reduction(name, *, dims=(None, 0, -1, (0, 2)), operand=real, ulps=0.0, scale
             yield of(operand())
             yield of(operand(1))
         else:
-            yield of(operand(2, 3, 4), dim)
+            yield replace(of(operand(2, 3, 4), dim), every_type=True)
             yield of(operand(2, 3, 4), dim, keepdim=True)
+            yield of(operand(3, 2, 1), dim)
     yield of(operand(), 0)
     if empty:
         yield replace(of(operand(0, 3), 0), differentiable=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operands import index, positive, probability, real, truth
-from sample import reduction, sample
+from sample import sample
 
 
 def products():
