@@ -8,11 +8,13 @@ exactly equal. The table of them stands in `samples.py`, what the tests make of 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from zlib import crc32
 
-from operands import Operand, real
+from agreement import arrays
+from operands import ARRANGEMENTS, Operand, build, real
 
 TYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 COMMON_TYPES = ("float32", "int64")
@@ -118,6 +120,23 @@ def _filled(thing, tensors, package):
     if isinstance(thing, (tuple, list)):
         return type(thing)(_filled(part, tensors, package) for part in thing)
     return thing
+
+
+def built(sample, dtype, arrangement="plain"):
+    """The sample's operands as arrays."""
+    made = [build(o, dtype, seed) for seed, o in enumerate(sample.operands)]
+    return ARRANGEMENTS[arrangement](made)
+
+
+def run(sample, package, operands, **how):
+    """The arrays that a sample gives on arrays, or the error that it raises."""
+    tensors = [package.from_numpy(a) for a in operands]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return arrays(sample.call(package, tensors, **how))
+    except Exception as error:
+        return error
 
 
 def sample(name, *args, **keywords):

@@ -40,7 +40,26 @@ def _numbered(found):
 SAMPLES = list(_numbered(each for family in FAMILIES for each in family()))
 
 # Operations under names that PyTorch does not have, by a sample that runs each, or its gradient.
-INTERNAL: dict = {}
+INTERNAL = {
+    "basic_index": "Tensor.__getitem__",
+    "batch_norm_apply": "nn.functional.batch_norm",
+    "batch_norm_backward": "nn.functional.batch_norm",
+    "batch_norm_train": "nn.functional.batch_norm",
+    "layer_norm_backward": "nn.functional.layer_norm",
+    "layer_norm_rows": "nn.functional.layer_norm",
+    "log_softmax_backward": "log_softmax",
+    "log_softmax_rows": "log_softmax",
+    "max_with_index": "max",
+    "min_with_index": "min",
+    "nonzero_counts": "nonzero",
+    "nonzero_rows": "nonzero",
+    "normalized": "nn.functional.group_norm",
+    "placed": "Tensor.__setitem__",
+    "prelu_kernel": "nn.functional.prelu",
+    "rms_rows": "nn.functional.rms_norm",
+    "slice_dim": "Tensor.__getitem__",
+    "softmax_backward": "softmax",
+}
 
 # Modules whose operations have files of tests of their own.
 ELSEWHERE = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from steps import guarded, layout, run
 
-from cresset.compiler import blocks, convolution, filters, pooling, tile
-from cresset.compiler import matmul as products
-from cresset.compiler.matmul import Operand, matmul
+from cresset.kernels import blocks, convolution, filters, pooling, tile
+from cresset.kernels import matmul as products
+from cresset.kernels.matmul import Operand, matmul
 from cresset.runtime.target import host
 
 WIDTHS = [16, 32, 64]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from steps import guarded, layout, run
 
-from cresset.compiler import compaction, index, random, scan, sort
+from cresset.kernels import compaction, index, random, scan, sort
 from cresset.core.generator import EXCHANGED, Generator
 from cresset.runtime.target import host
 

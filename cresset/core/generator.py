@@ -2,7 +2,7 @@
 
 The stream, its seeding and the exchanged form of the state are those of PyTorch's CPU generator
 (Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8(1), 1998). This file owns the layout of
-the state; what is drawn from it is the business of `cresset.compiler.random`.
+the state; what is drawn from it is the business of `cresset.kernels.random`.
 """
 
 from __future__ import annotations

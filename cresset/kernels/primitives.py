@@ -6,9 +6,9 @@ longer functions are in `mathematics`.
 
 from __future__ import annotations
 
-from cresset.compiler import mathematics
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
+from cresset.kernels import mathematics
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Value
 

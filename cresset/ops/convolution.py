@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cresset.compiler import convolution as kernels
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.kernels import convolution as kernels
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cresset.compiler import compaction as kernels_compaction
-from cresset.compiler import index as kernels
 from cresset.core import dtype as types
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
+from cresset.kernels import compaction as kernels_compaction
+from cresset.kernels import index as kernels
 from cresset.ops import dispatch
 from cresset.ops.creation import tensor, zeros
 from cresset.ops.kinds import overwrite, special

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from cresset.compiler import scan
-from cresset.compiler import sort as kernels
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.kernels import scan
+from cresset.kernels import sort as kernels
 from cresset.ops.comparison import where
 from cresset.ops.creation import zeros
 from cresset.ops.gathering import gather, scatter_put

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cresset.compiler import pooling as kernels
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.kernels import pooling as kernels
 from cresset.ops.convolution import pair
 from cresset.ops.gathering import gather
 from cresset.ops.kinds import special

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
-from cresset.compiler.matmul import Operand
-from cresset.compiler.matmul import matmul as product
 from cresset.core import scalar
 from cresset.core.layout import Layout, broadcast_shapes, expand_strides
 from cresset.core.tensor import Number, Tensor
+from cresset.kernels.matmul import Operand
+from cresset.kernels.matmul import matmul as product
 from cresset.kernels.nest import Nest, Store, steps
 from cresset.kernels.nest import Operand as NestOperand
 from cresset.ops import dispatch

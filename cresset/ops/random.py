@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cresset.compiler import random as kernels
 from cresset.core import dtype as types
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Number, Tensor
+from cresset.kernels import random as kernels
 from cresset.ops import dispatch
 from cresset.ops.creation import _finish, _shape, empty, empty_like
 from cresset.ops.kinds import elementwise

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import Tile
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
+from cresset.kernels.batch import Batch, batch_words
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import Tile
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Function, Module, Value
 
 PACE = 1  # elements copied in a nanosecond

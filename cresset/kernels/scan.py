@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from math import prod
 
-from cresset.compiler.batch import Batch, batch_words, merge
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.kernels.batch import Batch, batch_words, merge
+from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 from cresset.runtime.program import Step

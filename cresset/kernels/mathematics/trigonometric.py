@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cresset.compiler.mathematics.arithmetic import bits, format_of, number, polynomial
-from cresset.compiler.mathematics.reduction import Angle, reduced, reduced_in_two
+from cresset.kernels.mathematics.arithmetic import bits, format_of, number, polynomial
+from cresset.kernels.mathematics.reduction import Angle, reduced, reduced_in_two
 from cresset.runtime import ir
 
 # (sin r / r - 1) / r^2 in r^2, for |r| <= pi / 2; the error of sin r is 2^-27.3 and 2^-61.5 of it.

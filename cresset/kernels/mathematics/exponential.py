@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_least,
     at_most,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_least,
     at_most,
@@ -21,8 +21,8 @@ from cresset.compiler.mathematics.arithmetic import (
     polynomial,
     power_of_two,
 )
-from cresset.compiler.mathematics.exponential import reduced_exp, times_power
-from cresset.compiler.mathematics.logarithm import LN2_EXACT, LOG2_E, exponent_bias, scaled, split
+from cresset.kernels.mathematics.exponential import reduced_exp, times_power
+from cresset.kernels.mathematics.logarithm import LN2_EXACT, LOG2_E, exponent_bias, scaled, split
 from cresset.runtime import ir
 
 # (2 artanh(s) / s - 2) / z in z = s^2, |s| <= 0.1716, for doubles that stand for floats; the error

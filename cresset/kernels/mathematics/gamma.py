@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     any_lane,
     exact_product,
@@ -20,8 +20,8 @@ from cresset.compiler.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
-from cresset.compiler.mathematics.logarithm import LN2_EXACT, log, log_parts
-from cresset.compiler.mathematics.trigonometric import SIN, TAN
+from cresset.kernels.mathematics.logarithm import LN2_EXACT, log, log_parts
+from cresset.kernels.mathematics.trigonometric import SIN, TAN
 from cresset.runtime import ir
 
 # log gamma(v) / ((v - 1) (v - 2)) in v - 7/4, for 1 <= v <= 5/2; its error is 2^-54.6 of it.

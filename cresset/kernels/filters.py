@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.correlation import Images
-from cresset.compiler.dot import COLUMNS, ROWS, folded_rows, numbers
-from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import lanes_of
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
+from cresset.kernels.batch import Batch, batch_words
+from cresset.kernels.correlation import Images
+from cresset.kernels.dot import COLUMNS, ROWS, folded_rows, numbers
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import lanes_of
+from cresset.kernels.words import Words
 from cresset.runtime.ir import BITS, Function, Module, Value, vector
 
 CACHED_BYTES = 1 << 18  # of the images and gradients of a chunk, which stay in the second cache

@@ -19,15 +19,15 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from cresset.compiler.correlation import Filters, Images, correlate
-from cresset.compiler.filters import PARTS_BYTES, filter_gradient, sum_parts
-from cresset.compiler.matmul import Operand, matmul
-from cresset.compiler.pack import pack_rows
-from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import Tile, lanes_of
-from cresset.compiler.windows import add_windows, copy_windows
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.kernels.correlation import Filters, Images, correlate
+from cresset.kernels.filters import PARTS_BYTES, filter_gradient, sum_parts
+from cresset.kernels.matmul import Operand, matmul
+from cresset.kernels.pack import pack_rows
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import Tile, lanes_of
+from cresset.kernels.windows import add_windows, copy_windows
 
 FEW_PIXELS = 64  # images of fewer pixels are multiplied all at once, which takes a copy
 DEPTHWISE_VECTORS = 4

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import lanes_of
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
+from cresset.kernels.batch import Batch, batch_words
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import lanes_of
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Function, Module, Value, vector
 
 PACE = 1.5  # elements copied in a nanosecond

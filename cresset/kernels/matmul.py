@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from cresset.compiler import blocks, dot, row_sums
-from cresset.compiler.batch import batch_words, merge
-from cresset.compiler.pack import pack_rows
-from cresset.compiler.schedule import PIECE, Schedule
-from cresset.compiler.tile import FEW_ROWS, Tile, lanes_of
 from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
+from cresset.kernels import blocks, dot, row_sums
+from cresset.kernels.batch import batch_words, merge
+from cresset.kernels.pack import pack_rows
+from cresset.kernels.schedule import PIECE, Schedule
+from cresset.kernels.tile import FEW_ROWS, Tile, lanes_of
 
 COPIED_ROWS = 16  # a panel of b is read from a copy if so many rows need it
 SPAN_BYTES = 1 << 14  # and its rows lie so far apart that they do not stay in the first cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     bits,
     exact_sum,
@@ -13,7 +13,7 @@ from cresset.compiler.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
-from cresset.compiler.mathematics.reduction import PI
+from cresset.kernels.mathematics.reduction import PI
 from cresset.runtime import ir
 
 # (asin t / t - 1) / t^2 in t^2, for |t| <= 1/2; the error of asin t is 2^-27.6 and 2^-55.9 of it.

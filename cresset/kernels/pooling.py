@@ -10,12 +10,12 @@ from __future__ import annotations
 from math import inf, prod
 from typing import NamedTuple
 
-from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import lanes_of
-from cresset.compiler.windows import inside
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import lanes_of
+from cresset.kernels.windows import inside
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Function, Module, Value, vector
 
 PACE = 1.0  # elements of windows met in a nanosecond

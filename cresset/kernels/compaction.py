@@ -11,9 +11,9 @@ value table, in the order of the layouts they take.
 
 from __future__ import annotations
 
-from cresset.compiler.walk import Axis, advance, collapse, rows
-from cresset.compiler.words import Words
 from cresset.core.layout import Layout
+from cresset.kernels.walk import Axis, advance, collapse, rows
+from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 from cresset.runtime.program import Step

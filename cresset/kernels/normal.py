@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import bits, number, polynomial
-from cresset.compiler.mathematics.logarithm import log, log1p
-from cresset.compiler.mathematics.reduction import PI
-from cresset.compiler.mathematics.trigonometric import SIN
-from cresset.compiler.stream import draws, unit_float64
-from cresset.compiler.words import Words
 from cresset.core import generator
 from cresset.core.dtype import dtype
+from cresset.kernels.mathematics.arithmetic import bits, number, polynomial
+from cresset.kernels.mathematics.logarithm import log, log1p
+from cresset.kernels.mathematics.reduction import PI
+from cresset.kernels.mathematics.trigonometric import SIN
+from cresset.kernels.stream import draws, unit_float64
+from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 

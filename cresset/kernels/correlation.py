@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cresset.compiler.batch import Batch, batch_words
-from cresset.compiler.schedule import Schedule
-from cresset.compiler.tile import Tile, rank_one
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
+from cresset.kernels.batch import Batch, batch_words
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import Tile, rank_one
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Function, Module, Value
 
 CACHED_BYTES = 1 << 17  # what a unit may read of an image, which stays in the second cache

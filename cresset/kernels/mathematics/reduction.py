@@ -11,7 +11,7 @@ import math
 from functools import cache
 from typing import NamedTuple
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     any_lane,
     bits,

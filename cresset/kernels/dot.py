@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from cresset.compiler.batch import Batch
-from cresset.compiler.words import Words
+from cresset.kernels.batch import Batch
+from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value, vector
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_most,
     exact_sum,
@@ -15,8 +15,8 @@ from cresset.compiler.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
-from cresset.compiler.mathematics.exponential import LN2, LOG2_E
-from cresset.compiler.mathematics.logarithm import log_of_sum
+from cresset.kernels.mathematics.exponential import LN2, LOG2_E
+from cresset.kernels.mathematics.logarithm import log_of_sum
 from cresset.runtime import ir
 
 # (sinh r / r - 1) / r^2 in r^2, for |r| <= ln 2 / 2; the error of sinh r is 2^-26.2 and 2^-61.7.

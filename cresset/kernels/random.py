@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cresset.compiler.index import copy
-from cresset.compiler.mathematics.logarithm import log1p
-from cresset.compiler.normal import BLOCK, write_blocks, write_pairs
-from cresset.compiler.stream import draws, long_word, low_53_bits, unit_float32, unit_float64
-from cresset.compiler.words import Words
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.kernels.index import copy
+from cresset.kernels.mathematics.logarithm import log1p
+from cresset.kernels.normal import BLOCK, write_blocks, write_pairs
+from cresset.kernels.stream import draws, long_word, low_53_bits, unit_float32, unit_float64
+from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module
 from cresset.runtime.program import Step

@@ -7,8 +7,8 @@ which the first cache holds.
 
 from __future__ import annotations
 
-from cresset.compiler.batch import Batch
-from cresset.compiler.words import Words
+from cresset.kernels.batch import Batch
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Module, Value, vector
 
 ROWS = 4  # read at once

@@ -26,11 +26,11 @@ from contextlib import ExitStack
 from math import prod
 from typing import NamedTuple
 
-from cresset.compiler.walk import Axis, advance, collapse, positions, rows
-from cresset.compiler.words import Words
 from cresset.core import dtype as dtypes
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.kernels.walk import Axis, advance, collapse, positions, rows
+from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 from cresset.runtime.program import STATUS, Step

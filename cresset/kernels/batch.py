@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cresset.compiler.words import Words
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Function, Value
 
 

@@ -6,10 +6,10 @@ stays in the first cache while the rows of a pass, from the second.
 
 from __future__ import annotations
 
-from cresset.compiler.batch import Batch
-from cresset.compiler.pack import copy_across, copy_along, copy_strided
-from cresset.compiler.tile import Tile, product
-from cresset.compiler.words import Words
+from cresset.kernels.batch import Batch
+from cresset.kernels.pack import copy_across, copy_along, copy_strided
+from cresset.kernels.tile import Tile, product
+from cresset.kernels.words import Words
 from cresset.runtime.ir import Module
 
 DEEPEST = 384  # the most k that the copy of a panel of b holds; it lies on the stack

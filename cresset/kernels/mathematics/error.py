@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cresset.compiler.mathematics.arithmetic import (
+from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_most,
     exact_product,
@@ -10,7 +10,7 @@ from cresset.compiler.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
-from cresset.compiler.mathematics.exponential import reduced_expm1, times_power
+from cresset.kernels.mathematics.exponential import reduced_expm1, times_power
 from cresset.runtime import ir
 
 # erf x / x - 1 in x^2, for |x| <= 0.92 and 1; the error of erf x is 2^-25.9 and 2^-55.1 of it.
