@@ -25,7 +25,8 @@ __all__ = ["composite", "elementwise", "overwrite", "reduce", "registry", "scala
 # Modules of declarations, in an order in which each finds what it builds on.
 MODULES = (
     "arithmetic", "comparison", "exponential", "reduction", "extremes", "conversion", "creation",
-    "shape", "attributes", "exchange", "indexing", "gathering", "joining", "products", "random",
+    "shape", "attributes", "exchange", "indexing", "gathering", "advanced_indexing",
+    "joining", "products", "random",
     "ordering", "normalization", "printing", "activation", "similarity", "convolution", "pooling",
     "attention", "loss",
 )
