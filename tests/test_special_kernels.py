@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from steps import guarded, layout, run
 
-from cresset.kernels import compaction, index, random, scan, sort
 from cresset.core.generator import EXCHANGED, Generator
+from cresset.kernels import compaction, index, random, scan, sort
 from cresset.runtime.target import host
 
 TYPES = ["f4", "f8", "i8", "i4", "i2", "u1", "i1", "?"]

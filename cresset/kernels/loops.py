@@ -25,7 +25,8 @@ class Role(NamedTuple):
     """What the code knows of an operand.
 
     `kind` is "in", "out", "number", or "known" for a number among the constants; `along` the
-    stride over the lane dim ("0", "1", "s" for any other), or of a number its word ("d" or "i"); `still` that it does not move over reduced dims.
+    stride over the lane dim ("0", "1", "s" for any other), or of a number its word ("d" or "i");
+    `still` that it does not move over reduced dims.
     """
 
     kind: str

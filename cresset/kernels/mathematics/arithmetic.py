@@ -68,7 +68,8 @@ def number(f: ir.Function, integer: ir.Value) -> ir.Value:
 
 def polynomial(f: ir.Function, x: ir.Value, coefficients: Sequence[float]) -> ir.Value:
     """c[0] + c[1] x + c[2] x^2 + ... by Horner's rule: one fma for each power."""
-    first, rest = coefficients, []
+    first: Sequence[float] = coefficients
+    rest: Sequence[float] = ()
     if len(coefficients) >= 10:
         first, rest = coefficients[:3], coefficients[3:]
     if rest:

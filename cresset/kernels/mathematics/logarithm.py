@@ -90,7 +90,7 @@ def log_parts(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value
 
 
 def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """x with subnormal numbers brought into the normal range, and the bias that `split` then needs."""
+    """x with subnormal numbers made normal, and the bias that `split` then needs."""
     form = format_of(x)
     shift = form.mantissa + 1
     small = x < form.smallest

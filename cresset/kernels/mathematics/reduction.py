@@ -29,12 +29,12 @@ PI = {
 }
 # From here on angles are huge. Below, n h is known far better than x is near to a multiple of h.
 HUGE = {"float": 2.0**16, "double": 2.0**30}
-# The table of 1 / 2 pi: bytes in all, and those below the point. The greatest angle needs 145 of them.
+# The table of 1 / 2 pi: bytes in all, and those below the point. The greatest angle needs 145.
 BYTES, ONES, SCALE = 160, 152, 1280
 
 
 class Angle(NamedTuple):
-    """What an angle is reduced by: h = pi / `divisor`, and the n allowed: integers less `offset`."""
+    """What reduces an angle: h = pi / `divisor`, and the n allowed: integers less `offset`."""
 
     divisor: int
     offset: float
@@ -88,8 +88,8 @@ def _by_lane(f, x, angle, huge):
     angles, high, low, turns = (f.alloca(ir.element(type), count) for type in types)
     f.store(f.select(huge, x, HUGE[form.name]), angles)  # it expects no small angle
     shift = angle.divisor.bit_length()
-    numbers = (count, int(angle.offset * 2 ** (64 - shift)), shift)
-    numbers = (f.constant("i64", number) for number in numbers)
+    words = (count, int(angle.offset * 2 ** (64 - shift)), shift)
+    numbers = [f.constant("i64", number) for number in words]
     f.call(_scalar_function(f.module, form), "void", angles, high, low, turns, *numbers)
     # x - x is NaN for an infinite angle.
     return f.load(x.type, high) + (x - x), f.load(x.type, low), f.load(n_type, turns)
