@@ -45,6 +45,7 @@ class Sample:
     seeded: bool = False
     judged: int = 0
     every_type: bool = False
+    apart: bool = False
 
     def within(self, ulps, scale=0.0):
         """The results may differ by so much."""
@@ -62,6 +63,10 @@ class Sample:
         """Only the first result counts: which of equal elements is named is left open."""
         return replace(self, judged=1)
 
+    def without_ties(self):
+        """Gradients are not compared at ties and bounds, where PyTorch's are not the function's."""
+        return replace(self, apart=True)
+
     def drawn(self):
         """The results are random numbers: both generators are seeded before the call."""
         return replace(self, seeded=True, differentiable=False)
@@ -78,10 +83,15 @@ class Sample:
 
     @property
     def types(self):
-        """The element types to call it with: all of them for the first sample of a form."""
+        """The element types to call it with: all of them where it leads."""
         if all(o.dtype is not None for o in self.operands):
-            return ("float32",)
-        return TYPES if self.every_type or not self.number else COMMON_TYPES
+            return COMMON_TYPES[:1]
+        return TYPES if self.leads else COMMON_TYPES if self.elementwise else COMMON_TYPES[:1]
+
+    @property
+    def leads(self):
+        """Whether it is the first sample of its form; those after it differ in shapes alone."""
+        return self.every_type or not self.number
 
     @property
     def operands(self):

@@ -85,6 +85,8 @@ def normalization():
     yield sample(functional + "layer_norm", real(5, 33), (33,), real(33), real(33), 0.1
                  ).within(16, 3).constant()
     yield sample(functional + "rms_norm", x, (4,)).within(16, 1)
+    yield sample("rms_norm", x, (4,)).within(16, 1)
+    yield sample("rms_norm", real(2, 4), (4,), real(4), 0.1).within(16, 3)
     yield sample(functional + "rms_norm", x, (4,), real(4), 0.1).within(16, 3)
     running = Operand((3,), 0.5, 1.5)
     yield sample(functional + "batch_norm", x, running, running).within(16, 3).constant()

@@ -96,6 +96,8 @@ def test_gradients_agree_with_pytorch(name, torch):
         operands = [np.round(a) if a.dtype.kind == "f" and a.ndim else a
                     for a in built(sample, "float64")]
         for how, values in (("", built(sample, "float64")), ("ties", operands)):
+            if how == "ties" and sample.apart:
+                continue
             expected = gradients(sample, torch, values)
             if not isinstance(expected, Exception):
                 got = gradients(sample, cresset, values)
@@ -106,7 +108,7 @@ def test_gradients_agree_with_pytorch(name, torch):
 
 
 def gradients(sample, package, operands):
-    """The gradients of the sample's operands, None where there is none, or the error."""
+    """Which results want gradients, and the gradients of the sample's operands; or the error."""
     leaves = [package.from_numpy(a.copy()) for a in operands]
     for x in leaves:
         if x.is_floating_point():
@@ -122,8 +124,10 @@ def gradients(sample, package, operands):
         weights = [package.from_numpy(np.cos(np.arange(r.numel(), dtype=r.detach().numpy().dtype)
                                              ).reshape(tuple(r.shape))) for r in wanted]
         inputs = [x for x in leaves if x.requires_grad]
-        found = package.autograd.grad(wanted, inputs, weights, allow_unused=True)
-        return flags + [None if g is None else g.detach().numpy() for g in found]
+        # No gradient is a gradient of zeros.
+        found = package.autograd.grad(wanted, inputs, weights, allow_unused=True,
+                                      materialize_grads=True)
+        return flags + [g.detach().numpy() for g in found]
     except Exception as error:
         return error
 
@@ -178,7 +182,8 @@ def test_agrees_with_recorded_results(name):
 def test_arrangement_does_not_matter(name):
     wrong = []
     for sample in BY_NAME[name]:
-        if sample.seeded or not any(len(o.shape) > 1 and prod(o.shape) for o in sample.operands):
+        deep = any(len(o.shape) > 1 and prod(o.shape) for o in sample.operands)
+        if sample.seeded or not deep or size(sample) > 60:
             continue
         straight = run(sample, cresset, built(sample, "float32"))
         if isinstance(straight, Exception):
@@ -238,7 +243,9 @@ def differentiable(name, most):
             function = partial(called_on, sample)
             result = function(*leaves)
             parts = result if isinstance(result, (tuple, list)) else (result,)
-            if any(isinstance(r, Tensor) and r.requires_grad for r in parts):
+            wanted = [r for r in parts if isinstance(r, Tensor) and r.requires_grad]
+            # Differences of NaN say nothing.
+            if wanted and not any(r.detach().isnan().any().item() for r in wanted):
                 yield function, leaves
 
 
@@ -320,7 +327,7 @@ def test_in_place_form(name):
         return
     wrong = []
     for sample in BY_NAME[name]:
-        if not sample.operands or sample.seeded:
+        if not sample.operands or sample.seeded or not sample.leads and size(sample) > 12:
             continue
         for dtype, arrangement in (("float32", "plain"), ("float32", "transposed"),
                                    ("float32", "stepped"), ("int64", "plain"), ("bool", "plain")):
@@ -371,7 +378,7 @@ def test_out_form(name):
     wrong = []
     for sample in BY_NAME[name]:
         operands = built(sample, "float32")
-        expected = run(sample, cresset, operands)
+        expected = run(sample, cresset, operands) if sample.leads or size(sample) < 12 else []
         if isinstance(expected, Exception) or len(expected) != 1:
             continue
         for how in (plain, transposed, stepped):
@@ -393,12 +400,14 @@ def sampled(op):
 
 
 def test_every_operation_has_samples():
+    for samples in BY_NAME.values():
+        samples[0].function(cresset)  # Modules are imported when they are first asked for.
     missing = [
         name for name, op in registry.items()
-        if op.module.startswith("cresset.ops.") and op.module not in ELSEWHERE
+        if (op.module or "").startswith("cresset.ops.") and op.module not in ELSEWHERE
         and name not in INTERNAL and not sampled(op)
     ]
-    assert not missing, "give them samples, or say in INTERNAL which samples run them"
+    assert not missing, f"{missing}: give them samples, or say in INTERNAL which samples run them"
 
 
 @pytest.mark.parametrize("name", INTERNAL)

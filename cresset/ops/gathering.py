@@ -87,7 +87,7 @@ def _index_add_gradient(g, dim, index):
 @overwrite
 def index_copy(x: Tensor, dim, index: Tensor, source: Tensor):
     """x with its entries at the indices along a dim replaced by source's."""
-    return _index_write("index_copy", x, dim, index, source)
+    return _index_write("index_copy", "put", x, dim, index, source)
 
 
 @index_copy.gradient
@@ -201,7 +201,7 @@ def _gathered(g, dim, index, src_layout):
 @overwrite
 def scatter_put(x: Tensor, dim, index: Tensor, src: Tensor):
     """x with x[i, index[i, j, k], k] = src[i, j, k] for dim 1; of repeated places the last wins."""
-    return _line_write("scatter", x, dim, index, src)
+    return _line_write("scatter", "put", x, dim, index, src)
 
 
 @scatter_put.gradient

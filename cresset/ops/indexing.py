@@ -132,8 +132,8 @@ def setitem(x, index, value):
             dispatch.namespace["advanced_set"](x, index, value)
             return
     target = basic_index(x, frozen)
-    if x.history is None:
-        # Nobody else has this view, and its base has no history: a plain write will do.
+    if x.history is None and getattr(value, "history", None) is None:
+        # Nobody else has this view, and nothing here has a history: a plain write will do.
         target.history = target.base = None
     if not isinstance(value, Tensor):
         if isinstance(value, (bool, int, float)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -309,11 +311,11 @@ def einsum(equation, *operands):
     if len(terms) != len(operands):
         raise RuntimeError(f"einsum: the equation {equation!r} names {len(terms)} operands; got "
                            f"{len(operands)}")
-    if "." in left:
-        raise NotImplementedError("einsum: '...' is not supported; name the dims")
     if not arrow:
-        letters = left.replace(",", "")
-        right = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+        letters = left.replace(",", "").replace(".", "")
+        right = "..." if "..." in left else ""
+        right += "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    *terms, right = _named(terms, right, [x.layout.ndim for x in operands])
     x, names = _single(operands[0], terms[0])
     for k, (y, term) in enumerate(zip(operands[1:], terms[1:])):
         y, others = _single(y, term)
@@ -323,6 +325,16 @@ def einsum(equation, *operands):
         x = x.sum(names.index(c))
         names = names.replace(c, "", 1)
     return permute(x, tuple(names.index(c) for c in right))
+
+
+def _named(terms, right, ranks):
+    """The terms with letters in the place of "...", the same for the last dims of each."""
+    missing = [rank - len(t) + 3 for t, rank in zip(terms, ranks) if "..." in t]
+    most = max(missing, default=0)
+    unused = [c for c in string.ascii_letters if c not in "".join(terms) + right]
+    letters = "".join(unused[:most])
+    named = [t.replace("...", letters[most - rank + len(t) - 3 :]) for t, rank in zip(terms, ranks)]
+    return [*named, right.replace("...", letters)]
 
 
 def _single(x, term):

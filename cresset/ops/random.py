@@ -226,7 +226,7 @@ def bernoulli(x, p=None, *, generator=None):
     """Ones where a uniform number falls below x, else zeros."""
     if p is not None:
         return _bernoulli_(x.detach().clone(), p, generator=generator)
-    drawn = rand_like(x, generator=generator)
+    drawn = rand(tuple(x.layout.shape), dtype=x.layout.dtype, generator=generator)
     return drawn.lt(x.detach()).to(x.layout.dtype)
 
 
@@ -282,8 +282,8 @@ def multinomial(x, num_samples, replacement=False, *, generator=None):
     totals = x.cumsum(-1)
     totals = totals / totals[..., -1:]
     shape = (*x.layout.shape[:-1], num_samples)
-    drawn = rand(shape, dtype=x.layout.dtype, generator=generator)
-    below = totals.unsqueeze(-2) <= drawn.unsqueeze(-1)
+    drawn = rand(shape, dtype=types.float64, generator=generator)
+    below = totals.unsqueeze(-2) < drawn.unsqueeze(-1)
     return below.sum(-1).clamp(max=x.layout.shape[-1] - 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from math import prod
 
 from cresset.core.layout import Layout
@@ -12,8 +11,8 @@ from cresset.ops.kinds import view
 from cresset.ops.operation import called, method
 
 __all__ = ["as_strided", "broadcast_tensors", "broadcast_to", "chunk", "diagonal", "flatten",
-           "movedim", "narrow", "permute", "ravel", "reshape", "select", "split", "squeeze", "t",
-           "transpose", "unbind", "unflatten", "unfold", "unsqueeze"]
+           "movedim", "narrow", "permute", "ravel", "reshape", "select", "split", "squeeze",
+           "swapaxes", "swapdims", "t", "transpose", "unbind", "unflatten", "unfold", "unsqueeze"]
 
 
 def canonical_dim(operation: str, dim: int, rank: int) -> int:
@@ -75,6 +74,9 @@ def transpose(x, dim0, dim1):
 @transpose.gradient
 def _transpose_gradient(g, dim0, dim1):
     return transpose(g, dim0, dim1)
+
+
+swapaxes = swapdims = transpose
 
 
 @method("t")
@@ -265,21 +267,6 @@ def select(x, dim, index):
     shape, strides = list(x.shape), list(x.strides)
     del shape[d], strides[d]
     return shape, strides, (index % size) * x.strides[d]
-
-
-@called("slice")
-@view
-def slice_dim(x, dim, start, stop, step):
-    """The entries start, start + step, ... below stop of a dim."""
-    d = canonical_dim("slice", dim, x.ndim)
-    if step is not None and step <= 0:
-        raise ValueError(f"slice: step must be greater than zero; got {step}; use flip to reverse")
-    begin, end, by = builtins.slice(start, stop, step).indices(x.shape[d])
-    length = max(0, -(-(end - begin) // by))
-    shape, strides = list(x.shape), list(x.strides)
-    shape[d] = length
-    strides[d] *= by
-    return shape, strides, begin * x.strides[d] if length else 0
 
 
 @method("unsqueeze")

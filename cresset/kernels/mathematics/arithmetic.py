@@ -150,7 +150,8 @@ def exact_product(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, i
     return high, f.fma(a, b, -high)
 
 
-def in_double(f: ir.Function, function: Callable[..., ir.Value], x: ir.Value) -> ir.Value:
+def in_double(f: ir.Function, function: Callable[..., ir.Value], *values: ir.Value) -> ir.Value:
     """A function of floats by way of double, which costs less than other exact steps would."""
-    wide = f.convert(x, ir.vector("double", ir.lanes(x.type)))
-    return f.convert(function(f, wide), x.type)
+    type = values[0].type
+    wide = ir.vector("double", ir.lanes(type))
+    return f.convert(function(f, *(f.convert(value, wide) for value in values)), type)

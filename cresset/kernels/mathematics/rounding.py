@@ -1,7 +1,16 @@
-"""Roots and roundings, which LLVM has instructions for: sqrt, rsqrt, floor, ceil, trunc, round."""
+"""Roots, roundings and the remainder: sqrt, rsqrt, floor, ceil, trunc, round, fmod."""
 
 from __future__ import annotations
 
+import math
+
+from cresset.kernels.mathematics.arithmetic import (
+    absolute,
+    any_lane,
+    format_of,
+    in_double,
+    with_sign,
+)
 from cresset.runtime import ir
 
 
@@ -33,3 +42,39 @@ def trunc(f: ir.Function, x: ir.Value) -> ir.Value:
 def round(f: ir.Function, x: ir.Value) -> ir.Value:
     """The integer nearest to x, the even one of two as near."""
     return f.intrinsic("roundeven", x)
+
+
+def fmod(f: ir.Function, x: ir.Value, y: ir.Value) -> ir.Value:
+    """x - n y with n = trunc(x / y), exact whatever the quotient, with the sign of x: C's fmod.
+
+    NaN for infinite x and for y = 0.
+    """
+    if format_of(x).name == "float":
+        return in_double(f, fmod, x, y)
+    size, divisor = absolute(f, x), absolute(f, y)
+    quotient = size / divisor
+    rest = f.fma(-f.intrinsic("trunc", quotient), divisor, size)
+    # The fma is exact as long as the quotient is.
+    large = quotient >= 2.0**53
+    rest = f.either(
+        any_lane(f, large),
+        lambda: _long_division(f, f.select(large, size, rest), divisor),
+        lambda: rest,
+    )
+    # The quotient may have been rounded up, to the integer above it.
+    rest = f.select(rest < 0, rest + divisor, rest)
+    return with_sign(f, f.select(size < divisor, size, rest), x)
+
+
+def _long_division(f, x, y):
+    """x less a multiple of y > 0, and below y in size: 52 bits of the quotient at a time, exactly."""
+    exponents = 2 * 1023 + 52 + 1
+    with f.loop(0, exponents // 52 + 1, carry=(x,)) as loop:
+        (rest,) = loop.values
+        multiple = y
+        for power in (1023, 52):  # where the quotient overflows, that by a multiple
+            infinite = absolute(f, rest / multiple).eq(math.inf)
+            multiple = f.select(infinite, multiple * 2.0**power, multiple)
+        less = f.fma(-f.intrinsic("trunc", rest / multiple), multiple, rest)
+        loop.next(f.select(absolute(f, rest) >= y, less, rest))
+    return loop.results[0]
