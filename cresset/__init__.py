@@ -29,7 +29,7 @@ from cresset.compiler import fuse as _fuse
 from cresset.compiler.show import show
 from cresset.core import dtype as _types
 from cresset.core.device import device
-from cresset.core.dtype import dtype, get_default_dtype, promote, set_default_dtype
+from cresset.core.dtype import dtype, get_default_dtype, promote
 from cresset.core.errors import OutOfMemoryError
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Size, broadcast_shapes
@@ -60,6 +60,14 @@ _dispatch.fill(
     bind=_graph.bind,
     compose=_fuse.compose,
 )
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Set the floating type of new tensors. Raises TypeError unless `d` is a floating type."""
+    _types.set_default_dtype(d)
+    # What numbers become is part of the plans, not of their keys.
+    _dispatch.plans.clear()
+
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE = {"nn": "cresset.nn", "optim": "cresset.optim", "utils": "cresset.utils",

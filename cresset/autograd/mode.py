@@ -43,19 +43,7 @@ class _GradMode:
 
     def __call__(self, function):
         if inspect.isgeneratorfunction(function):
-            @functools.wraps(function)
-            def generator(*args, **kwargs):
-                with type(self)():
-                    inner = function(*args, **kwargs)
-                while True:
-                    with type(self)():
-                        try:
-                            item = next(inner)
-                        except StopIteration as stop:
-                            return stop.value
-                    yield item
-
-            return generator
+            return self._around_generator(function)
 
         @functools.wraps(function)
         def inside(*args, **kwargs):
@@ -63,6 +51,33 @@ class _GradMode:
                 return function(*args, **kwargs)
 
         return inside
+
+    def _around_generator(self, function):
+        """The generator function with every step of it in this mode, and none of what is between."""
+
+        @functools.wraps(function)
+        def generator(*args, **kwargs):
+            with self:
+                inner = function(*args, **kwargs)
+            step, given = inner.send, (None,)
+            try:
+                while True:
+                    with self:
+                        try:
+                            item = step(*given)
+                        except StopIteration as stop:
+                            return stop.value
+                    try:
+                        step, given = inner.send, ((yield item),)
+                    except GeneratorExit:
+                        raise
+                    except BaseException as problem:
+                        step, given = inner.throw, (problem,)
+            finally:
+                with self:
+                    inner.close()
+
+        return generator
 
     def __new__(cls, function=None, *args, **kwargs):
         self = object.__new__(cls)
@@ -123,11 +138,4 @@ class set_grad_enabled(_GradMode):
     def __call__(self, function):
         # As a decorator the setting is for the function alone.
         globals()["mode"].enabled = self.before[0][0]
-        enabled = self.enabled
-
-        @functools.wraps(function)
-        def inside(*args, **kwargs):
-            with enable_grad() if enabled else no_grad():
-                return function(*args, **kwargs)
-
-        return inside
+        return (enable_grad() if self.enabled else no_grad())(function)

@@ -278,7 +278,7 @@ def overwritten(node, storage, layout, version) -> str:
     by = "an in-place operation"
     if storage.writer:
         _, operation, place = storage.writer
-        by = f"{operation}_ at {place}"
+        by = f"{operation} at {place}"
     return (
         f"backward: one of the variables needed for gradient computation has been modified by an "
         f"inplace operation: a tensor of shape {tuple(layout.shape)} that {node.name} saved "

@@ -102,22 +102,23 @@ def record_write(op, out, args, run):
 
 def _check(op, out):
     """Raise RuntimeError where a write cannot be undone by backward."""
+    name = op.write_label or op.label + "_"
     if type(out.history) is Leaf:
         raise RuntimeError(
-            f"{op.label}_: a leaf Variable that requires grad is being used in an in-place "
+            f"{name}: a leaf Variable that requires grad is being used in an in-place "
             "operation; do it under no_grad(), or write to a clone()"
         )
     root = out
     while root.base is not None:
         if root.history is None:
             raise RuntimeError(
-                f"{op.label}_: a view was created in no_grad mode and is being modified inplace "
+                f"{name}: a view was created in no_grad mode and is being modified inplace "
                 "with grad mode enabled; make the view outside of no_grad, or write under no_grad"
             )
         root = root.base
     if root is not out and type(root.history) is Leaf:
         raise RuntimeError(
-            f"{op.label}_: a view of a leaf Variable that requires grad is being used in an "
+            f"{name}: a view of a leaf Variable that requires grad is being used in an "
             "in-place operation; do it under no_grad(), or write to a clone()"
         )
 

@@ -19,6 +19,7 @@ class Copy(Elementwise):
     """out[i] = x[i], as another type or in another order of dims."""
 
     default_kind = "static"
+    write_label = "copy_"
 
     def infer(self, specs):
         x, target, order = specs

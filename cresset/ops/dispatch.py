@@ -211,7 +211,7 @@ def note_write(x: Tensor, op):
         while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
             frame = frame.f_back
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
-        storage.writer = (storage.version, op.label, place)
+        storage.writer = (storage.version, op.write_label or op.label + "_", place)
 
 
 namespace["miss"] = miss

@@ -35,6 +35,8 @@ class Operation:
 
     default_kind = "static"
     has_out = False
+    # What the in-place form is called in errors, where it is not the label with an underscore.
+    write_label = ""
     # Kinds whose result may be written over the first operand.
     has_in_place = False
 
@@ -63,6 +65,8 @@ class Operation:
         annotation = parameter.annotation
         if annotation is inspect.Parameter.empty:
             return self.default_kind
+        if annotation is Tensor:
+            return "tensor"
         return KINDS.get(annotation, "static") if isinstance(annotation, str) else "static"
 
     def declare(self, register=True):

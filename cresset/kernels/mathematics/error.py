@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_most,
     exact_product,
+    exact_sum,
     format_of,
     polynomial,
     with_sign,
 )
 from cresset.kernels.mathematics.exponential import reduced_expm1, times_power
-from cresset.kernels.mathematics.logarithm import log
+from cresset.kernels.mathematics.logarithm import log_in_two
 from cresset.runtime import ir
 
 # erf x / x - 1 in x^2, for |x| <= 0.92 and 1; the error of erf x is 2^-25.9 and 2^-55.1 of it.
@@ -127,15 +130,21 @@ def erfc(f: ir.Function, x: ir.Value) -> ir.Value:
 def erfinv(f: ir.Function, x: ir.Value) -> ir.Value:
     """The inverse of erf; infinite at -1 and 1, NaN beyond (Giles 2012)."""
     name = format_of(x).name
-    w = -log(f, f.fma(-x, x, 1.0))
-    # c[0] x + (c[1] w + ...) x; both products keep what they lose.
+    size = absolute(f, x)
+    high, low = log_in_two(f, f.fma(-x, x, 1.0))
+    w, w_rest = exact_sum(f, -high, -low)
+    # c[0] |x| + (c[1] w + ...) |x|; both products keep what they lose.
     first, *others = ERFINV[name]
-    main, rest = exact_product(f, x, f.value(x.type, first))
-    slope, slope_rest = exact_product(f, w, polynomial(f, w, others))
-    centre = main + f.fma(slope, x, f.fma(slope_rest, x, rest))
+    main, rest = exact_product(f, size, f.value(x.type, first))
+    factor = polynomial(f, w, others)
+    slope, slope_rest = exact_product(f, w, factor)
+    slope_rest = f.fma(w_rest, factor, slope_rest)
+    centre = main + f.fma(slope, size, f.fma(slope_rest, size, rest))
     root = f.intrinsic("sqrt", w)
     tail = root + polynomial(f, 8.0 / root - 2.5, ERFINV_TAIL[name])
-    return with_sign(f, f.select(w <= 5.0, centre, tail), x)
+    outside = f.select(size.eq(1), *(f.value(x.type, v) for v in (math.inf, math.nan)))
+    result = f.select(size < 1, f.select(w <= 5.0, centre, tail), outside)
+    return with_sign(f, result, x)
 
 
 def _erfc(f, x):

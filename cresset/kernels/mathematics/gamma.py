@@ -1,7 +1,7 @@
 """The logarithm of the gamma function and its derivative: lgamma, digamma.
 
-A polynomial serves 1 <= x <= 5/2, what lies below comes there by gamma(x + 1) = x gamma(x). From 5/2
-upward it is Stirling's series, cut to a polynomial that is best on that range; far below zero the
+A polynomial serves 1 <= x <= 5/2, what lies below comes there by gamma(x + 1) = x gamma(x). From
+5/2 upward it is Stirling's series, cut to a polynomial that is best on that range; far below zero the
 reflection gamma(x) gamma(1 - x) = pi / sin pi x. All is done in double, for floats, too.
 """
 
@@ -20,7 +20,7 @@ from cresset.kernels.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
-from cresset.kernels.mathematics.logarithm import LN2_EXACT, log, log_parts
+from cresset.kernels.mathematics.logarithm import log, log_in_two
 from cresset.kernels.mathematics.trigonometric import SIN, TAN
 from cresset.runtime import ir
 
@@ -105,7 +105,7 @@ def _lgamma(f, x):
     # log(product) + rest / product
     argument = f.select(below_half, absolute(f, product), f.select(large | below_one, x, 1.0))
     lost = f.select(below_half, f.fma(t, next_rest, product_rest) / product, none)
-    high, rest = _log_in_two(f, argument)
+    high, rest = log_in_two(f, argument)
     small = 0.0 + ((part - (rest + lost)) - high)  # log 1 = +0
     small = f.select(x.eq(0), math.inf, small)
 
@@ -161,13 +161,6 @@ def _digamma(f, x):
     small = f.fma(part, near_rest - ROOT[1], f.select(low, -lost, none))
     small = f.fma(part, near - ROOT[0], small) - f.select(low, inverse, none)
     series = f.fma(polynomial(f, inverse * inverse, DIGAMMA_SERIES), inverse, 0.5)
-    high, rest = _log_in_two(f, x)
+    high, rest = log_in_two(f, x)
     result = f.select(x < math.inf, high + f.fma(-series, inverse, rest), x)
     return f.select(large, result, small)
-
-
-def _log_in_two(f, x):
-    """log x for positive x as the sum of two numbers, the first more than a unit greater."""
-    k, d, s, g = log_parts(f, x)
-    high, rest = exact_sum(f, k * LN2_EXACT[0], d)
-    return high, f.fma(-s, g, f.fma(k, LN2_EXACT[1], rest))

@@ -40,8 +40,11 @@ LOG = {
 # The bits of sqrt 1/2.
 ROOT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}
 
-# The same with a first part that any k may multiply without rounding, for double.
-LN2_EXACT = (0.693147180559663, 2.8235290563031577e-13)
+# The same with a first part that any k may multiply without rounding.
+LN2_EXACT = {
+    "float": (0.693145751953125, 1.4286068203094172e-06),
+    "double": (0.693147180559663, 2.8235290563031577e-13),
+}
 
 
 def log(f: ir.Function, x: ir.Value) -> ir.Value:
@@ -87,6 +90,14 @@ def log_parts(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value
     """k, d, s and g with log x = k ln 2 + d - s g, for positive numbers."""
     k, fraction, _ = split(f, *scaled(f, x))
     return k, *parts(f, fraction - 1.0)
+
+
+def log_in_two(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """log x for positive numbers as the sum of two, the second less than a quarter of the first."""
+    k, d, s, g = log_parts(f, x)
+    first, second = LN2_EXACT[format_of(x).name]
+    high, rest = exact_sum(f, k * first, d)
+    return high, f.fma(-s, g, f.fma(k, second, rest))
 
 
 def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:

@@ -128,7 +128,8 @@ def _log_in_two(f, x):
     factor, factor_rest = exact_sum(f, f.value(x.type, TWO_THIRDS[0]), tail)
     term, term_rest = exact_product(f, cube, factor)
     term_rest = f.fma(cube, factor_rest, f.fma(cube_rest, factor, term_rest))
-    high, rest = exact_sum(f, k * LN2_EXACT[0], s + s)
+    ln2 = LN2_EXACT["double"]
+    high, rest = exact_sum(f, k * ln2[0], s + s)
     high, more = exact_sum(f, high, term)
-    small = f.fma(k, LN2_EXACT[1], f.fma(s_rest, 2.0, term_rest))
+    small = f.fma(k, ln2[1], f.fma(s_rest, 2.0, term_rest))
     return exact_sum(f, high, more + (rest + small))
