@@ -91,7 +91,7 @@ def test_gradients_agree_with_pytorch(name, torch):
     """On whole numbers, so that there are ties, zeros and operands at the bounds."""
     wrong = []
     for sample in BY_NAME[name]:
-        if not sample.differentiable or size(sample) > 40:
+        if not sample.differentiable or size(sample) > (40 if sample.leads else 20):
             continue
         operands = [np.round(a) if a.dtype.kind == "f" and a.ndim else a
                     for a in built(sample, "float64")]

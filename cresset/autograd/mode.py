@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+from collections.abc import Callable
 
 
 class _Mode(threading.local):
@@ -53,13 +54,14 @@ class _GradMode:
         return inside
 
     def _around_generator(self, function):
-        """The generator function with every step of it in this mode, and none of what is between."""
+        """The generator function with its steps in this mode, and nothing between them."""
 
         @functools.wraps(function)
         def generator(*args, **kwargs):
             with self:
                 inner = function(*args, **kwargs)
-            step, given = inner.send, (None,)
+            step: Callable = inner.send
+            given: tuple = (None,)
             try:
                 while True:
                     with self:

@@ -40,6 +40,8 @@ FORMATS = {
     "double": Format("double", "i64", 64, 52, 1023),
 }
 
+LONG = 10  # the coefficients from which on a polynomial is evaluated in two parts
+
 
 def format_of(x: ir.Value) -> Format:
     """The format of a value's lanes.
@@ -68,17 +70,15 @@ def number(f: ir.Function, integer: ir.Value) -> ir.Value:
 
 def polynomial(f: ir.Function, x: ir.Value, coefficients: Sequence[float]) -> ir.Value:
     """c[0] + c[1] x + c[2] x^2 + ... by Horner's rule: one fma for each power."""
-    first: Sequence[float] = coefficients
-    rest: Sequence[float] = ()
-    if len(coefficients) >= 10:
-        first, rest = coefficients[:3], coefficients[3:]
-    if rest:
-        # A long tail in even and odd powers side by side: one more product, half the wait.
-        square = x * x
-        odd = polynomial(f, square, rest[1::2])
-        total = f.fma(odd, x, polynomial(f, square, rest[0::2]))
+    if len(coefficients) < LONG:
+        *first, last = coefficients
+        total = f.value(x.type, last)
     else:
-        first, total = first[:-1], f.value(x.type, first[-1])
+        # The tail in even and odd powers side by side: one more product, half the wait.
+        first, tail = list(coefficients[:3]), coefficients[3:]
+        square = x * x
+        odd = polynomial(f, square, tail[1::2])
+        total = f.fma(odd, x, polynomial(f, square, tail[0::2]))
     for coefficient in reversed(first):
         total = f.fma(total, x, coefficient)
     return total
@@ -122,6 +122,11 @@ def power_of_two(f: ir.Function, low: ir.Value) -> ir.Value:
     return number(f, (low << form.mantissa) + form.power(0))
 
 
+def choice(f: ir.Function, condition: ir.Value, type: str, yes: float, no: float) -> ir.Value:
+    """One of two numbers by lane."""
+    return f.select(condition, f.value(type, yes), f.value(type, no))
+
+
 def any_lane(f: ir.Function, condition: ir.Value) -> ir.Value:
     """Whether the condition holds in any lane, as one i1."""
     if ir.lanes(condition.type) == 1:
@@ -135,9 +140,7 @@ def exact_sum(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Va
     return high, b - (high - a)
 
 
-def exact_sum_of_any(
-    f: ir.Function, a: ir.Value, b: ir.Value
-) -> tuple[ir.Value, ir.Value]:
+def exact_sum_of_any(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
     """The same whichever of a and b is the greater (Knuth 1969)."""
     high = a + b
     part = high - a

@@ -7,6 +7,7 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_most,
+    choice,
     exact_product,
     exact_sum,
     format_of,
@@ -142,7 +143,7 @@ def erfinv(f: ir.Function, x: ir.Value) -> ir.Value:
     centre = main + f.fma(slope, size, f.fma(slope_rest, size, rest))
     root = f.intrinsic("sqrt", w)
     tail = root + polynomial(f, 8.0 / root - 2.5, ERFINV_TAIL[name])
-    outside = f.select(size.eq(1), *(f.value(x.type, v) for v in (math.inf, math.nan)))
+    outside = choice(f, size.eq(1), x.type, math.inf, math.nan)
     result = f.select(size < 1, f.select(w <= 5.0, centre, tail), outside)
     return with_sign(f, result, x)
 

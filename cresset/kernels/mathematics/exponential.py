@@ -12,6 +12,7 @@ from cresset.kernels.mathematics.arithmetic import (
     at_least,
     at_most,
     bits,
+    choice,
     format_of,
     nearest,
     number,
@@ -19,15 +20,8 @@ from cresset.kernels.mathematics.arithmetic import (
     power_of_two,
     with_sign,
 )
+from cresset.kernels.mathematics.logarithm import LN2, LOG2_E
 from cresset.runtime import ir
-
-LOG2_E = 1.4426950408889634
-
-# ln 2 = high + low, the high part rounded to the format.
-LN2 = {
-    "float": (0.693147182464599609375, -1.904654299957768e-09),
-    "double": (0.693147180559945286, 2.3190468138462996e-17),
-}
 
 # E(r) = (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2; the error of e^r is 2^-28.2 and 2^-55.2 of it.
 EXP = {
@@ -129,8 +123,8 @@ def times_power(
     half = (form.bias + 1) // 2
     if negative is None:
         return x * number(f, (n_bits << form.mantissa) + form.power(half)) * 2.0**-half
-    one = f.select(negative, *(f.value(n_bits.type, form.power(k)) for k in (half, -half)))
-    constant = f.select(negative, *(f.value(x.type, 2.0**k) for k in (-half, half)))
+    one = choice(f, negative, n_bits.type, form.power(half), form.power(-half))
+    constant = choice(f, negative, x.type, 2.0**-half, 2.0**half)
     return x * number(f, (n_bits << form.mantissa) + one) * constant
 
 

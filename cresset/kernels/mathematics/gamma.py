@@ -1,8 +1,8 @@
 """The logarithm of the gamma function and its derivative: lgamma, digamma.
 
-A polynomial serves 1 <= x <= 5/2, what lies below comes there by gamma(x + 1) = x gamma(x). From
-5/2 upward it is Stirling's series, cut to a polynomial that is best on that range; far below zero the
-reflection gamma(x) gamma(1 - x) = pi / sin pi x. All is done in double, for floats, too.
+A polynomial serves 1 <= x <= 5/2; what lies below comes there by gamma(x + 1) = x gamma(x). From
+5/2 upward it is Stirling's series, cut to a polynomial that is best on that range; far below zero
+the reflection gamma(x) gamma(1 - x) = pi / sin pi x. All is done in double, for floats, too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     any_lane,
+    choice,
     exact_product,
     exact_sum,
     exact_sum_of_any,
@@ -94,17 +95,16 @@ def lgamma(f: ir.Function, x: ir.Value) -> ir.Value:
 def _lgamma(f, x):
     """lgamma for x >= -1/2."""
     large = x >= 2.5
-    none = f.value(x.type, 0.0)
     # x = c + t with c = 2, 1, 0: lgamma(2 + t), less the logarithms of t + 1 and t where c = 1, 0.
     below_one, below_half = x < 1, x < 0.5
-    t = x - f.select(below_half, none, f.select(below_one, 1.0, f.value(x.type, 2.0)))
+    t = x - f.select(below_half, 0.0, choice(f, below_one, x.type, 1.0, 2.0))
     next, next_rest = exact_sum(f, f.value(x.type, 1.0), t)
     product, product_rest = exact_product(f, t, next)
     part = polynomial(f, t + (2.0 - LGAMMA_CENTRE), LGAMMA)
     part = f.fma(part, product, part * product_rest)
     # log(product) + rest / product
     argument = f.select(below_half, absolute(f, product), f.select(large | below_one, x, 1.0))
-    lost = f.select(below_half, f.fma(t, next_rest, product_rest) / product, none)
+    lost = f.select(below_half, f.fma(t, next_rest, product_rest) / product, 0.0)
     high, rest = log_in_two(f, argument)
     small = 0.0 + ((part - (rest + lost)) - high)  # log 1 = +0
     small = f.select(x.eq(0), math.inf, small)
@@ -154,12 +154,11 @@ def _digamma(f, x):
     low = x < 1
     inverse = 1.0 / x
     # Below 1: digamma(x + 1) - 1 / x.
-    none = f.value(x.type, 0.0)
-    near, near_rest = exact_sum(f, f.select(low, 1.0, none), x)
+    near, near_rest = exact_sum(f, choice(f, low, x.type, 1.0, 0.0), x)
     part = polynomial(f, near - 1.75, DIGAMMA)
     lost = f.fma(-inverse, x, 1.0) * inverse
-    small = f.fma(part, near_rest - ROOT[1], f.select(low, -lost, none))
-    small = f.fma(part, near - ROOT[0], small) - f.select(low, inverse, none)
+    small = f.fma(part, near_rest - ROOT[1], f.select(low, -lost, 0.0))
+    small = f.fma(part, near - ROOT[0], small) - f.select(low, inverse, 0.0)
     series = f.fma(polynomial(f, inverse * inverse, DIGAMMA_SERIES), inverse, 0.5)
     high, rest = log_in_two(f, x)
     result = f.select(x < math.inf, high + f.fma(-series, inverse, rest), x)

@@ -7,6 +7,7 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_most,
+    choice,
     exact_sum,
     format_of,
     in_double,
@@ -15,8 +16,7 @@ from cresset.kernels.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
-from cresset.kernels.mathematics.exponential import LN2, LOG2_E
-from cresset.kernels.mathematics.logarithm import log_of_sum
+from cresset.kernels.mathematics.logarithm import LN2, LOG2_E, log_of_sum
 from cresset.runtime import ir
 
 # (sinh r / r - 1) / r^2 in r^2, for |r| <= ln 2 / 2; the error of sinh r is 2^-26.2 and 2^-61.7.
@@ -68,11 +68,11 @@ def _parts(f, x):
     # 2^(n - 1) and 2^(-n - 1), or zero. The last binades are reached by doubling.
     large = size > 64.0
     shifted = n_bits << form.mantissa
-    one = f.select(large, *(f.value(shifted.type, form.power(k)) for k in (-2, -1)))
+    one = choice(f, large, shifted.type, form.power(-2), form.power(-1))
     grown = number(f, shifted + one)
     shrunk = form.power(-1) - shifted
     shrunk = number(f, f.select(shrunk < 0, 0, shrunk))
-    factor = f.select(large, 2.0, f.value(x.type, 1.0))
+    factor = choice(f, large, x.type, 2.0, 1.0)
     return grown - shrunk, grown + shrunk, r, sine, cosine, factor
 
 
@@ -122,4 +122,4 @@ def _log_or_of_double(f, x, sum, rest):
     large = x > 2.0**500
     sum = f.select(large, x, sum)
     rest = f.select(large, 0.0, rest)
-    return log_of_sum(f, sum, rest) + f.select(large, math.log(2), f.value(x.type, 0.0))
+    return log_of_sum(f, sum, rest) + choice(f, large, x.type, math.log(2), 0.0)

@@ -7,9 +7,9 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     bits,
+    choice,
     exact_sum,
     format_of,
-    number,
     polynomial,
     with_sign,
 )
@@ -96,10 +96,8 @@ def atan2(f: ir.Function, y: ir.Value, x: ir.Value) -> ir.Value:
     # base + or - angle: from the nearest axis, onward where it is the y axis and x < 0.
     left = bits(f, x) < 0
     high, low = PI[form.name][:2]
-    base = f.select(left, high, f.value(x.type, 0.0))
-    base = f.select(steep, 0.5 * high, base)
-    back = f.select(steep ^ left, 1 << (form.bits - 1), f.value(bits(f, x).type, 0))
-    angle = number(f, bits(f, angle) ^ back)
+    base = f.select(steep, 0.5 * high, choice(f, left, x.type, high, 0.0))
+    angle = f.select(steep ^ left, -angle, angle)
     result = base + f.fma(base, low / high, angle)
     return f.select(x.unordered(y), math.nan, with_sign(f, result, y))
 

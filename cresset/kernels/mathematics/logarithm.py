@@ -1,7 +1,8 @@
 """Logarithms: log, log2, log10, log1p.
 
-All write x = 2^k m with m in [sqrt 1/2, sqrt 2), and with s = (m - 1) / (m + 1)
-log m = 2 artanh s = 2 s + s R(s^2); as 2 s = d - s d for d = m - 1, this is d - s (d - R).
+All write x = 2^k m with m in [sqrt 1/2, sqrt 2), d = m - 1 and s = d / (m + 1), so that
+log m = 2 artanh s = 2 s + s R(s^2). As 2 s = d - s d this is d - s (d - R), where the exact d
+leads and what is rounded is small.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     Format,
     bits,
+    choice,
     exact_sum,
     format_of,
     number,
@@ -18,14 +20,19 @@ from cresset.kernels.mathematics.arithmetic import (
 )
 from cresset.runtime import ir
 
-LN2 = math.log(2)
-LN2_PARTS = {
-    "float": (0.693147182464599609375, -1.904654299957768e-09),
-    "double": (0.6931471805599453, 2.3190468138462996e-17),
-}
 LOG2_E = 1.4426950408889634
 LOG10_E = 0.4342944819032518
 LOG10_2 = 0.3010299956639812
+
+# ln 2 in two parts: the first rounded to the format, or short enough to be multiplied by any k.
+LN2 = {
+    "float": (0.6931471824645996, -1.904654299957768e-09),
+    "double": (0.6931471805599453, 2.3190468138462996e-17),
+}
+LN2_SHORT = {
+    "float": (0.693145751953125, 1.4286068203094172e-06),
+    "double": (0.693147180559663, 2.8235290563031577e-13),
+}
 
 # R(z) / z = (2 artanh(s) / s - 2) / z in z = s^2, |s| <= 0.1716; the error of log m is 2^-30.2
 # and 2^-59.5 of it.
@@ -37,20 +44,13 @@ LOG = {
     ),
 }  # fmt: skip
 
-# The bits of sqrt 1/2.
-ROOT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}
-
-# The same with a first part that any k may multiply without rounding.
-LN2_EXACT = {
-    "float": (0.693145751953125, 1.4286068203094172e-06),
-    "double": (0.693147180559663, 2.8235290563031577e-13),
-}
+ROOT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}  # the bits of sqrt 1/2
 
 
 def log(f: ir.Function, x: ir.Value) -> ir.Value:
     """The natural logarithm."""
     k, d, s, g = log_parts(f, x)
-    return guarded(f, x, f.fma(k, LN2, f.fma(-s, g, d)))
+    return guarded(f, x, f.fma(k, LN2[format_of(x).name][0], f.fma(-s, g, d)))
 
 
 def log2(f: ir.Function, x: ir.Value) -> ir.Value:
@@ -69,7 +69,7 @@ def log1p(f: ir.Function, x: ir.Value) -> ir.Value:
     """log(1 + x), accurate for small x."""
     sum = x + 1.0
     result = log_of_sum(f, sum, x - (sum - 1.0))
-    return f.select(x.eq(0), x, result)
+    return f.select(x.eq(0), x, result)  # the zero keeps its sign
 
 
 def log_of_sum(f: ir.Function, sum: ir.Value, rest: ir.Value) -> ir.Value:
@@ -80,24 +80,32 @@ def log_of_sum(f: ir.Function, sum: ir.Value, rest: ir.Value) -> ir.Value:
     inverse = form.power(form.bias) - power
     rest = rest * number(f, f.select(inverse < 0, 0, inverse))
     d, d_rest = exact_sum(f, fraction - 1.0, rest)
-    d, s, g = parts(f, d)
-    high, low = LN2_PARTS[form.name]
+    s, g = quotient_parts(f, d)
+    high, low = LN2[form.name]
     result = f.fma(k, high, d + f.fma(-s, g, f.fma(k, low, d_rest)))
     return guarded(f, sum, result)
-
-
-def log_parts(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
-    """k, d, s and g with log x = k ln 2 + d - s g, for positive numbers."""
-    k, fraction, _ = split(f, *scaled(f, x))
-    return k, *parts(f, fraction - 1.0)
 
 
 def log_in_two(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     """log x for positive numbers as the sum of two, the second less than a quarter of the first."""
     k, d, s, g = log_parts(f, x)
-    first, second = LN2_EXACT[format_of(x).name]
+    first, second = LN2_SHORT[format_of(x).name]
     high, rest = exact_sum(f, k * first, d)
     return high, f.fma(-s, g, f.fma(k, second, rest))
+
+
+def log_parts(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
+    """k, d, s and g with log x = k ln 2 + d - s g, for positive numbers."""
+    k, fraction, _ = split(f, *scaled(f, x))
+    d = fraction - 1.0
+    return k, d, *quotient_parts(f, d)
+
+
+def quotient_parts(f: ir.Function, d: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """s and g with log(1 + d) = d - s g."""
+    s = d / (d + 2.0)
+    square = s * s
+    return s, f.fma(-square, polynomial(f, square, LOG[format_of(d).name]), d)
 
 
 def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -105,7 +113,7 @@ def scaled(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     form = format_of(x)
     shift = form.mantissa + 1
     small = x < form.smallest
-    bias = f.select(small, *(f.value(x.type, exponent_bias(form) + k) for k in (shift, 0)))
+    bias = choice(f, small, x.type, exponent_bias(form) + shift, exponent_bias(form))
     return f.select(small, x * 2.0**shift, x), bias
 
 
@@ -127,16 +135,8 @@ def split(f: ir.Function, x: ir.Value, bias) -> tuple[ir.Value, ir.Value, ir.Val
     return field - bias, number(f, (moved & low) + root), moved & ~low
 
 
-def parts(f: ir.Function, d: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """d, s and g with log(1 + d) = d - s g."""
-    s = d / (d + 2.0)
-    square = s * s
-    g = f.fma(-square, polynomial(f, square, LOG[format_of(d).name]), d)
-    return d, s, g
-
-
 def guarded(f: ir.Function, x: ir.Value, result: ir.Value) -> ir.Value:
     """`result`, but infinity and NaN as they are, log 0 = -infinity, NaN for negative numbers."""
     result = f.select(x < math.inf, result, x)
-    pole = f.select(x.eq(0), *(f.value(x.type, v) for v in (-math.inf, math.nan)))
+    pole = choice(f, x.eq(0), x.type, -math.inf, math.nan)
     return f.select(x > 0, result, pole)

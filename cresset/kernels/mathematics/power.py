@@ -13,6 +13,7 @@ from cresset.kernels.mathematics.arithmetic import (
     at_least,
     at_most,
     bits,
+    choice,
     exact_product,
     exact_sum,
     format_of,
@@ -22,7 +23,7 @@ from cresset.kernels.mathematics.arithmetic import (
     power_of_two,
 )
 from cresset.kernels.mathematics.exponential import reduced_exp, times_power
-from cresset.kernels.mathematics.logarithm import LN2_EXACT, LOG2_E, exponent_bias, scaled, split
+from cresset.kernels.mathematics.logarithm import LN2_SHORT, LOG2_E, exponent_bias, scaled, split
 from cresset.runtime import ir
 
 # (2 artanh(s) / s - 2) / z in z = s^2, |s| <= 0.1716, for doubles that stand for floats; the error
@@ -64,7 +65,7 @@ def pow(f: ir.Function, x: ir.Value, y: ir.Value) -> ir.Value:
 def _at_the_ends(f, size, y, result):
     """`result`, but 0 or infinity for 0^y and infinity^y, and NaN where x is."""
     infinite = size.eq(math.inf)
-    end = f.select(infinite ^ (y < 0), math.inf, f.value(y.type, 0.0))
+    end = choice(f, infinite ^ (y < 0), y.type, math.inf, 0.0)
     result = f.select((infinite | size.eq(0)) & y.eq(y), end, result)
     return f.select(size.eq(size), result, size)
 
@@ -128,7 +129,7 @@ def _log_in_two(f, x):
     factor, factor_rest = exact_sum(f, f.value(x.type, TWO_THIRDS[0]), tail)
     term, term_rest = exact_product(f, cube, factor)
     term_rest = f.fma(cube, factor_rest, f.fma(cube_rest, factor, term_rest))
-    ln2 = LN2_EXACT["double"]
+    ln2 = LN2_SHORT["double"]
     high, rest = exact_sum(f, k * ln2[0], s + s)
     high, more = exact_sum(f, high, term)
     small = f.fma(k, ln2[1], f.fma(s_rest, 2.0, term_rest))

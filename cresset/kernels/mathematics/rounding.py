@@ -67,7 +67,7 @@ def fmod(f: ir.Function, x: ir.Value, y: ir.Value) -> ir.Value:
 
 
 def _long_division(f, x, y):
-    """x less a multiple of y > 0, and below y in size: 52 bits of the quotient at a time, exactly."""
+    """x less a multiple of y > 0, below y in size: exactly, 52 bits of the quotient at a time."""
     exponents = 2 * 1023 + 52 + 1
     with f.loop(0, exponents // 52 + 1, carry=(x,)) as loop:
         (rest,) = loop.values
