@@ -324,7 +324,28 @@ erfinv = primitive(
     "erfinv", 1, "float", lambda g, out, x: (g * (math.sqrt(math.pi) / 2.0) * exp(out * out),)
 )
 lgamma = primitive("lgamma", 1, "float", lambda g, out, x: (g * digamma(x),))
-digamma: Primitive = primitive("digamma", 1, "float")
+digamma: Primitive = primitive("digamma", 1, "float", lambda g, out, x: (g * trigamma(x),))
+
+
+def trigamma(x):
+    """The derivative of digamma: ten steps up, then its asymptotic series, below 1/2 reflected.
+
+    Abramowitz and Stegun (1964), 6.4.6, 6.4.7 and 6.4.12. Made of other primitives, so it has
+    derivatives of every order.
+    """
+    low = lt(x, 0.5)
+    z = where(low, 1.0 - x, x)
+    total = 1.0 / (z * z)
+    for k in range(1, 10):
+        total = total + 1.0 / ((z + float(k)) * (z + float(k)))
+    r = 1.0 / (z + 10.0)
+    square = r * r
+    series = square * (5.0 / 66.0) - 1.0 / 30.0
+    for number in (1.0 / 42.0, -1.0 / 30.0, 1.0 / 6.0):
+        series = series * square + number
+    total = total + r * (r * (r * series + 0.5) + 1.0)
+    reflected = math.pi / sin(x * math.pi)
+    return where(low, reflected * reflected - total, total)
 
 
 def _pow_gradient(g, out, x, y):
