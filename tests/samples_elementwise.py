@@ -97,7 +97,7 @@ def exponential():
         "lgamma": positive, "digamma": positive, "sigmoid": real,
     }
     for name, domain in domains.items():
-        yield from elementwise(name, domain, ulps=4, scale=0.1 if name in NEAR_ZERO else 0.0,
+        yield from elementwise(name, domain, ulps=4, scale=NEAR_ZERO.get(name, 0.0),
                                meaning=getattr(np, name, None))
     for name, domain in {"asin": unit, "acos": unit, "atan": real, "asinh": real,
                          "acosh": above_one, "atanh": unit}.items():
@@ -109,8 +109,9 @@ def exponential():
     yield from elementwise("xlogy", real, positive, ulps=4)
 
 
-# Functions with zeros that PyTorch itself computes with an absolute error.
-NEAR_ZERO = ("lgamma", "digamma")
+# Functions with zeros, near which PyTorch itself has an absolute error (test_mathematics.py holds
+# ours against exact values): the scale that errors are measured by.
+NEAR_ZERO = {"lgamma": 0.1, "digamma": 2.0}
 
 
 def activation():

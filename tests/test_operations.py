@@ -76,6 +76,9 @@ def test_agrees_with_pytorch_on_special_values(name, torch):
         if not sample.elementwise or sample.operands[0].shape != (2, 5):
             continue
         values = np.array(SPECIAL[: 1000 // 10 ** len(sample.operands)], "float32")
+        if name == "Tensor.__rmod__":
+            # PyTorch's x - floor(x / y) * y overflows for a subnormal y; the exact rest does not.
+            values = values[(values == 0) | ~(np.abs(values) < 1e-38)]
         grid = np.meshgrid(*[values] * len(sample.operands))
         operands = [plain(a > 0 if o.dtype == "bool" else a)
                     for a, o in zip(grid, sample.operands)]

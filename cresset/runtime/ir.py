@@ -228,7 +228,11 @@ class Function:
         self.module = module
         self.name = name
         self.returns = returns
-        self.arguments = [Value(self, type.split()[0], f"%{name}") for type, name in parameters]
+        # A parameter's type may carry attributes: "ptr noalias", "<8 x float> noundef".
+        types = [type[: type.find(">") + 1] or type.split()[0] for type, _ in parameters]
+        self.arguments = [
+            Value(self, type, f"%{name}") for type, (_, name) in zip(types, parameters)
+        ]
         spelled = ", ".join(f"{type} %{name}" for type, name in parameters)
         linkage = "internal " if internal else ""
         self.head = f"define {linkage}{returns} @{name}({spelled}) {attributes}".rstrip() + " {"
