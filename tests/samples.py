@@ -70,5 +70,5 @@ INTERNAL = {
 # Modules whose operations have files of tests of their own.
 ELSEWHERE = {
     "cresset.ops.convolution": "test_contractions.py",
-    "cresset.ops.pooling": "test_special_kernels.py",
+    "cresset.ops.pooling": "test_nn_layers.py",
 }
