@@ -106,8 +106,7 @@ ERFINV_TAIL = {
 
 def erf(f: ir.Function, x: ir.Value) -> ir.Value:
     """2 / sqrt pi times the integral of e^(-t^2) from 0 to x"""
-    form = format_of(x)
-    name = form.name
+    name = format_of(x).name
     square = x * x
     small = f.fma(polynomial(f, square, ERF_SMALL[name]), x, x)
     size = absolute(f, x)
@@ -126,26 +125,6 @@ def erfc(f: ir.Function, x: ir.Value) -> ir.Value:
     far = f.select(x < 0, 2.0 - far, far)
     near = 1.0 - f.fma(polynomial(f, x * x, ERF_SMALL[name]), x, x)
     return f.select(size < 0.5, near, far)
-
-
-def erfinv(f: ir.Function, x: ir.Value) -> ir.Value:
-    """The inverse of erf; infinite at -1 and 1, NaN beyond (Giles 2012)."""
-    name = format_of(x).name
-    size = absolute(f, x)
-    high, low = log_in_two(f, f.fma(-x, x, 1.0))
-    w, w_rest = exact_sum(f, -high, -low)
-    # c[0] |x| + (c[1] w + ...) |x|; both products keep what they lose.
-    first, *others = ERFINV[name]
-    main, rest = exact_product(f, size, f.value(x.type, first))
-    factor = polynomial(f, w, others)
-    slope, slope_rest = exact_product(f, w, factor)
-    slope_rest = f.fma(w_rest, factor, slope_rest)
-    centre = main + f.fma(slope, size, f.fma(slope_rest, size, rest))
-    root = f.intrinsic("sqrt", w)
-    tail = root + polynomial(f, 8.0 / root - 2.5, ERFINV_TAIL[name])
-    outside = choice(f, size.eq(1), x.type, math.inf, math.nan)
-    result = f.select(size < 1, f.select(w <= 5.0, centre, tail), outside)
-    return with_sign(f, result, x)
 
 
 def _erfc(f, x):
@@ -167,3 +146,23 @@ def _erfc(f, x):
     square, square_rest = exact_product(f, x, x)
     part, n_bits = reduced_expm1(f, -square, -square_rest)
     return times_power(f, main + f.fma(main + rest, part, rest), n_bits)
+
+
+def erfinv(f: ir.Function, x: ir.Value) -> ir.Value:
+    """The inverse of erf; infinite at -1 and 1, NaN beyond (Giles 2012)."""
+    name = format_of(x).name
+    size = absolute(f, x)
+    high, low = log_in_two(f, f.fma(-x, x, 1.0))
+    w, w_rest = exact_sum(f, -high, -low)
+    # c[0] |x| + (c[1] w + ...) |x|; both products keep what they lose.
+    first, *others = ERFINV[name]
+    main, rest = exact_product(f, size, f.value(x.type, first))
+    factor = polynomial(f, w, others)
+    slope, slope_rest = exact_product(f, w, factor)
+    slope_rest = f.fma(w_rest, factor, slope_rest)
+    centre = main + f.fma(slope, size, f.fma(slope_rest, size, rest))
+    root = f.intrinsic("sqrt", w)
+    tail = root + polynomial(f, 8.0 / root - 2.5, ERFINV_TAIL[name])
+    outside = choice(f, size.eq(1), x.type, math.inf, math.nan)
+    result = f.select(size < 1, f.select(w <= 5.0, centre, tail), outside)
+    return with_sign(f, result, x)

@@ -118,7 +118,7 @@ def _one_more(f, x, rest):
 
 
 def _log_or_of_double(f, x, sum, rest):
-    """log(sum + rest), but log 2 x where x^2 is too large to have been used."""
+    """log(sum + rest), but log(2 x) where x is so large that x^2 overflows."""
     large = x > 2.0**500
     sum = f.select(large, x, sum)
     rest = f.select(large, 0.0, rest)
