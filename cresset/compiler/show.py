@@ -60,13 +60,14 @@ def show(function: Callable, *arguments, stages: Sequence[str] = STAGES,
     --- loops, kernel 1 of 1
     nest kept=1 reduced=1 width=4 lanes=kept
       a0: in float32 stride 1
-      a1: out float32 stride 1 still
-      t3 = mul(arg0:f32, 2.0:f32) : f32
-      t4 = cast(t3) : f64
-      t5 = add(arg0:f64, arg1:f64) : f64
-      reduce t4 from (0,) by t5
-      t7 = cast(acc0:f64) : f32
-      store a1 once = t7
+      a1: known float32 stride i still
+      a2: out float32 stride 1 still
+      t4 = mul(arg0:f32, arg1:f32) : f32
+      t5 = cast(t4) : f64
+      t6 = add(arg0:f64, arg1:f64) : f64
+      reduce t5 from (0,) by t6
+      t8 = cast(acc0:f64) : f32
+      store a2 once = t8
     """
     wanted = (stages,) if isinstance(stages, str) else tuple(stages)
     for stage in wanted:
