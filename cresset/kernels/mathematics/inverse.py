@@ -79,30 +79,32 @@ def atan(f: ir.Function, x: ir.Value) -> ir.Value:
     """The inverse tangent, in [-pi / 2, pi / 2]."""
     size = absolute(f, x)
     large = size > 1.0
-    angle = _atan(f, f.select(large, 1.0, size) / f.select(large, size, 1.0))
+    slope = f.select(large, 1.0, size) / f.select(large, size, 1.0)
     high, low = (0.5 * part for part in PI[format_of(x).name][:2])
-    return with_sign(f, f.select(large, high - (angle - low), angle), x)
+    # pi / 2 - atan(1 / x) from 1 upward.
+    angle = _atan(f, slope, choice(f, large, x.type, -low, 0.0))
+    return with_sign(f, f.select(large, high - angle, angle), x)
 
 
 def atan2(f: ir.Function, y: ir.Value, x: ir.Value) -> ir.Value:
     """The angle of the point (x, y), in [-pi, pi], with C's special cases."""
-    form = format_of(x)
     height, width = absolute(f, y), absolute(f, x)
     steep = height > width
     above, below = f.select(steep, width, height), f.select(steep, height, width)
     slope = f.select(height.eq(width), 1.0, above / below)  # both may be infinite
     slope = f.select(above.eq(0), 0.0, slope)  # both may be zero
-    angle = _atan(f, slope)
-    # base + or - angle: from the nearest axis, onward where it is the y axis and x < 0.
+    # From the nearest axis: back from it, or onward where it is x > 0, or y and x < 0.
     left = bits(f, x) < 0
-    high, low = PI[form.name][:2]
-    base = f.select(steep, 0.5 * high, choice(f, left, x.type, high, 0.0))
-    angle = f.select(steep ^ left, -angle, angle)
-    result = base + f.fma(base, low / high, angle)
+    high, low = PI[format_of(x).name][:2]
+    axis = f.select(steep, 0.5 * high, choice(f, left, x.type, high, 0.0))
+    rest = axis * (low / high)
+    back = steep ^ left
+    angle = _atan(f, slope, f.select(back, -rest, rest))
+    result = axis + f.select(back, -angle, angle)
     return f.select(x.unordered(y), math.nan, with_sign(f, result, y))
 
 
-def _atan(f, t):
-    """The inverse tangent of 0 <= t <= 1."""
+def _atan(f, t, rest):
+    """The inverse tangent of 0 <= t <= 1, and a small rest added to it."""
     square = t * t
-    return f.fma(polynomial(f, square, ATAN[format_of(t).name]), square * t, t)
+    return t + f.fma(polynomial(f, square, ATAN[format_of(t).name]), square * t, rest)

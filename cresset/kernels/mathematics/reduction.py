@@ -17,6 +17,7 @@ from cresset.kernels.mathematics.arithmetic import (
     bits,
     exact_product,
     exact_sum,
+    exact_sum_of_any,
     format_of,
     nearest,
 )
@@ -56,7 +57,7 @@ def reduced_in_two(
     n, n_bits = _nearest_turn(f, x, angle)
     first, second, third = (-part / angle.divisor for part in PI[format_of(x).name])
     product, lost = exact_product(f, n, f.value(x.type, second))
-    high, low = exact_sum(f, f.fma(n, first, x), product)
+    high, low = exact_sum_of_any(f, f.fma(n, first, x), product)
     return _with_huge(f, x, angle, (high, low + f.fma(n, third, lost), n_bits))
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from cresset.kernels.mathematics.arithmetic import bits, format_of, number, polynomial
+from cresset.kernels.mathematics.arithmetic import (
+    bits,
+    exact_sum,
+    format_of,
+    number,
+    polynomial,
+)
 from cresset.kernels.mathematics.reduction import Angle, reduced, reduced_in_two
 from cresset.runtime import ir
 
@@ -53,7 +59,10 @@ def tan(f: ir.Function, x: ir.Value) -> ir.Value:
     """The tangent."""
     r, rest, n_bits = reduced_in_two(f, x, Angle(2, 0.0))
     square = r * r
-    tangent = r + f.fma(polynomial(f, square, TAN[format_of(x).name]), r * square, rest)
-    # x = n pi / 2 + r: -1 / tan r where n is odd.
+    rest = f.fma(polynomial(f, square, TAN[format_of(x).name]), r * square, rest)
+    tangent, lost = exact_sum(f, r, rest)
+    # x = n pi / 2 + r: -1 / tan r where n is odd, corrected for what the sum lost.
     odd = (n_bits & 1).ne(0)
-    return f.select(x.eq(0), x, f.select(odd, -1.0, tangent) / f.select(odd, tangent, 1.0))
+    ratio = f.select(odd, -1.0, tangent) / f.select(odd, tangent, 1.0)
+    ratio = f.fma(ratio * f.select(odd, lost, 0.0), ratio, ratio)
+    return f.select(x.eq(0), x, ratio)
