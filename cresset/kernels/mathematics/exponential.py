@@ -107,7 +107,9 @@ def _reduced(f, x, rest):
     high, low = LN2[format_of(x).name]
     n, n_bits = nearest(f, x, LOG2_E)
     r = f.fma(n, -high, x)  # exact
-    return f.fma(n, -low, r if rest is None else r + rest), n_bits
+    if rest is None:
+        return f.fma(n, -low, r), n_bits
+    return r + f.fma(n, -low, rest), n_bits
 
 
 def times_power(
