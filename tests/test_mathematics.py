@@ -25,7 +25,7 @@ except ImportError:
 ARRAY = {"float": np.float32, "double": np.float64}
 UNITS = 2.0
 PATTERNS = 150_000
-EXACT_POINTS = 1_000
+EXACT_POINTS = 700
 
 SPECIAL = np.array(
     [0.0, 5e-324, 1e-310, 1e-45, 1e-40, 2.0**-126, 2.0**-1022, 1e-20, 0.25, 0.5, 1, 2, 3, 10, 100]
@@ -270,9 +270,9 @@ def test_doubles_against_many_digits(name):
     x = doubles(name)
     got = apply(name, x)
     if mpmath is None:
-        exact = IN_DOUBLE[name](x.astype(np.longdouble))
-        if exact.dtype != np.longdouble:
+        if np.finfo(np.longdouble).nmant < 60 or not isinstance(IN_DOUBLE[name], np.ufunc):
             pytest.skip("neither mpmath nor NumPy has the function in more than double")
+        exact = IN_DOUBLE[name](x.astype(np.longdouble))
         assert (np.abs(got - exact) <= UNITS * np.abs(np.spacing(exact.astype(float)))).all()
         return
     if name in ("erfinv", "lgamma", "digamma", "erfc"):
