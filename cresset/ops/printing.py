@@ -10,7 +10,7 @@ import math
 from itertools import chain
 
 from cresset.core.dtype import bool as boolean
-from cresset.core.dtype import get_default_dtype, int64
+from cresset.core.dtype import complex64, complex128, float64, get_default_dtype, int64
 from cresset.core.tensor import Tensor
 
 __all__ = ["set_printoptions"]
@@ -82,7 +82,7 @@ def set_printoptions(
 
 
 class _Spelling:
-    """The notation and the width that a tensor's elements share; called with an element."""
+    """The notation and the width that real elements share; called with an element."""
 
     def __init__(self, values: list, floating: bool):
         self.form, self.point = "", ""
@@ -98,6 +98,20 @@ class _Spelling:
     def _spell(self, value):
         spelled = format(value, self.form)
         return spelled + self.point if math.isfinite(value) else spelled
+
+
+class _ComplexSpelling:
+    """The same for complex elements, whose parts have a notation and a width each."""
+
+    def __init__(self, values: list):
+        self.real = _Spelling([value.real for value in values], True)
+        self.imaginary = _Spelling([value.imag for value in values], True)
+        self.width = self.real.width + self.imaginary.width + 1
+
+    def __call__(self, value) -> str:
+        imaginary = self.imaginary(value.imag).lstrip()
+        sign = "" if imaginary.startswith("-") else "+"
+        return f"{self.real(value.real)}{sign}{imaginary}j"
 
 
 def _notation(values) -> tuple[str, str]:
@@ -157,24 +171,33 @@ def _bracketed(values, shape, ends, indent, spelling):
 def _contents(x, indent):
     """The elements as text that starts at column `indent`."""
     layout = x.layout
+    if layout.device == "meta":
+        return "..."
     if not layout.numel:
         return "[]"
     ends = _Options.edgeitems if layout.numel > _Options.threshold else None
     values = _elements(x.detach(), ends)
-    floating = layout.dtype.is_floating_point
-    spelling = _Spelling(_flat(values, layout.ndim), floating)
+    flat = _flat(values, layout.ndim)
+    if layout.dtype.is_complex:
+        spelling: _Spelling | _ComplexSpelling = _ComplexSpelling(flat)
+    else:
+        spelling = _Spelling(flat, layout.dtype.is_floating_point)
     return _bracketed(values, layout.shape, ends, indent, spelling)
 
 
 def _remarks(x):
     """What is said after the elements: only what they do not show."""
     d, shape = x.layout.dtype, tuple(x.layout.shape)
-    empty = not x.layout.numel
+    absent, empty = x.layout.device == "meta", not x.layout.numel
     remarks = []
-    if len(shape) != 1 if empty else not _Options.edgeitems:
+    if x.layout.device != "cpu":
+        remarks.append(f"device='{x.device}'")
+    if absent or (len(shape) != 1 if empty else not _Options.edgeitems):
         remarks.append(f"size={shape}")
-    # Elements show that they are integers or booleans; where there are none, nothing does.
-    if d is not get_default_dtype() and (empty or d not in (int64, boolean)):
+    # Elements show that they are integers, booleans or complex; where there are none, nothing does.
+    default = get_default_dtype()
+    evident = (int64, boolean, complex128 if default is float64 else complex64)
+    if d is not default and (absent or empty or d not in evident):
         remarks.append(f"dtype={d}")
     node = x.grad_fn
     if node is not None:
