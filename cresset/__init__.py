@@ -22,8 +22,8 @@ from cresset.autograd import (
     set_grad_enabled,
 )
 from cresset.autograd import methods as _methods
-from cresset.autograd import node as _node
 from cresset.autograd import rebase as _rebase
+from cresset.autograd import record as _record
 from cresset.capture import graph as _graph
 from cresset.compiler import fuse as _fuse
 from cresset.compiler.show import show
@@ -54,8 +54,8 @@ for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))
 
 _dispatch.fill(
-    record=_node.record,
-    record_pieces=_node.record_pieces,
+    record=_record.record,
+    record_pieces=_record.record_pieces,
     record_write=_rebase.record_write,
     bind=_graph.bind,
     compose=_fuse.compose,

@@ -10,10 +10,12 @@ import sys
 from heapq import heappop, heappush
 
 from cresset.autograd.mode import mode
-from cresset.autograd.node import Leaf, Pick, live, undo_broadcast
+from cresset.autograd.node import Leaf, Pick, Piece
+from cresset.autograd.record import live
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.ops.creation import ones_like
+from cresset.ops.creation import filled, zeros_like
+from cresset.ops.reduction import sum_to
 from cresset.runtime import native
 
 
@@ -75,7 +77,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for k, (x, node) in enumerate(zip(inputs, nodes)):
         g = found.get(node)
         if g is None and materialize_grads:
-            g = _zeros_like(x)
+            g = zeros_like(x)
         if g is None and not allow_unused:
             raise RuntimeError(
                 f"grad: one of the differentiated Tensors appears to not have been used in the "
@@ -84,12 +86,6 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
             )
         out.append(g)
     return tuple(out)
-
-
-def _zeros_like(x):
-    from cresset.ops.creation import zeros_like
-
-    return zeros_like(x)
 
 
 def _node_of(x, operation):
@@ -122,7 +118,7 @@ def _roots(tensors, gradients):
                     "backward: grad can be implicitly created only for scalar outputs; got shape "
                     f"{tuple(x.layout.shape)}; reduce it, e.g. with sum(), or give its gradient"
                 )
-            g = ones_like(x)
+            g = filled(x.layout.shape, x.layout.dtype, 1)
         elif tuple(g.layout.shape) != tuple(x.layout.shape):
             raise RuntimeError(
                 f"backward: Mismatch in shape: grad_output has a shape of {tuple(g.layout.shape)} "
@@ -150,66 +146,65 @@ def _leading_to(roots, targets):
 
 def walk(roots, keep, create_graph, accumulate, only=None):
     """Carry gradients from the roots to the leaves; returns those that reached `only`."""
+    # The gradients that have come to each node so far, and the nodes by number, newest first.
     pending: dict = {}
     heap: list = []
-    by_number: dict = {}
-    leaves: dict = {}
     found: dict = {}
     useful = None if only is None else _leading_to(roots, only)
-
-    def deliver(node, g):
-        if type(node) is Leaf:
-            held = leaves.get(node)
-            leaves[node] = g if held is None else held + g
-            return
-        held = pending.get(node)
-        if held is None:
-            pending[node] = g
-            by_number[node.sequence] = node
-            heappush(heap, -node.sequence)
-        else:
-            pending[node] = held + g
-
     for node, g in roots:
-        deliver(node, g)
-    del g
+        if node in pending:
+            g = pending[node] + g
+        else:
+            heappush(heap, (-node.sequence, node))
+        pending[node] = g
     while heap:
-        node = by_number.pop(-heappop(heap))
+        node = heappop(heap)[1]
+        # Taken out, so that a gradient which nobody else holds can be kept without a copy.
         g = pending.pop(node)
         if node.hooks or node.retain is not None and type(g) is not list:
             g = _observe(node, g)
         if only is not None and node in only:
             found[node] = g
-        if isinstance(node, Pick):
+        kind = type(node)
+        if kind is Leaf:
+            if accumulate and (only is None or node in only):
+                _accumulate(node, g, create_graph)
+            continue
+        if kind is Pick or kind is Piece:
             parent = node.edges[0]
             if useful is None or parent in useful:
                 slots = pending.get(parent)
                 if slots is None:
                     slots = pending[parent] = [None] * node.total
-                    by_number[parent.sequence] = parent
-                    heappush(heap, -parent.sequence)
+                    heappush(heap, (-parent.sequence, parent))
                 slots[node.slot] = g
             continue
         if type(g) is list:
             g = node.complete(g)
         for edge, layout, part in zip(node.edges, node.layouts, node.apply(g)):
-            if edge is not None and part is not None and (useful is None or edge in useful):
-                if part.layout is not layout:
-                    part = undo_broadcast(part, layout)
-                deliver(edge, part)
+            if edge is None or part is None or (useful is not None and edge not in useful):
+                continue
+            if part.layout is not layout:
+                part = undo_broadcast(part, layout)
+            held = pending.get(edge)
+            if held is None:
+                pending[edge] = part
+                heappush(heap, (-edge.sequence, edge))
+            else:
+                pending[edge] = held + part
         if not keep:
             node.release()
-        part = None
-    for leaf in list(leaves):
-        # Taken out, so that a gradient which nobody else holds can be kept without a copy.
-        g = leaves.pop(leaf)
-        if leaf.hooks or leaf.retain:
-            g = _observe(leaf, g)
-        if only is not None and leaf in only:
-            found[leaf] = g
-        if accumulate and (only is None or leaf in only):
-            _accumulate(leaf, g, create_graph)
+        part = held = None
     return found
+
+
+def undo_broadcast(g, layout):
+    """The gradient in the shape and type of what it belongs to."""
+    if g.layout.shape != layout.shape:
+        g = sum_to(g, layout.shape)
+    if g.layout.dtype is not layout.dtype:
+        g = g.to(layout.dtype)
+    return g
 
 
 def _observe(node, g):
@@ -243,7 +238,7 @@ def _accumulate(leaf, g, create_graph):
         g.base is None
         and g.layout is tensor.layout
         and sys.getrefcount(g) <= 3
-        and sys.getrefcount(g.storage) <= 2
+        and sys.getrefcount(g.memory) <= 2
     )
     tensor.grad = g if alone else _owned(g, tensor.layout)
 

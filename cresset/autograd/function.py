@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from cresset.autograd.mode import mode, no_grad
-from cresset.autograd.node import (
-    Node,
-    Pick,
-    live,
-    read_output,
-    read_tensor,
-    save_output,
-    zeros_of,
-)
+from cresset.autograd.node import Node, Pick, zeros_of
+from cresset.autograd.record import live
+from cresset.autograd.saved import read_output, read_tensor, save_output
 from cresset.core.tensor import Tensor
 
 
@@ -176,6 +170,6 @@ def _saved(t, outputs):
         return "value", t
     if any(t is o for o in outputs):
         return "output", save_output(t)
-    if t.storage.writer is None:
-        t.storage.writer = ()
-    return "input", (t, t.storage.version)
+    if t.memory.writer is None:
+        t.memory.writer = ()
+    return "input", (t, t.memory.version)

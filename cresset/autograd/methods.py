@@ -6,7 +6,8 @@ import weakref
 from itertools import count
 
 from cresset.autograd.engine import backward
-from cresset.autograd.node import Leaf, alias, live
+from cresset.autograd.node import Leaf, alias
+from cresset.autograd.record import live
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
 
@@ -116,20 +117,20 @@ def _retain_grad(x):
 def _data(x):
     """The same elements without history, and with writes that autograd does not see."""
     out = alias(x)
-    out.storage = Storage(x.storage.ptr, x.storage.nbytes, x.storage)
+    out.memory = Storage(x.memory.ptr, x.memory.nbytes, x.memory.owner)
     return out
 
 
 def _set_data(x, new):
     if not isinstance(new, Tensor):
         raise TypeError(f"data: must be a tensor; got {type(new).__name__}")
-    x.storage, x.layout, x.ptr = new.storage, new.layout, new.ptr
+    x.memory, x.layout, x.ptr = new.memory, new.layout, new.ptr
 
 
 def _make_subclass(cls, data, require_grad=False):
     """The elements of `data` as an instance of a subclass of Tensor, without history."""
     out = object.__new__(cls)
-    out.storage, out.layout, out.ptr = data.storage, data.layout, data.ptr
+    out.memory, out.layout, out.ptr = data.memory, data.layout, data.ptr
     out.base = out.history = out.grad = None
     if require_grad:
         _set_requires_grad(out, True)
@@ -156,6 +157,6 @@ Tensor.retains_grad = property(
 Tensor.data = property(_data, _set_data, doc=_data.__doc__)
 Tensor.as_subclass = _as_subclass
 Tensor._make_subclass = staticmethod(_make_subclass)
-Tensor._version = property(lambda x: x.storage.version, doc="In-place writes so far.")
+Tensor._version = property(lambda x: x.memory.version, doc="In-place writes so far.")
 Tensor._base = property(lambda x: x.base, doc="The tensor that this one is a view of.")
 Tensor._is_view = lambda x: x.base is not None

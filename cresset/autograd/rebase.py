@@ -2,22 +2,15 @@
 
 A write into a tensor is the functional operation followed by an overwrite. Where the tensor is a
 view, its base gets a `Scattered` node, which is the old base with the viewed part replaced, and
-every other alias is replayed from the base when it is next asked for its node (`node.live`).
+every other alias is replayed from the base when it is next asked for its node (`record.live`).
 """
 
 from __future__ import annotations
 
 from cresset.autograd.mode import mode
-from cresset.autograd.node import (
-    TENSOR,
-    Leaf,
-    Node,
-    OperationNode,
-    live,
-    recipe_of,
-    save,
-    view_node,
-)
+from cresset.autograd.node import Leaf, Node, OperationNode
+from cresset.autograd.recipe import TENSOR, recipe_of
+from cresset.autograd.record import live, view_node
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 
@@ -79,7 +72,7 @@ def record_write(op, out, args, run):
         if spare is not None:
             kept = tuple(spare if a is out else a for a in args)
             spare.history = edges[0]
-        node.saved = save(node.recipe, out, kept)
+        node.saved = node.recipe.save(out, kept)
     else:
         run()
     dispatch.note_write(out, op)

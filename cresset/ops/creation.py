@@ -19,7 +19,7 @@ from cresset.ops.kinds.promotion import computed
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
-__all__ = ["arange", "as_tensor", "empty", "empty_like", "empty_strided", "eye", "full",
+__all__ = ["arange", "empty", "empty_like", "empty_strided", "eye", "full",
            "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
            "tril", "triu", "zeros", "zeros_like"]
 
@@ -72,8 +72,8 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False)
     return _finish("empty_strided", memory.as_strided(size, stride), requires_grad, device)
 
 
-def _filled(shape, d: DType, value) -> Tensor:
-    """A tensor of `shape` with one value; the launcher is in the plan table."""
+def filled(shape, d: DType, value) -> Tensor:
+    """A tensor of `shape` with one number; the launcher is in the plan table."""
     try:
         return dispatch.plans["full", shape, d, type(value)](value)
     except (KeyError, TypeError):
@@ -100,7 +100,7 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     try:
         x = dispatch.plans["full", size, dtype or types._Default.dtype, int](0)
     except (KeyError, TypeError):
-        x = _filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0)
+        x = filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0)
     if requires_grad or device is not None or out is not None:
         return _finish("zeros", x, requires_grad, device, out)
     return x
@@ -109,7 +109,7 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
 def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
          pin_memory=False):
     """A tensor of ones."""
-    x = _filled(_shape("ones", size), dtype or types.get_default_dtype(), 1)
+    x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1)
     return _finish("ones", x, requires_grad, device, out)
 
 
@@ -120,7 +120,7 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
         fill_value = fill_value.item()
     fill_value = dispatch.freeze(fill_value)
     d = dtype or types.of_number(fill_value)
-    x = _filled(_shape("full", (size,) if isinstance(size, int) else (tuple(size),)), d, fill_value)
+    x = filled(_shape("full", (size,) if isinstance(size, int) else (tuple(size),)), d, fill_value)
     return _finish("full", x, requires_grad, device, out)
 
 
@@ -286,17 +286,26 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     if isinstance(data, Tensor):
         x = data.detach().clone()
         x = x.to(dtype) if dtype else x
-    elif hasattr(data, "__array_interface__") or hasattr(data, "__array__"):
-        from cresset.ops.exchange import from_array
+    elif _is_numpys(data):
+        from cresset.ops.arrays import array_of
 
-        x = from_array(data).clone()
-        x = x.to(dtype) if dtype else x
+        x = array_of(data, copied=True)
+        x = x.to(dtype or x.layout.dtype, copy=True)
     else:
         shape = _nested_shape(data)
         flat: list = []
         _flatten(data, shape, 0, flat)
         x = _from_numbers(flat, shape, dtype)
     return _finish("tensor", x, requires_grad, device)
+
+
+def _is_numpys(data) -> bool:
+    """Whether the data is NumPy's, or lists of it."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    if isinstance(data, (int, float, Tensor)):
+        return False
+    return hasattr(data, "__array_interface__") or hasattr(data, "__array__")
 
 
 def _nested_shape(data) -> tuple:
@@ -372,21 +381,9 @@ def _number(v):
     return frozen
 
 
-def as_tensor(data, dtype=None, device=None):
-    """The data as a tensor, without a copy where it is one or an array that can be shared."""
-    if isinstance(data, Tensor):
-        return data.to(dtype) if dtype else data
-    if hasattr(data, "__array_interface__"):
-        from cresset.ops.exchange import from_array
-
-        x = from_array(data)
-        return x.to(dtype) if dtype else x
-    return tensor(data, dtype=dtype)
-
-
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False):
     """A tensor of no dims."""
-    x = _filled((), dtype or types.get_default_dtype(), dispatch.freeze(value))
+    x = filled((), dtype or types.get_default_dtype(), dispatch.freeze(value))
     return _finish("scalar_tensor", x, requires_grad, device)
 
 

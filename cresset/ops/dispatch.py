@@ -79,7 +79,7 @@ def letter(spec) -> str:
         return "t"
     if spec is None:
         return "n"
-    return "d" if spec is float else "i"
+    return "d" if spec is float else "c" if spec is complex else "i"
 
 
 def freeze(value):
@@ -92,7 +92,7 @@ def freeze(value):
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)
-    return value
+    return complex(value) if isinstance(value, numbers.Complex) else value
 
 
 def clean(op, args) -> tuple:
@@ -112,9 +112,6 @@ def clean(op, args) -> tuple:
         ):
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
-            if isinstance(a, complex):
-                raise TypeError(f"{op.label}: complex numbers are not computed yet; got {a!r} "
-                                f"for {name}; need a real number or a tensor")
             a = freeze(a)
         else:
             needed = {"tensor": "a tensor", "optional": "a tensor or None", "number": "a number"}
@@ -173,11 +170,9 @@ def miss_into(op, args, out):
         raise NotImplementedError(f"{op.label}: writing while capturing is not supported yet")
     same = False
     safe = []
-    for a in args:
-        if isinstance(a, Tensor) and a.storage is out.storage:
-            if a.ptr == out.ptr and a.layout.strides == out.layout.strides and (
-                a.layout.shape == out.layout.shape and a.dtype is out.dtype
-            ):
+    for k, a in enumerate(args):
+        if isinstance(a, Tensor) and a.memory is out.memory:
+            if a.ptr == out.ptr and a.layout is out.layout and not (k and op.rearranges):
                 same = True
             elif overlap(a, out):
                 # As if the source had been copied first, which is what NumPy does.
@@ -205,7 +200,7 @@ def overlap(a: Tensor, b: Tensor) -> bool:
 
 def note_write(x: Tensor, op):
     """Remember who wrote last, if autograd has saved a tensor over this storage."""
-    storage = x.storage
+    storage = x.memory
     if storage.writer is not None:
         frame: types.FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
@@ -293,8 +288,8 @@ def in_place(op):
     others = [n for n, kind in zip(op.parameter_names[1:], op.parameter_kinds[1:])
               if kind not in ("static", "number")]
     distinct = [
-        f"{n}.storage is {x}.storage" if k == "tensor"
-        else f"type({n}) in tensor_types and {n}.storage is {x}.storage"
+        f"{n}.memory is {x}.memory" if k == "tensor"
+        else f"type({n}) in tensor_types and {n}.memory is {x}.memory"
         for n, k in zip(op.parameter_names[1:], op.parameter_kinds[1:]) if n in others
     ]
     unusual = " or ".join(histories + distinct)
@@ -307,7 +302,7 @@ def in_place(op):
         f"    if launch is None or {unusual}:",
         f"        return miss_into(op, {everything}, {x})",
         f"    launch({x}, {', '.join(launched)})",
-        f"    if {x}.storage.writer is not None:",
+        f"    if {x}.memory.writer is not None:",
         f"        note_write({x}, op)",
         f"    return {x}",
     ]
@@ -319,6 +314,11 @@ def _code(source: str):
     """The code object of a generated function; operations of one form share it."""
     module = compile(source, "<generated>", "exec")
     return next(c for c in module.co_consts if isinstance(c, types.CodeType))
+
+
+def function_of(source: str, scope: dict) -> types.FunctionType:
+    """The function that a source text defines, with `scope` for its globals."""
+    return types.FunctionType(_code(source), scope)
 
 
 def _compile(op, name, lines):
@@ -365,4 +365,22 @@ def fill(**slots) -> None:
 def make_launcher(program):
     """The builtin that runs a program; kernels that no cache has are compiled now."""
     addresses = [build.load(step.key, step.write) for step in program.steps]
+    if "c" in program.inputs:
+        return _complex_launcher(program, addresses)
     return native.make_launcher(program, addresses)
+
+
+def _complex_launcher(program, addresses):
+    """A launcher that takes complex numbers, letter "c": it passes the imaginary parts on last."""
+    places = [k for k, letter in enumerate(program.inputs) if letter == "c"]
+    letters = program.inputs.replace("c", "d") + "d" * len(places)
+    launch = native.make_launcher(program._replace(inputs=letters), addresses)
+
+    def launch_parts(*arguments):
+        parts = list(arguments)
+        for k in places:
+            parts[k] = arguments[k].real
+            parts.append(arguments[k].imag)
+        return launch(*parts)
+
+    return launch_parts

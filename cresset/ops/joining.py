@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from functools import cache
 
 from cresset.core import scalar
 from cresset.core.layout import Layout
@@ -18,6 +19,7 @@ from cresset.ops.shape import (
     narrow,
     permute,
     reshape,
+    unbind,
     unsqueeze,
 )
 from cresset.runtime.program import Program
@@ -26,28 +28,23 @@ __all__ = ["cat", "concat", "concatenate", "einsum", "flip", "hstack", "meshgrid
            "repeat_interleave", "roll", "stack", "tile", "vstack"]
 
 
-class Joins:
-    """The operation that joins a given number of tensors along a dim, one for each number."""
-
-    table: dict = {}
-
-    @classmethod
-    def of(cls, count):
-        found = cls.table.get(count)
-        if found is None:
-            names = [f"x{k}" for k in range(count)]
-            typed = ", ".join(f"{n}: Tensor" for n in names)
-            layouts = ", ".join(f"{n}_layout" for n in names)
-            scope = {"plan": plan_join, "part": gradient_parts}
-            exec(f"def cat({typed}, dim):\n    return plan(({', '.join(names)},), dim)\n"
-                 f"def gradient(g, dim, {layouts}):\n"
-                 f"    return part(g, dim, ({layouts},))\n", scope)
-            found = cls.table[count] = special(scope["cat"])
-            found.gradient(scope["gradient"])
-        return found
+@cache
+def join(name, count):
+    """The operation, `cat` or `stack`, on a given number of tensors; there is one for each."""
+    names = [f"x{k}" for k in range(count)]
+    typed = ", ".join(f"{n}: Tensor" for n in names)
+    layouts = ", ".join(f"{n}_layout" for n in names)
+    plan, parts = {"cat": (plan_cat, cat_parts), "stack": (plan_stack, stack_parts)}[name]
+    scope = {"plan": plan, "parts": parts}
+    exec(f"def {name}({typed}, dim):\n    return plan(({', '.join(names)},), dim)\n"
+         f"def gradient(g, dim, {layouts}):\n"
+         f"    return parts(g, dim, ({layouts},))\n", scope)
+    declared = special(scope[name])
+    declared.gradient(scope["gradient"])
+    return declared
 
 
-def plan_join(layouts, dim) -> Program:
+def plan_cat(layouts, dim) -> Program:
     """Copies of all tensors side by side into one."""
     # As in PyTorch, empty vectors may be joined with anything.
     full_ones = [x for x in layouts if tuple(x.shape) != (0,)] or list(layouts[:1])
@@ -72,17 +69,37 @@ def plan_join(layouts, dim) -> Program:
     for k, x in enumerate(layouts):
         if tuple(x.shape) == (0,) and len(shape) != 1 or x.numel == 0:
             continue
-        operands = (
-            Operand(1 + k, x.dtype, x.strides),
-            Operand(0, target, out.strides, start * out.strides[d]),
-        )
-        value = scalar.cast(scalar.argument(0, computed("cat", x.dtype)), target)
-        launches += steps(Nest(tuple(x.shape), frozenset(), operands, (Store(1, value, False),)))[0]
+        launches += _copy(k, x, out, out.strides, start * out.strides[d])
         start += x.shape[d]
     return Program("t" * len(layouts), (out,), tuple(launches))
 
 
-def gradient_parts(g, dim, layouts):
+def plan_stack(layouts, dim) -> Program:
+    """Copies of all tensors into one, each at its index of a new dim."""
+    shape = layouts[0].shape
+    d = canonical_dim("stack", dim, len(shape) + 1)
+    target = computed("stack", result_type(layouts))
+    out = Layout.packed((*shape[:d], len(layouts), *shape[d:]), target)
+    strides = out.strides[:d] + out.strides[d + 1 :]
+    launches = []
+    for k, x in enumerate(layouts):
+        launches += _copy(k, x, out, strides, k * out.strides[d])
+    return Program("t" * len(layouts), (out,), tuple(launches))
+
+
+def _copy(k, x, out, strides, offset):
+    """The launches that copy operand k into a part of the result."""
+    operands = (Operand(1 + k, x.dtype, x.strides), Operand(0, out.dtype, strides, offset))
+    value = scalar.cast(scalar.argument(0, x.dtype), out.dtype)
+    return steps(Nest(tuple(x.shape), frozenset(), operands, (Store(1, value, False),)))[0]
+
+
+def stack_parts(g, dim, layouts):
+    """The entries of a gradient that belong to each of the stacked tensors."""
+    return unbind(g, dim)
+
+
+def cat_parts(g, dim, layouts):
     """The stretches of a gradient that belong to each of the joined tensors."""
     parts: list = []
     start = 0
@@ -107,7 +124,7 @@ def cat(tensors, dim=0, *, out=None):
         tensors = tensors.unbind(0)
     if not tensors:
         raise RuntimeError("cat: expected a non-empty list of Tensors")
-    made = Joins.of(len(tensors))(*tensors, dim)
+    made = join("cat", len(tensors))(*tensors, dim)
     return made if out is None else out.copy_(made)
 
 
@@ -127,8 +144,8 @@ def stack(tensors, dim=0, *, out=None):
                 f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 "
                 f"and {list(x.layout.shape)} at entry {k}"
             )
-    return cat([unsqueeze(x, dim) for x in tensors], canonical_dim("stack", dim, len(shape) + 1),
-               out=out)
+    made = join("stack", len(tensors))(*tensors, dim)
+    return made if out is None else out.copy_(made)
 
 
 def hstack(tensors):

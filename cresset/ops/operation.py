@@ -39,6 +39,9 @@ class Operation:
     write_label = ""
     # Kinds whose result may be written over the first operand.
     has_in_place = False
+    # Whether an element of the result may come from elsewhere in an operand: such an operand is
+    # copied before an in-place form writes over it, even where it lies exactly as the target does.
+    rearranges = False
 
     def __init__(self, body, name=None):
         self.body = body
@@ -54,8 +57,12 @@ class Operation:
             k for k, kind in enumerate(self.parameter_kinds)
             if kind in ("tensor", "optional", "operand")
         )
+        self.static_places, self.number_places = (
+            tuple(k for k, kind in enumerate(self.parameter_kinds) if kind == wanted)
+            for wanted in ("static", "number")
+        )
         # Whether every parameter is an operand: then what a call saves depends on nothing else.
-        self.plain = set(self.parameter_kinds) <= {"tensor", "optional", "operand"}
+        self.plain = not self.static_places and not self.number_places
         # What autograd saves of a call, by the pattern of operands that want gradients.
         self.recipes: dict = {}
         self.gradient_rule = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
@@ -11,7 +13,7 @@ from cresset.ops.comparison import eq
 from cresset.ops.kinds import composite, reduce
 from cresset.ops.kinds.reduce import canonical_dims
 from cresset.ops.operation import called, method
-from cresset.ops.shape import expand, reshape
+from cresset.ops.shape import expand, reshape, view_as_shape
 
 __all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "mean",
            "norm", "prod", "std", "std_mean", "sum", "var", "var_mean"]
@@ -235,7 +237,8 @@ min_with_index = _declare(MinWithIndex, "min_with_index")
 
 def restore_dims(y, x_layout, dim, keepdim):
     """A reduced tensor with its reduced dims back as dims of size 1."""
-    if keepdim or not x_layout.ndim:
+    if keepdim or not y.layout.ndim:
+        # A result without dims broadcasts as it is.
         return y
     dims = canonical_dims("sum", dim, x_layout.ndim)
     return reshape(y, tuple(1 if d in dims else n for d, n in enumerate(x_layout.shape)))
@@ -243,7 +246,30 @@ def restore_dims(y, x_layout, dim, keepdim):
 
 @sum.gradient
 def _sum_gradient(g, x_layout, dim, keepdim):
-    return expand(restore_dims(g, x_layout, dim, keepdim), tuple(x_layout.shape))
+    return expand(restore_dims(g, x_layout, dim, keepdim), x_layout.shape)
+
+
+# A view's gradient that is a sum, stated where sums are.
+@expand.gradient
+def _expand_gradient(g, x_layout):
+    return sum_to(g, x_layout.shape)
+
+
+def sum_to(g, shape):
+    """g summed over the dims that broadcasting `shape` would have added or repeated."""
+    added, repeated = _broadcast_dims(shape, g.layout.shape)
+    if not repeated:
+        return sum(g, added) if added else g
+    g = sum(g, added + repeated, True)
+    return view_as_shape(g, shape) if added else g
+
+
+@cache
+def _broadcast_dims(shape, target) -> tuple[tuple, tuple]:
+    """The dims that broadcasting `shape` to `target` adds, and those that it repeats."""
+    pad = len(target) - len(shape)
+    repeated = tuple(k for k, n in enumerate(shape, pad) if n == 1 and target[k] != 1)
+    return tuple(range(pad)), repeated
 
 
 @prod.gradient
@@ -293,7 +319,7 @@ def mean(x: Tensor, dim=None, keepdim=False, *, dtype=None):
 def _mean_gradient(g, x_layout, dim, keepdim):
     g = restore_dims(g, x_layout, dim, keepdim)
     count = x_layout.numel // max(g.layout.numel, 1)
-    return (g / float(count)).expand(tuple(x_layout.shape))
+    return expand(g / float(count), x_layout.shape)
 
 
 Tensor.mean = mean

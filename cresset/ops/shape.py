@@ -334,25 +334,6 @@ def expand(x, shape):
     return sizes, strides, 0
 
 
-@expand.gradient
-def _expand_gradient(g, x_layout):
-    return sum_to(g, x_layout.shape)
-
-
-def sum_to(g, shape):
-    """g summed over the dims that broadcasting `shape` would have added or repeated."""
-    if tuple(g.layout.shape) == tuple(shape):
-        return g
-    pad = g.layout.ndim - len(shape)
-    dims = [*range(pad)]
-    dims += [k + pad for k, n in enumerate(shape) if n == 1 and g.layout.shape[k + pad] != 1]
-    from cresset.ops.reduction import sum as total
-
-    if dims:
-        g = total(g, tuple(dims), True)
-    return view_as_shape(g, tuple(shape)) if pad else g
-
-
 def _expand_method(x, *shape):
     """x with dims of size 1 repeated without a copy."""
     return expand(x, _shape_of(shape))
@@ -401,8 +382,8 @@ def as_strided(x, size, stride, storage_offset=None):
     Raises RuntimeError where an element would lie outside of the storage.
     """
     item = x.layout.dtype.itemsize
-    own = (x.ptr - x.storage.ptr) // item
-    reach = (-own, x.storage.nbytes // item - own)
+    own = (x.ptr - x.memory.ptr) // item
+    reach = (-own, x.memory.nbytes // item - own)
     shift = 0 if storage_offset is None else storage_offset - own
     return as_strided_layout(x, tuple(size), tuple(stride), shift, reach)
 
@@ -457,8 +438,8 @@ def unbind(x, dim=0):
     count = x.layout.shape[d]
     if x.history is None:
         return tuple([select(x, d, k) for k in range(count)])
-    calls = [(select.op, (x, d, k)) for k in range(count)]
-    return dispatch.namespace["record_pieces"](x, calls, d, True)
+    calls = [(d, k) for k in range(count)]
+    return dispatch.namespace["record_pieces"](x, select.op, calls, d, True)
 
 
 def split(x, split_size_or_sections, dim=0):
@@ -477,11 +458,11 @@ def split(x, split_size_or_sections, dim=0):
         )
     calls, start = [], 0
     for length in sizes:
-        calls.append((narrow.op, (x, d, start, length)))
+        calls.append((d, start, length))
         start += length
     if x.history is None:
-        return tuple([narrow(*args) for _, args in calls])
-    return dispatch.namespace["record_pieces"](x, calls, d, False)
+        return tuple([narrow(x, *args) for args in calls])
+    return dispatch.namespace["record_pieces"](x, narrow.op, calls, d, False)
 
 
 def chunk(x, chunks, dim=0):

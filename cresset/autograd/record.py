@@ -1,0 +1,110 @@
+"""Recording: how a call that ran enters the graph."""
+
+from __future__ import annotations
+
+from cresset.autograd.mode import mode
+from cresset.autograd.node import Leaf, OperationNode, Pick, Piece, PiecesNode, ViewNode, alias
+from cresset.autograd.recipe import recipe_of
+from cresset.core.dtype import dtype
+from cresset.core.tensor import Tensor, tensor_types
+from cresset.ops.kinds.view import Viewed
+
+FLOAT = dtype.FLOAT
+
+
+def record(op, out, args):
+    """Enter a call into the graph; returns its result."""
+    if not mode.enabled:
+        if type(out) is Tensor and type(out.history) is Viewed:
+            out.history = None
+        return out
+    edges, layouts, wanted = [], [], False
+    for place in op.tensor_places:
+        a = args[place]
+        edge = layout = None
+        if type(a) in tensor_types or isinstance(a, Tensor):
+            layout = a.layout
+            edge = a.history
+            if edge is not None:
+                if a.base is not None:
+                    edge = live(a)
+                if edge is not None:
+                    wanted = True
+        edges.append(edge)
+        layouts.append(layout)
+    if not wanted:
+        return out
+    if type(out) is tuple:
+        return record_several(op, out, args, edges, layouts)
+    if out.history is not None:
+        out.history = view_node(op, args, args[0], edges[0])
+    elif out.layout.dtype.category >= FLOAT:
+        out.history = node = OperationNode(op, edges, layouts)
+        node.recipe = recipe = recipe_of(op, args, edges)
+        node.saved = recipe.save(out, args)
+    return out
+
+
+def record_several(op, out, args, edges, layouts):
+    """Enter a call with several results."""
+    node = OperationNode(op, edges, layouts)
+    node.recipe = recipe_of(op, args, edges)
+    node.outputs = tuple([o.layout for o in out])
+    for k, o in enumerate(out):
+        if o.layout.dtype.category >= FLOAT:
+            o.history = Pick(node, k, len(out))
+    node.saved = node.recipe.save(out, args)
+    return out
+
+
+def record_pieces(x, op, calls, dim, stacked):
+    """The views of x that `op` makes with each of `calls`, as one entry in the graph."""
+    history = live(x) if mode.enabled else None
+    if history is None:
+        return tuple([op.function(x, *args) for args in calls])
+    node = PiecesNode(op, (history,), (x.layout,))
+    node.dim, node.stacked = dim, stacked
+    plain = alias(x)
+    made, view, total = [], op.function, len(calls)
+    for k, args in enumerate(calls):
+        piece = view(plain, *args)
+        piece.base = x
+        piece.history = Piece(node, k, total, op, (None, *args))
+        made.append(piece)
+    node.outputs = [piece.layout for piece in made]
+    return tuple(made)
+
+
+def live(x: Tensor):
+    """The node that made x's current value, or None.
+
+    A view whose base was overwritten with a history after the view was made is replayed from it.
+    """
+    history = x.history
+    if x.base is None or history is None:
+        return history
+    chain = []
+    root = x
+    while root.base is not None and root.history is not None:
+        chain.append(root)
+        root = root.base
+    newest = root.history
+    if newest is None or type(newest) is Leaf or newest.sequence <= history.sequence:
+        return None if type(history) is Viewed else history
+    node = newest
+    parent = root
+    for view in reversed(chain):
+        node = view_node(view.history.op, view.history.args, parent, node)
+        view.history = node
+        parent = view
+    return node
+
+
+def view_node(op, args, parent: Tensor, edge) -> ViewNode:
+    """The node of `op(parent, ...)` where `edge` is the parent's node."""
+    node = ViewNode(op, (edge,), (parent.layout,))
+    node.args = (None, *args[1:])
+    made_by = (parent, *args[1:])
+    node.recipe = recipe_of(op, made_by, (edge,))
+    node.saved = node.recipe.save(None, made_by)
+    return node
