@@ -71,4 +71,5 @@ INTERNAL = {
 ELSEWHERE = {
     "cresset.ops.convolution": "test_contractions.py",
     "cresset.ops.pooling": "test_nn_layers.py",
+    "cresset.ops.recurrence": "test_nn_layers.py",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cresset import Tensor
 from cresset.nn import functional as F
+from cresset.ops.recurrence import gru_gates, lstm_gates
 
 
 def tanh_step(
@@ -33,9 +34,7 @@ def lstm_step(
     """
     hidden, cell = state
     gates = inputs + F.linear(hidden, weight, bias)
-    take, keep, value, show = gates.view(len(gates), 4, -1).unbind(1)
-    cell = keep.sigmoid() * cell + take.sigmoid() * value.tanh()
-    return [show.sigmoid() * cell.tanh(), cell]
+    return list(lstm_gates(*gates.view(len(gates), 4, -1).unbind(1), cell))
 
 
 def gru_step(
@@ -46,7 +45,6 @@ def gru_step(
     """
     hidden = state[0]
     recurrent = F.linear(hidden, weight, bias)
-    input_reset, input_update, input_new = inputs.view(len(inputs), 3, -1).unbind(1)
-    reset, update, new = recurrent.view(len(recurrent), 3, -1).unbind(1)
-    new = (input_new + (input_reset + reset).sigmoid() * new).tanh()
-    return [new + (input_update + update).sigmoid() * (hidden - new)]
+    from_input = inputs.view(len(inputs), 3, -1).unbind(1)
+    from_hidden = recurrent.view(len(recurrent), 3, -1).unbind(1)
+    return [gru_gates(*from_input, *from_hidden, hidden)]

@@ -26,6 +26,8 @@ class RNNBase(Module):
     gates: int
     # How many tensors make up the state that a cell hands on.
     states: int
+    # Whether both biases act alike, so that they can be added once for all time steps.
+    adds_biases = True
 
     def __init__(
         self,
@@ -119,12 +121,13 @@ class RNNBase(Module):
         parameters = self._parameters
         hidden_weight = parameters["weight_hh" + suffix]
         projection = parameters.get("weight_hr" + suffix)
+        bias = parameters.get("bias_ih" + suffix)
         hidden_bias = parameters.get("bias_hh" + suffix)
+        if bias is not None and self.adds_biases:
+            bias, hidden_bias = bias + hidden_bias, None
         # The inputs meet their weights for all time steps in one product; unbind's gradient is one
         # stack, where indexing would scatter each step's into zeros of the whole.
-        steps = F.linear(
-            sequence, parameters["weight_ih" + suffix], parameters.get("bias_ih" + suffix)
-        ).unbind(0)
+        steps = F.linear(sequence, parameters["weight_ih" + suffix], bias).unbind(0)
         backwards = suffix.endswith("_reverse")
         outputs = []
         for inputs in reversed(steps) if backwards else steps:
@@ -314,6 +317,8 @@ class GRU(RNNBase):
 
     gates = 3
     states = 1
+    # The bias of the new value's hidden part is multiplied by the reset gate.
+    adds_biases = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_without_projection(kwargs))
