@@ -35,8 +35,8 @@ from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Size, broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
-from cresset.ops.activation import celu, relu, selu, threshold
 from cresset.ops.kinds.promotion import can_cast
+from cresset.ops.out import call_out as _call_out
 from cresset.runtime.memory import empty_cache, memory_stats
 from cresset.runtime.pool import get_num_threads, set_num_threads
 
@@ -52,8 +52,15 @@ contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_
 
 for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))
+# Of the activations PyTorch has some at the top level, too.
+_activations = ops.functions("activation")
+for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "threshold"):
+    globals()[_name] = _activations[_name]
+threshold_ = _activations["threshold"].in_place
 
 _dispatch.fill(
+    call_out=_call_out,
+    is_grad_enabled=is_grad_enabled,
     record=_record.record,
     record_pieces=_record.record_pieces,
     record_write=_rebase.record_write,
@@ -69,9 +76,20 @@ def set_default_dtype(d: dtype) -> None:
     _dispatch.plans.clear()
 
 
+def _repr_html_(x: Tensor) -> str:
+    """What a notebook shows of a tensor: as it prints, and drawn over its storage."""
+    from cresset.pictures import page
+
+    return page(x)
+
+
+Tensor._repr_html_ = _repr_html_
+
+
 # Found when first asked for: a program that needs no modules does not wait for them.
-_LATE = {"nn": "cresset.nn", "optim": "cresset.optim", "utils": "cresset.utils",
-         "save": "cresset.serialization", "load": "cresset.serialization"}
+_LATE = {"nn": "cresset.nn", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
+         "save": "cresset.serialization", "load": "cresset.serialization",
+         "draw": "cresset.pictures", "draw_graph": "cresset.pictures"}
 
 
 def __getattr__(name):
@@ -79,6 +97,6 @@ def __getattr__(name):
     if place is None:
         raise AttributeError(f"module 'cresset' has no attribute {name!r}")
     module = __import__(place, fromlist=["*"])
-    found = getattr(module, name) if name in ("save", "load") else module
+    found = module if place.endswith(f".{name}") else getattr(module, name)
     globals()[name] = found
     return found

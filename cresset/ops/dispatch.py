@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import inspect
 import numbers
-import sys
 import types
 from functools import cache
 
+from cresset.core.caller import caller
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor, tensor_types
 from cresset.runtime import build, native
@@ -35,12 +35,15 @@ def _unfilled(*args):
 #   record(op, out, args)        enters a call into the autograd graph
 #   record_write(op, out, args)  the same for a write into `out`
 #   bind(op, args)               enters a call with captured values into their graph
+#   call_out(op, args, out)      runs a call with `out=` (ops/out.py)
+#   is_grad_enabled()            says whether calls are recorded
 namespace: dict = {
     "plans": plans,
     "tensor_types": tensor_types,
     "record": _unfilled,
     "record_write": _unfilled,
     "bind": _unfilled,
+    "call_out": _unfilled,
 }
 
 
@@ -172,7 +175,9 @@ def miss_into(op, args, out):
     safe = []
     for k, a in enumerate(args):
         if isinstance(a, Tensor) and a.memory is out.memory:
-            if a.ptr == out.ptr and a.layout is out.layout and not (k and op.rearranges):
+            if a.ptr == out.ptr and a.layout.strides == out.layout.strides and (
+                a.layout.shape == out.layout.shape and a.dtype is out.dtype
+            ) and not (k and op.rearranges):
                 same = True
             elif overlap(a, out):
                 # As if the source had been copied first, which is what NumPy does.
@@ -202,9 +207,7 @@ def note_write(x: Tensor, op):
     """Remember who wrote last, if autograd has saved a tensor over this storage."""
     storage = x.memory
     if storage.writer is not None:
-        frame: types.FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
-            frame = frame.f_back
+        frame = caller()
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
         storage.writer = (storage.version, op.write_label or op.label + "_", place)
 
@@ -261,7 +264,7 @@ def functional(op):
     out = "out=None" if op.has_out else ""
     lines = [f"def call({_spelled_signature(op, out)}):"]
     if op.has_out:
-        lines += ["    if out is not None:", f"        return miss_into(op, {everything}, out)"]
+        lines += ["    if out is not None:", f"        return call_out(op, {everything}, out)"]
     lines += [
         "    try:",
         f"        launch = plans[op, {', '.join(key)}]",

@@ -34,7 +34,7 @@ class Operation:
     """
 
     default_kind = "static"
-    has_out = False
+    has_out = True
     # What the in-place form is called in errors, where it is not the label with an underscore.
     write_label = ""
     # Kinds whose result may be written over the first operand.
@@ -65,6 +65,8 @@ class Operation:
         self.plain = not self.static_places and not self.number_places
         # What autograd saves of a call, by the pattern of operands that want gradients.
         self.recipes: dict = {}
+        # Gradients, which nobody calls by name, may have a parameter of that name.
+        self.has_out = self.has_out and "out" not in self.parameter_names
         self.gradient_rule = None
         self.saves: tuple[str, ...] = ()
 
@@ -89,9 +91,10 @@ class Operation:
     def _state_gradient(self, rule):
         """Decorator: state the gradient. The rule's parameter names say what is saved for it.
 
-        `g` is the gradient of the output (`gs` the tuple of all, where there are several), `out`
-        the output, `needs` which of the tensor operands want a gradient, `x_layout` the layout of
-        operand x without its values; every other name is a parameter of the operation.
+        `g` is the gradient of the output (`gs` the tuple of all, where there are several, with
+        zeros for those that nothing used; `arrived` has None for them), `out` the output, `needs`
+        which of the tensor operands want a gradient, `x_layout` the layout of operand x without
+        its values; every other name is a parameter of the operation.
         """
         self.gradient_rule = rule
         self.saves = tuple(inspect.signature(rule).parameters)

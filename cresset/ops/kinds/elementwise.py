@@ -11,30 +11,34 @@ from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout, broadcast_shapes, expand_strides
+from cresset.core.scalar import NotComplexError
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch
-from cresset.ops.kinds.promotion import can_cast, computed, result_type
+from cresset.ops.kinds.promotion import can_cast, computed, kept, result_type
 from cresset.ops.operation import Operation
 from cresset.runtime.program import Program
 
-NUMBER_WORDS = {float: "d", int: "i", bool: "i"}
+# What is done with types that are stored alone.
+NOT_ARITHMETIC = {"argument", "constant", "cast", "where", "eq", "ne"}
+NUMBER_WORDS = {float: "d", int: "i", bool: "i", complex: "d"}
 
 
 class Elementwise(Operation):
     """out[i] = body(x[i], y[i], ...)."""
 
     default_kind = "operand"
-    has_out = True
     has_in_place = True
 
-    def __init__(self, body, promote="common", masks=(), outputs=1, name=None):
+    def __init__(self, body, promote="common", masks=(), outputs=1, name=None,
+                 exact_numbers=False):
         super().__init__(body, name)
         self.promote = promote
+        self.exact_numbers = exact_numbers
         self.masks = masks
         self.outputs = outputs
         self.derived: dict[tuple, Derived] = {}
         if outputs > 1:
-            self.has_out = self.has_in_place = False
+            self.has_in_place = False
 
     # --- rules ------------------------------------------------------------------------------------
     def shape(self, specs) -> tuple:
@@ -62,26 +66,50 @@ class Elementwise(Operation):
                 index += kind != "static"
                 continue
             if isinstance(spec, Layout):
-                leaf = scalar.argument(index, computed(self.label, spec.dtype))
+                leaf = scalar.argument(index, kept(self.label, spec.dtype))
             else:
-                leaf = scalar.argument(index, self._number_type(spec, common))
+                leaf = self._number(index, kind, self._number_type(spec, common))
             target = types.bool if name in self.masks else common
             leaves.append(leaf if target is None else scalar.cast(leaf, target))
             index += 1
-        out = self.evaluate(leaves)
-        return out if isinstance(out, tuple) else (out,)
+        try:
+            out = self.evaluate(leaves)
+        except NotComplexError as problem:
+            raise NotComplexError(self.label, problem.dtype) from None
+        out = out if isinstance(out, tuple) else (out,)
+        if common in types.STORED:
+            for e in scalar.topological(*out):
+                if e.name not in NOT_ARITHMETIC:
+                    computed(self.label, common)
+        return out
 
     def _common(self, promoted) -> dtype | None:
         if not promoted:
             return types.bool
-        common = computed(self.label, result_type(promoted))
-        if self.promote == "float" and not common.is_floating_point:
+        common = kept(self.label, result_type(promoted))
+        if self.promote == "float" and not common.is_differentiable:
             return types.get_default_dtype()
+        if self.promote == "same":
+            found = [s.dtype for s in promoted if isinstance(s, Layout)]
+            if len(set(found)) > 1:
+                raise RuntimeError(
+                    f"{self.label}: needs tensors of one type; got "
+                    f"{' and '.join(map(str, found))}; convert one with .to()"
+                )
         return common
+
+    def _number(self, index, kind, d: dtype):
+        """The leaf of a number; beside operands of less than 32 bits one is rounded as they are."""
+        if kind == "operand" and d in (*types.HALVES, *types.STORED) and not self.exact_numbers:
+            return scalar.cast(scalar.argument(index, types.float32), d)
+        return scalar.argument(index, d)
 
     @staticmethod
     def _number_type(kind, common) -> dtype:
         """A number is read in the type of the computation, so that 0.1 is rounded once."""
+        if kind is complex:
+            return common if common is not None and common.is_complex else types.complex128
+        common = common and common.to_real()
         if kind is float:
             return common if common is not None and common.is_floating_point else types.float64
         return common if common is not None else types.int64
@@ -138,6 +166,7 @@ class Elementwise(Operation):
         operands = []
         for k, spec in enumerate(inputs):
             operands.append(operand(spec, first_input + k, shape))
+        expressions = _with_parts(expressions, inputs, operands, first_input + len(inputs))
         # An operand that is None has no leaf; its place is kept so that leaves keep their numbers.
         leaves = {a.value: a for a in scalar.arguments(*expressions)}
         used = sorted(leaves)
@@ -175,17 +204,35 @@ class Derived:
         self.forward = forward
         self.present = present
         self.out_place = len(forward.parameter_names)
-        # float64 stands in for whatever types come: what is read does not depend on them.
-        gs = [scalar.node("gradient", types.float64, (), k) for k in range(forward.outputs)]
-        g = gs[0] if len(gs) == 1 else None
-        parts = self._parts(gs, {})
-        wanted = [k for k, need in enumerate(needs) if need and parts.get(k) is not None]
-        self.through = tuple(k for k in wanted if parts[k] is g)
-        self.computed = tuple(k for k in wanted if parts[k] is not g)
-        read = scalar.topological(*(parts[k] for k in self.computed))
-        self.places = tuple(sorted(e.value[1] for e in read if e.name == "place"))
+        through, computed, places = self._read_as(types.float64, needs)
+        try:
+            # Of complex operands the derivative may read more; what either reads is saved.
+            more = self._read_as(types.complex128, needs)
+            through, computed, places = through & more[0], computed | more[1], places | more[2]
+        except NotComplexError:
+            pass
+        self.through = tuple(sorted(through))
+        self.computed = tuple(sorted(computed))
+        self.places = tuple(sorted(places))
         self.reads = tuple((*forward.parameter_names, "out")[place] for place in self.places)
         self.function = self._declare() if self.computed else None
+
+    def _read_as(self, d: dtype, needs) -> tuple[set, set, set]:
+        """(through, computed, places) where a type stands in for whatever types come."""
+        forward = self.forward
+        gs = [scalar.node("gradient", d, (), k) for k in range(forward.outputs)]
+        parts = self._parts(gs, {})
+        wanted = [k for k, need in enumerate(needs) if need and parts.get(k) is not None]
+        for k in wanted:
+            if parts[k] is NotImplemented:
+                raise NotImplementedError(
+                    f"{forward.label}: the derivative by {forward.parameter_names[k]} is not "
+                    "implemented; detach() that operand"
+                )
+        through = {k for k in wanted if len(gs) == 1 and parts[k] is gs[0]}
+        computed = set(wanted) - through
+        read = scalar.topological(*(parts[k] for k in computed))
+        return through, computed, {e.value[1] for e in read if e.name == "place"}
 
     def _parts(self, gs, values) -> dict:
         """{place: derivative times g}; `values` gives known leaves by place, the rest stand in."""
@@ -234,7 +281,27 @@ class Derived:
         # The kind reads the operands off the signature, so the body gets one of its own.
         exec(f"def {name}({spelled}):\n    return body({spelled})", scope)
         masks = tuple(f"saved_{r}" for r in self.reads if r in self.forward.masks)
-        return Elementwise(scope[name], masks=masks, outputs=len(self.computed)).declare(False)
+        return Elementwise(
+            scope[name], masks=masks, outputs=len(self.computed),
+            exact_numbers=self.forward.exact_numbers,
+        ).declare(False)
+
+
+def _with_parts(expressions, inputs, operands, place):
+    """The expressions over the parts of complex numbers, the second of which lie from `place`."""
+    joined = {}
+    leaves = scalar.arguments(*expressions)
+    for k, spec in enumerate(inputs):
+        if spec is complex:
+            for e in leaves:
+                if e.value == k:
+                    part = e.dtype.to_real()
+                    joined[e] = scalar.join(
+                        scalar.argument(k, part), scalar.argument(len(operands), part)
+                    )
+            operands.append(operands[k]._replace(place=place))
+            place += 1
+    return tuple(scalar.substitute(e, joined) for e in expressions) if joined else expressions
 
 
 def broadcast_shapes_or_none(*shapes):
@@ -274,16 +341,20 @@ def refuse_overlapping(operation: str, out: Layout):
             reach = s * (n - 1) + reach
 
 
-def elementwise(body=None, *, promote="common", masks=(), outputs=1):
+def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbers=False):
     """Declare out[i] = body(x[i], y[i], ...).
 
-    `promote` is "common" (the operands' common type) or "float" (integers become the default
-    float); operands named in `masks` are read as booleans and take no part in promotion.
+    `promote` is "common" (the operands' common type), "float" (integers become the default
+    float) or "same" (all must have one type); operands named in `masks` are read as booleans and
+    take no part in promotion. With `exact_numbers` a number beside half operands is not rounded to
+    their type.
 
     >>> @elementwise
     ... def doctest_hypot2(x, y):
     ...     return x * x + y * y
     """
     if body is None:
-        return lambda b: elementwise(b, promote=promote, masks=masks, outputs=outputs)
-    return Elementwise(body, promote, masks, outputs).declare()
+        return lambda b: elementwise(
+            b, promote=promote, masks=masks, outputs=outputs, exact_numbers=exact_numbers
+        )
+    return Elementwise(body, promote, masks, outputs, None, exact_numbers).declare()

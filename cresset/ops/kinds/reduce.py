@@ -10,6 +10,7 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.layout import Layout, contiguous_strides
+from cresset.core.scalar import NotComplexError
 from cresset.kernels.nest import Nest, Operand, Reduce, Store, steps
 from cresset.ops import dispatch
 from cresset.ops.kinds.promotion import computed
@@ -42,8 +43,6 @@ def canonical_dims(name: str, dim, rank: int) -> tuple[int, ...]:
 class Reduction(Operation):
     """A fold over dims. Parameters: x: Tensor, dim, keepdim, and whatever else the rule names."""
 
-    has_out = False
-
     def __init__(self, body, rule):
         super().__init__(body)
         self.rule = rule
@@ -60,8 +59,15 @@ class Reduction(Operation):
         x = specs[0]
         leaf = scalar.argument(0, computed(self.label, x.dtype))
         extra = {k: v for k, v in options.items() if k not in ("x", "dim", "keepdim")}
-        rule = self.rule(leaf.dtype, **extra)
-        lift = _several(rule.lift(leaf, scalar.position()))
+        try:
+            rule = self.rule(leaf.dtype, **extra)
+            lift = _several(rule.lift(leaf, scalar.position()))
+            return self._state(rule, lift)
+        except NotComplexError as problem:
+            raise NotComplexError(self.label, problem.dtype) from None
+
+    @staticmethod
+    def _state(rule, lift):
         count = len(lift)
         a = tuple(scalar.argument(k, e.dtype) for k, e in enumerate(lift))
         b = tuple(scalar.argument(count + k, e.dtype) for k, e in enumerate(lift))

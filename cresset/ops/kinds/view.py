@@ -17,6 +17,7 @@ class View(Operation):
     """out is x's storage, seen as `body(x layout, ...)` says."""
 
     default_kind = "static"
+    has_out = False
 
     def _kind(self, parameter) -> str:
         first = next(iter(self.signature.parameters))
@@ -30,8 +31,9 @@ class View(Operation):
                 keywords[p.name] = value
             else:
                 positional.append(value)
-        shape, strides, offset = self.body(x, *positional, **keywords)
-        return x.restride(shape, strides), offset
+        shape, strides, offset, *seen_as = self.body(x, *positional, **keywords)
+        d = seen_as[0] if seen_as else x.dtype
+        return Layout.of(tuple(shape), tuple(strides), d, x.device), offset
 
     def infer(self, specs):
         return (self.restride(*specs)[0],)
@@ -67,6 +69,8 @@ class Viewed:
 
 def view(body):
     """Declare a view: body(x, ...) -> (shape, strides, offset), x a layout, linear in its strides.
+
+    A view of another element type gives that as well; offset and strides are counted in it.
 
     >>> @view
     ... def doctest_mirror_halves(x):

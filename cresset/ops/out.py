@@ -1,0 +1,99 @@
+"""The `out=` of operations: results are written into tensors that the caller has.
+
+Kinds whose kernels can write anywhere do so. What others compute is copied, and `out` takes the
+result's shape first, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import wraps
+
+from cresset.core.caller import warn
+from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
+from cresset.ops.kinds.promotion import can_cast
+
+
+def call_out(op, args, out):
+    """A call of an operation with `out=`."""
+    args = dispatch.clean(op, args)
+    refuse_gradients(op.label, (*args, out))
+    if isinstance(out, Tensor) and op.has_in_place and not dispatch.captured((*args, out)):
+        if out.layout.shape == op.infer(dispatch.specs_of(op, args))[0].shape:
+            return dispatch.miss_into(op, args, out)
+    return write_out(op.label, dispatch.miss(op, args), out)
+
+
+def refuse_gradients(operation: str, args):
+    """Raise RuntimeError where autograd would have to follow a write into `out`."""
+    if dispatch.namespace["is_grad_enabled"]() and any(x.requires_grad for x in _tensors(args)):
+        raise RuntimeError(
+            f"{operation}: functions with out=... arguments don't support automatic "
+            "differentiation, but one of the arguments requires grad; leave out= away, or call "
+            "it under no_grad()"
+        )
+
+
+def _tensors(thing):
+    """The tensors among arguments, those in lists included."""
+    if isinstance(thing, Tensor):
+        yield thing
+    elif isinstance(thing, (tuple, list)):
+        for part in thing:
+            yield from _tensors(part)
+
+
+def write_out(operation: str, result, out):
+    """Write a result, or a tuple of several, into `out`; returns `out`.
+
+    Raises TypeError where `out` is not as many tensors, RuntimeError where the result's type cannot
+    be written as that of `out`. Nothing is written unless everything can be.
+    """
+    results = result if isinstance(result, tuple) else (result,)
+    outs = out if isinstance(out, (tuple, list)) else (out,)
+    if len(outs) != len(results) or not all(isinstance(o, Tensor) for o in outs):
+        raise TypeError(
+            f"{operation}: out must be {len(results)} tensor{'s' * (len(results) > 1)}; got "
+            f"{', '.join(type(o).__name__ for o in outs)}"
+        )
+    for made, target in zip(results, outs):
+        if not can_cast(made.layout.dtype, target.layout.dtype):
+            raise RuntimeError(
+                f"{operation}: result type {made.layout.dtype.name} can't be cast to the desired "
+                f"output type {target.layout.dtype.name}; give an out of {made.layout.dtype}"
+            )
+    for made, target in zip(results, outs):
+        if target.layout.shape != made.layout.shape:
+            if target.layout.numel:
+                warn(
+                    f"{operation}: An output with one or more elements was resized since it had "
+                    f"shape {list(target.layout.shape)}, which does not match the required output "
+                    f"shape {list(made.layout.shape)}; give an empty out, or one of that shape"
+                )
+            target.resize_(made.layout.shape)
+        target.copy_(made)
+    # Named results stay so, around the tensors that were given.
+    return type(result)(outs) if isinstance(result, tuple) else out
+
+
+def with_out(function):
+    """Decorator: the function takes `out=` as well, and writes its result there."""
+    name = function.__name__
+
+    @wraps(function)
+    def call(*args, out=None, **keywords):
+        if out is None:
+            return function(*args, **keywords)
+        refuse_gradients(name, (*args, *keywords.values(), out))
+        return write_out(name, function(*args, **keywords), out)
+
+    signature = inspect.signature(function)
+    parameters = [*signature.parameters.values(), _OUT]
+    # A parameter that collects all other keywords comes last.
+    parameters.sort(key=lambda p: p.kind)
+    call.__signature__ = signature.replace(parameters=parameters)
+    return call
+
+
+_OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
