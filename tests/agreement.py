@@ -8,7 +8,24 @@ import numpy as np
 def arrays(result):
     """The parts of a result, in order, as NumPy arrays; what is no tensor as it is."""
     parts = result if isinstance(result, (tuple, list)) else (result,)
-    return [p.detach().numpy() if hasattr(p, "detach") else p for p in parts]
+    return [_array(p.detach()) if hasattr(p, "detach") else p for p in parts]
+
+
+# NumPy has no bfloat16. Arrays of it are float32 under a name, which says which type is meant.
+BFLOAT16 = np.dtype([("bfloat16", "f4")])
+
+
+def _array(tensor):
+    if str(tensor.dtype) != "torch.bfloat16":
+        return tensor.numpy()
+    return tensor.float().numpy().view(BFLOAT16).reshape(tuple(tensor.shape))
+
+
+def tensor_of(package, array):
+    """A package's tensor of an array, over its memory where the package has the array's type."""
+    if array.dtype == BFLOAT16:
+        return package.from_numpy(array["bfloat16"]).to(package.bfloat16)
+    return package.from_numpy(array)
 
 
 def disagreement(got, expected, ulps=0.0, scale=0.0):
@@ -45,6 +62,9 @@ def _difference(got, expected, ulps, scale):
 
 
 def _close(got, expected, ulps, scale):
+    if expected.dtype == BFLOAT16:
+        # Its last bit weighs as much as the 16th from the last of float32.
+        return _close(got["bfloat16"], expected["bfloat16"], ulps * 2.0**16, scale)
     if expected.dtype.kind != "f":
         return np.asarray(got == expected)
     both_nan = np.isnan(got) & np.isnan(expected)

@@ -10,6 +10,7 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
+from agreement import BFLOAT16
 
 # Multiples of it fill the interval [0, 1) evenly and never repeat.
 GOLDEN = 0.6180339887498949
@@ -66,6 +67,8 @@ def index(*shape, below):
 
 def build(operand: Operand, dtype: str, seed: int) -> np.ndarray:
     """The operand's values; other seeds give others."""
+    if dtype == "bfloat16" and operand.dtype is None:
+        return build(operand, "float32", seed).view(BFLOAT16).reshape(operand.shape)
     kind = np.dtype(operand.dtype or dtype)
     places = np.arange(prod(operand.shape)).reshape(operand.shape)
     fraction = (places * GOLDEN + 0.31 * (seed + 1)) % 1.0

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from zlib import crc32
 
-from agreement import arrays
+from agreement import arrays, tensor_of
 from operands import ARRANGEMENTS, Operand, build, real
 
-TYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+TYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
+         "bool")
 COMMON_TYPES = ("float32", "int64")
 
 
@@ -140,7 +141,7 @@ def built(sample, dtype, arrangement="plain"):
 
 def run(sample, package, operands, **how):
     """The arrays that a sample gives on arrays, or the error that it raises."""
-    tensors = [package.from_numpy(a) for a in operands]
+    tensors = [tensor_of(package, a) for a in operands]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -14,17 +14,22 @@ from functools import cache
 class dtype:
     """An element type, such as `cresset.float32`; there is one object of each."""
 
-    __slots__ = ("category", "code", "is_signed", "itemsize", "llvm", "name", "numpy_name")
+    __slots__ = ("category", "code", "is_signed", "itemsize", "llvm", "name", "numpy_name",
+                 "register")
 
     # The categories in the order in which a higher one wins a promotion.
     BOOL, INTEGER, FLOAT, COMPLEX = range(4)
 
-    def __init__(self, name, code, category, itemsize, llvm, numpy_name=None, signed=True):
+    # `llvm` is what an element is in memory, `register` what kernels compute with: booleans are
+    # bits there, and the floating types below 32 bits float32.
+    def __init__(self, name, code, category, itemsize, llvm, numpy_name=None, signed=True,
+                 register=None):
         self.name = name
         self.code = code
         self.category = category
         self.itemsize = itemsize
         self.llvm = llvm
+        self.register = register or llvm
         self.numpy_name = numpy_name
         self.is_signed = signed
 
@@ -35,6 +40,11 @@ class dtype:
     @property
     def is_complex(self) -> builtins.bool:
         return self.category == dtype.COMPLEX
+
+    @property
+    def is_differentiable(self) -> builtins.bool:
+        """Whether values of the type have gradients: floating and complex ones."""
+        return self.category >= dtype.FLOAT
 
     @property
     def numpy(self):
@@ -49,8 +59,15 @@ class dtype:
         return {complex64: float32, complex128: float64}.get(self, self)
 
     def to_complex(self) -> dtype:
-        """The complex type whose parts have this type."""
-        return {float32: complex64, float64: complex128}.get(self, self)
+        """The complex type whose parts have this type, or hold it: complex64 for the half types.
+
+        A complex type is itself. Raises RuntimeError for types that are no parts of one.
+        """
+        if self.category == dtype.COMPLEX:
+            return self
+        if self.category != dtype.FLOAT or self in STORED:
+            raise RuntimeError(f"to_complex: there is no complex type with parts of {self}")
+        return complex128 if self is float64 else complex64
 
     def __repr__(self) -> str:
         # The name that programs written with `import cresset as torch` know it by.
@@ -60,7 +77,7 @@ class dtype:
         return named, (self.name,)
 
 
-bool = dtype("bool", "b1", dtype.BOOL, 1, "i8", "bool", signed=False)
+bool = dtype("bool", "b1", dtype.BOOL, 1, "i8", "bool", signed=False, register="i1")
 uint8 = dtype("uint8", "u8", dtype.INTEGER, 1, "i8", "uint8", signed=False)
 uint16 = dtype("uint16", "u16", dtype.INTEGER, 2, "i16", "uint16", signed=False)
 uint32 = dtype("uint32", "u32", dtype.INTEGER, 4, "i32", "uint32", signed=False)
@@ -69,8 +86,12 @@ int8 = dtype("int8", "i8", dtype.INTEGER, 1, "i8", "int8")
 int16 = dtype("int16", "i16", dtype.INTEGER, 2, "i16", "int16")
 int32 = dtype("int32", "i32", dtype.INTEGER, 4, "i32", "int32")
 int64 = dtype("int64", "i64", dtype.INTEGER, 8, "i64", "int64")
-float16 = dtype("float16", "f16", dtype.FLOAT, 2, "half", "float16")
-bfloat16 = dtype("bfloat16", "bf16", dtype.FLOAT, 2, "bfloat")
+float8_e4m3fn = dtype("float8_e4m3fn", "f8e4m3fn", dtype.FLOAT, 1, "i8", register="float")
+float8_e4m3fnuz = dtype("float8_e4m3fnuz", "f8e4m3fnuz", dtype.FLOAT, 1, "i8", register="float")
+float8_e5m2 = dtype("float8_e5m2", "f8e5m2", dtype.FLOAT, 1, "i8", register="float")
+float8_e5m2fnuz = dtype("float8_e5m2fnuz", "f8e5m2fnuz", dtype.FLOAT, 1, "i8", register="float")
+float16 = dtype("float16", "f16", dtype.FLOAT, 2, "i16", "float16", register="float")
+bfloat16 = dtype("bfloat16", "bf16", dtype.FLOAT, 2, "i16", register="float")
 float32 = dtype("float32", "f32", dtype.FLOAT, 4, "float", "float32")
 float64 = dtype("float64", "f64", dtype.FLOAT, 8, "double", "float64")
 complex64 = dtype("complex64", "c64", dtype.COMPLEX, 8, "", "complex64")
@@ -81,10 +102,14 @@ def named(name: str) -> dtype:
     return globals()[name]
 
 
-ALL = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, bfloat16, float32,
-       float64, complex64, complex128)
-# What kernels compute on today; the others take part in promotion and carry their names.
-COMPUTED = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float32, float64)
+# Kept, copied, converted and compared for equality; there is no arithmetic on them.
+STORED = (float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz)
+# Computed on in float32, like everything of fewer bits than that.
+HALVES = (float16, bfloat16)
+# What kernels compute on.
+COMPUTED = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, bfloat16,
+            float32, float64, complex64, complex128)
+ALL = (*COMPUTED[:-2], *STORED, *COMPUTED[-2:])
 ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
            "long": int64, "cfloat": complex64, "cdouble": complex128}
 FROM_NUMPY = {d.numpy_name: d for d in ALL if d.numpy_name is not None}
@@ -97,10 +122,16 @@ def promote(a: dtype, b: dtype) -> dtype:
     The higher category wins; within floats the wider wins and float16 with bfloat16 gives float32;
     an unsigned integer with a signed one gives a signed one that is wider than the unsigned.
 
-    Raises TypeError where PyTorch has no answer (uint16/32/64 with a different integer type).
+    Raises RuntimeError where PyTorch has no answer: for uint16/32/64 with a different integer type,
+    and for a float8 type with any other.
     """
     if a is b:
         return a
+    if a in STORED or b in STORED:
+        raise RuntimeError(
+            f"promote_types: Promotion for Float8 Types is not supported; got {a} and {b}; "
+            "convert both to one type with .to(dtype)"
+        )
     if a.category != b.category:
         high, low = (a, b) if a.category > b.category else (b, a)
         if high is complex64 and low is float64:
@@ -109,7 +140,7 @@ def promote(a: dtype, b: dtype) -> dtype:
     if a.category == dtype.INTEGER:
         wide = {uint16, uint32, uint64} & {a, b}
         if wide:
-            raise TypeError(
+            raise RuntimeError(
                 f"promote_types: {a} and {b} have no common type; "
                 "need integers of which none is an unsigned one wider than 8 bits; "
                 "convert one of them with .to(dtype)"
@@ -140,8 +171,9 @@ def get_default_dtype() -> dtype:
 
 def set_default_dtype(d: dtype) -> None:
     """Set the floating type of new tensors. Raises TypeError unless `d` is a floating type."""
-    if not isinstance(d, dtype) or not d.is_floating_point:
-        raise TypeError(f"set_default_dtype: only floating types can be the default; got {d!r}")
+    if not isinstance(d, dtype) or not d.is_floating_point or d in STORED:
+        raise TypeError(f"set_default_dtype: only floating-point types are supported as the "
+                        f"default; got {d!r}; need one that is computed on, such as float32")
     _Default.dtype = d
 
 

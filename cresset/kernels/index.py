@@ -29,6 +29,7 @@ from typing import NamedTuple
 from cresset.core import dtype as dtypes
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.kernels.loops import load, to_memory
 from cresset.kernels.walk import Axis, advance, collapse, positions, rows
 from cresset.kernels.words import Words
 from cresset.runtime import ir
@@ -367,8 +368,8 @@ def _touch(f: Function, mode, name, indexed, plain):
     """One element."""
     if mode in COMBINE:
         type = getattr(dtypes, name)
-        old, new = f.load(type.llvm, indexed), f.load(type.llvm, plain)
-        f.store(COMBINE[mode](f, type, old, new), indexed)
+        old, new = load(f, type, indexed, 1), load(f, type, plain, 1)
+        f.store(to_memory(f, type, COMBINE[mode](f, type, old, new)), indexed)
     else:
         source, target = (indexed, plain) if mode == "read" else (plain, indexed)
         f.store(f.load(name, source), target)
@@ -378,12 +379,12 @@ def _combine_run(f: Function, mode, name, indexed, plain, count, width):
     """A contiguous run: whole vectors, then single elements."""
     type = getattr(dtypes, name)
     lanes = width // type.itemsize
-    vector = ir.vector(type.llvm, lanes)
     whole = count - (count & (lanes - 1))
     with f.loop(0, whole, lanes) as i:
         at = f.offset(indexed, i, type.llvm)
-        old, new = f.load(vector, at), f.load(vector, f.offset(plain, i, type.llvm))
-        f.store(COMBINE[mode](f, type, old, new), at)
+        old = load(f, type, at, lanes)
+        new = load(f, type, f.offset(plain, i, type.llvm), lanes)
+        f.store(to_memory(f, type, COMBINE[mode](f, type, old, new)), at, type.itemsize)
     with f.loop(whole, count) as i:
         _touch(f, mode, name, f.offset(indexed, i, type.llvm), f.offset(plain, i, type.llvm))
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
-from cresset.kernels import primitives
+from cresset.kernels import primitives, small_floats
 from cresset.runtime import ir
 from cresset.runtime.ir import Module, Value
 
@@ -93,20 +93,27 @@ def write(form: Form) -> Module:
 
 @lru_cache(4096)
 def register_type(d: dtype, lanes: int) -> str:
-    """The type of a value in registers: booleans are single bits there, bytes in memory."""
-    return ir.vector("i1" if d.category == d.BOOL else d.llvm, lanes)
+    """The type of a value in registers: bits for booleans, float32 for the types below it."""
+    return ir.vector(d.register, lanes)
 
 
 def load(f, d: dtype, pointer: Value, lanes: int) -> Value:
     """`lanes` neighbours from memory."""
-    value = f.load(ir.vector(d.llvm, lanes), pointer, d.itemsize)
-    return value.ne(0) if d.category == d.BOOL else value
+    return from_memory(f, d, f.load(ir.vector(d.llvm, lanes), pointer, d.itemsize))
 
 
-def store(f, d: dtype, value: Value, pointer: Value) -> None:
+def from_memory(f, d: dtype, value: Value) -> Value:
+    """A value in registers that was loaded as its type lies in memory."""
     if d.category == d.BOOL:
-        value = f.convert(value, ir.vector("i8", ir.lanes(value.type)))
-    f.store(value, pointer, d.itemsize)
+        return value.ne(0)
+    return small_floats.widen(f, d, value) if d in small_floats.FORMATS else value
+
+
+def to_memory(f, d: dtype, value: Value) -> Value:
+    """A value in registers as its type lies in memory."""
+    if d.category == d.BOOL:
+        return f.convert(value, ir.vector("i8", ir.lanes(value.type)))
+    return small_floats.narrow(f, d, value) if d in small_floats.FORMATS else value
 
 
 class _Writer:
@@ -178,6 +185,15 @@ class _Writer:
             self.scopes[-1][part] = primitives.emit(self.f, part, args, lanes)
         return self.value(e, lanes)
 
+    def stored(self, s, lanes: int) -> Value:
+        """What a statement stores; a last conversion from float32 to less is left to the store."""
+        e = s.value
+        if e.name == "cast" and e.dtype in small_floats.FORMATS and (
+            e.args[0].dtype.register == e.dtype.register
+        ):
+            e = e.args[0]
+        return self.value(e, lanes)
+
     def hoist(self, expressions, moving: set, lanes: int):
         """Compute what does not depend on the `moving` leaves here, outside of the coming loop."""
         still: dict[Expression, bool] = {}
@@ -212,26 +228,26 @@ class _Writer:
             value = one if lanes == 1 else f.insert(value, one, lane)
             if lane + 1 < lanes:
                 start = f.offset(start, stride)
-        return value.ne(0) if role.dtype.category == dtype.BOOL else value
+        return from_memory(f, role.dtype, value)
 
     def store_operand(self, k, pointer, at, value, keep=None):
         """Write operand k at lane position `at`; lanes where `keep` holds stay as they are."""
         f, role = self.f, self.form.roles[k]
         stride = self.strides[k][self.lane_dim]
-        lanes = ir.lanes(value.type)
+        lanes, size = ir.lanes(value.type), role.dtype.itemsize
+        value = to_memory(f, role.dtype, value)
         if role.along == "1" or lanes == 1:
-            step = role.dtype.itemsize if role.along == "1" else stride
-            target = f.offset(pointer, at * step)
+            target = f.offset(pointer, at * (size if role.along == "1" else stride))
             if keep is not None and lanes > 1:
-                value = f.select(keep, load(f, role.dtype, target, lanes), value)
-            store(f, role.dtype, value, target)
+                value = f.select(keep, f.load(value.type, target, size), value)
+            f.store(value, target, size)
             return
         target = f.offset(pointer, at * stride)
         for lane in range(lanes):
             one = f.extract(value, lane)
             if keep is not None:
-                one = f.select(f.extract(keep, lane), load(f, role.dtype, target, 1), one)
-            store(f, role.dtype, one, target)
+                one = f.select(f.extract(keep, lane), f.load(one.type, target, size), one)
+            f.store(one, target, size)
             if lane + 1 < lanes:
                 target = f.offset(target, stride)
 
@@ -299,7 +315,7 @@ class _Writer:
                         self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
                         done += 1
                 elif s.kept or not form.reduced:
-                    value = self.value(s.value, width)
+                    value = self.stored(s, width)
                     self.store_operand(s.operand, bases[s.operand], place, value, keep)
                 else:
                     self._store_all_kept(s, bases, place)
@@ -378,7 +394,7 @@ class _Writer:
         def turn(inner, position, states):
             self.scopes.append({})
             self._load_moving(inner, place, width)
-            self.store_operand(s.operand, inner[s.operand], place, self.value(s.value, width))
+            self.store_operand(s.operand, inner[s.operand], place, self.stored(s, width))
             self.scopes.pop()
             return ()
 
@@ -401,8 +417,8 @@ class _Writer:
                     self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
                     done += 1
             elif s.kept:
-                role = form.roles[s.operand]
-                store(f, role.dtype, self.value(s.value, 1), bases[s.operand])
+                d = form.roles[s.operand].dtype
+                f.store(to_memory(f, d, self.stored(s, 1)), bases[s.operand], d.itemsize)
             else:
                 self._store_all_reduced(s, bases)
         self.scopes.pop()
@@ -461,7 +477,7 @@ class _Writer:
                 at = f.minimum(i, last)
                 self.scopes.append({})
                 self._load_moving(inner, at, width)
-                self.store_operand(s.operand, inner[s.operand], at, self.value(s.value, width))
+                self.store_operand(s.operand, inner[s.operand], at, self.stored(s, width))
                 self.scopes.pop()
             return ()
 

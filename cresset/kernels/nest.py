@@ -17,10 +17,13 @@ from math import prod
 from typing import NamedTuple
 
 from cresset.core import check, scalar
+from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
-from cresset.kernels import loops
+from cresset.kernels import loops, small_floats
+from cresset.kernels.pairs import paired
 from cresset.kernels.verify import verify
+from cresset.runtime import ir
 from cresset.runtime.program import Step
 from cresset.runtime.target import host
 
@@ -83,6 +86,8 @@ class Nest(NamedTuple):
     in_place: bool = False
 
 
+AS_BITS = {d: types.uint8 if d.itemsize == 1 else types.uint16 for d in small_floats.FORMATS}
+
 # --- tuning: sizes at which the schedule changes --------------------------------------------------
 TILE = 8192  # elements of the innermost kept dim that one unit takes
 PIECE = 32768  # elements that a unit of shared work should at least have
@@ -100,6 +105,7 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
 
     `temporary` is the value-table index that the first temporary will have.
     """
+    nest = paired(nest)
     if 0 in nest.shape and not any(isinstance(s, Reduce) for s in nest.body):
         return [], []
     rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
@@ -115,6 +121,7 @@ def _launch(nest: Nest) -> Step:
     """One kernel launch over the whole nest."""
     if check.ENABLED:
         verify(nest)
+    nest = _as_bits(nest)
     kept, reduced = _ordered(nest)
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
     columns: list = [nest.operands[k].strides for k in arrays]
@@ -174,6 +181,22 @@ def _launch(nest: Nest) -> Step:
     )
 
 
+def _as_bits(nest: Nest) -> Nest:
+    """A nest that copies small floats as they are, over integers of their size."""
+    copied = all(isinstance(s, Store) and s.value.name == "argument" for s in nest.body)
+    found = {o.dtype for o in nest.operands}
+    if not copied or not found <= AS_BITS.keys():
+        return nest
+
+    def bits(e: Expression) -> Expression:
+        return scalar.argument(e.value, AS_BITS[e.dtype])
+
+    return nest._replace(
+        operands=tuple(o._replace(dtype=AS_BITS[o.dtype]) for o in nest.operands),
+        body=tuple(s._replace(value=bits(s.value)) for s in nest.body),
+    )
+
+
 def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
     """The kept and the reduced dims, each from the outermost to the innermost in memory."""
     outputs = [s.operand for s in nest.body if isinstance(s, Store)]
@@ -227,10 +250,10 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
 
 def _width(nest: Nest, extent: int) -> int:
     """Lanes of a block: a few registers' worth, fewer where the innermost dim is short."""
-    widest = max((o.dtype.itemsize for o in nest.operands if o.strides is not None), default=4)
+    used = [o.dtype for o in nest.operands if o.strides is not None]
     for s in nest.body:
-        for e in s.lift if isinstance(s, Reduce) else (s.value,):
-            widest = max(widest, e.dtype.itemsize)
+        used += [e.dtype for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
+    widest = max((max(d.itemsize, ir.size(d.register)) for d in used), default=4)
     registers = 2 if _heavy(nest.body) else 4
     full = registers * host().vector_bytes // widest
     return full if extent >= full else 4 if extent >= 4 else 1

@@ -6,9 +6,10 @@ longer functions are in `mathematics`.
 
 from __future__ import annotations
 
+from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
-from cresset.kernels import mathematics
+from cresset.kernels import mathematics, small_floats
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Value
 
@@ -16,8 +17,7 @@ from cresset.runtime.ir import Function, Value
 def emit(f: Function, e: Expression, args: list[Value], lanes: int) -> Value:
     """The value of expression `e` given the values of its arguments."""
     if e.name == "constant":
-        type = ir.vector("i1" if e.dtype.category == dtype.BOOL else e.dtype.llvm, lanes)
-        return f.constant(type, e.value)
+        return f.constant(ir.vector(e.dtype.register, lanes), e.value)
     if e.name == "cast":
         return convert(f, args[0], e.args[0].dtype, e.dtype)
     kind = e.args[0].dtype
@@ -33,11 +33,15 @@ def convert(f: Function, x: Value, source: dtype, target: dtype) -> Value:
     """x as another element type.
 
     Floats become integers towards zero, narrow integers through a wider one whose low bits are
-    kept; anything is true unless it is zero.
+    kept; anything is true unless it is zero. What becomes a floating type below 32 bits is rounded
+    to float32, then to it.
     """
     count = ir.lanes(x.type)
     if target.category == dtype.BOOL:
         return x.ne(0)
+    if target in small_floats.FORMATS:
+        value = convert(f, x, source, types.float32)
+        return small_floats.widen(f, target, small_floats.narrow(f, target, value))
     type = ir.vector(target.llvm, count)
     if source.category == dtype.FLOAT and target.category == dtype.INTEGER:
         unsigned = not target.is_signed and target.itemsize > 1
@@ -216,6 +220,25 @@ def _shift(name):
     return shift
 
 
+def _greatest_common_divisor(f, kind, x, y):
+    """By Euclid's algorithm; of 0 and x it is |x|."""
+    with f.repeat(_absolute(f, kind, x), _absolute(f, kind, y)) as loop:
+        a, b = loop.values
+        more = b.ne(0)
+        rest = a.urem(f.select(more, b, 1))
+        a, b = f.select(more, b, a), f.select(more, rest, 0)
+        loop.again(mathematics.arithmetic.any_lane(f, b.ne(0)), a, b)
+    return loop.results[0]
+
+
+def _next_after(f, kind, x, y):
+    function = mathematics.TABLE["nextafter"]
+    if kind not in small_floats.FORMATS:
+        return function(f, x, y)
+    return function(f, x, y, lambda f, x: small_floats.narrow(f, kind, x),
+                    lambda f, word: small_floats.widen(f, kind, word))
+
+
 # name: (function, element type of the arguments, *values) -> value
 SIMPLE = {
     "add": _add,
@@ -224,6 +247,7 @@ SIMPLE = {
     "div": lambda f, kind, x, y: x / y,
     "neg": _negate,
     "abs": _absolute,
+    "copysign": lambda f, kind, x, y: f.intrinsic("copysign", x, y),
     "sign": _sign,
     "floor": _rounding("floor"),
     "ceil": _rounding("ceil"),
@@ -236,6 +260,8 @@ SIMPLE = {
     "remainder": _remainder,
     "fmod": _fmod,
     "pow": _power,
+    "gcd": _greatest_common_divisor,
+    "nextafter": _next_after,
     "lt": _less,
     "le": _less_equal,
     "eq": _equal,

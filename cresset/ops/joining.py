@@ -1,4 +1,4 @@
-"""Joining and rearranging: cat, stack, tile, repeat, roll, flip, pad."""
+"""Joining: cat, stack, and the sums of products that `einsum` names."""
 
 from __future__ import annotations
 
@@ -9,23 +9,12 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.creation import arange, full
-from cresset.ops.gathering import index_select
 from cresset.ops.kinds import special
-from cresset.ops.kinds.promotion import computed, result_type
-from cresset.ops.shape import (
-    canonical_dim,
-    expand,
-    narrow,
-    permute,
-    reshape,
-    unbind,
-    unsqueeze,
-)
+from cresset.ops.kinds.promotion import kept, result_type
+from cresset.ops.shape import canonical_dim, narrow, permute, reshape, unbind, unsqueeze
 from cresset.runtime.program import Program
 
-__all__ = ["cat", "concat", "concatenate", "einsum", "flip", "hstack", "meshgrid", "pad",
-           "repeat_interleave", "roll", "stack", "tile", "vstack"]
+__all__ = ["cat", "concat", "concatenate", "einsum", "stack"]
 
 
 @cache
@@ -39,7 +28,7 @@ def join(name, count):
     exec(f"def {name}({typed}, dim):\n    return plan(({', '.join(names)},), dim)\n"
          f"def gradient(g, dim, {layouts}):\n"
          f"    return parts(g, dim, ({layouts},))\n", scope)
-    declared = special(scope[name])
+    declared = special(scope[name], moves=True)
     declared.gradient(scope["gradient"])
     return declared
 
@@ -61,7 +50,7 @@ def plan_cat(layouts, dim) -> Program:
                 f"cat: Sizes of tensors must match except in dimension {d}. Expected "
                 f"{tuple(first.shape)} but got {tuple(x.shape)} for tensor number {k} in the list"
             )
-    target = computed("cat", result_type(full_ones))
+    target = kept("cat", result_type(full_ones))
     shape = list(first.shape)
     shape[d] = sum(x.shape[d] for x in full_ones)
     out = Layout.packed(tuple(shape), target)
@@ -78,7 +67,7 @@ def plan_stack(layouts, dim) -> Program:
     """Copies of all tensors into one, each at its index of a new dim."""
     shape = layouts[0].shape
     d = canonical_dim("stack", dim, len(shape) + 1)
-    target = computed("stack", result_type(layouts))
+    target = kept("stack", result_type(layouts))
     out = Layout.packed((*shape[:d], len(layouts), *shape[d:]), target)
     strides = out.strides[:d] + out.strides[d + 1 :]
     launches = []
@@ -146,171 +135,6 @@ def stack(tensors, dim=0, *, out=None):
             )
     made = join("stack", len(tensors))(*tensors, dim)
     return made if out is None else out.copy_(made)
-
-
-def hstack(tensors):
-    """Joined along the second dim, vectors along the first."""
-    return cat(tensors, 0 if tensors[0].layout.ndim <= 1 else 1)
-
-
-def vstack(tensors):
-    """Joined along the first dim, vectors as rows."""
-    return cat([unsqueeze(x, 0) if x.layout.ndim == 1 else x for x in tensors], 0)
-
-
-def repeat(x, *sizes):
-    """x repeated the given number of times along each dim, copied.
-
-    >>> import cresset
-    >>> cresset.tensor([1, 2]).repeat(2)
-    tensor([1, 2, 1, 2])
-    """
-    sizes = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
-    shape = (1,) * (len(sizes) - x.layout.ndim) + tuple(x.layout.shape)
-    if len(sizes) < x.layout.ndim:
-        raise RuntimeError(
-            "repeat: Number of dimensions of repeat dims can not be smaller than number of "
-            f"dimensions of tensor; got {len(sizes)} and {x.layout.ndim}"
-        )
-    paired = [n for m, k in zip(shape, sizes) for n in (1, m)]
-    wide = [n for m, k in zip(shape, sizes) for n in (k, m)]
-    made = expand(reshape(x, tuple(paired)), tuple(wide))
-    return reshape(made, tuple(m * k for m, k in zip(shape, sizes)))
-
-
-Tensor.repeat = repeat
-
-
-def tile(x, dims):
-    """repeat, with missing leading counts taken as 1."""
-    dims = (dims,) if isinstance(dims, int) else tuple(dims)
-    return repeat(x, (1,) * (x.layout.ndim - len(dims)) + dims)
-
-
-def repeat_interleave(x, repeats, dim=None, *, output_size=None):
-    """Every entry along a dim repeated, `repeats` times or as a vector of counts says."""
-    if dim is None:
-        x, dim = reshape(x, (-1,)), 0
-    d = canonical_dim("repeat_interleave", dim, x.layout.ndim)
-    size = x.layout.shape[d]
-    counts = repeats.tolist() if isinstance(repeats, Tensor) else repeats
-    if isinstance(counts, list):
-        counts = counts * size if len(counts) == 1 else counts
-        from cresset.ops.creation import tensor
-
-        places = [k for k, n in enumerate(counts) for _ in range(n)]
-        return index_select(x, d, tensor(places) if places else arange(0))
-    wide = expand(unsqueeze(x, d + 1), tuple(
-        counts if k == d + 1 else -1 for k in range(x.layout.ndim + 1)))
-    shape = list(x.layout.shape)
-    shape[d] *= counts
-    return reshape(wide, tuple(shape))
-
-
-Tensor.tile = lambda x, *dims: tile(x, dims[0] if len(dims) == 1 else dims)
-Tensor.repeat_interleave = repeat_interleave
-
-
-def roll(x, shifts, dims=None):
-    """x rotated along dims; what leaves at the end comes in at the start."""
-    if dims is None:
-        return reshape(roll(reshape(x, (-1,)), shifts, 0), tuple(x.layout.shape))
-    shifts = (shifts,) if isinstance(shifts, int) else shifts
-    dims = (dims,) if isinstance(dims, int) else dims
-    for shift, dim in zip(shifts, dims, strict=True):
-        size = x.layout.shape[dim]
-        if size and shift % size:
-            cut = size - shift % size
-            x = cat((narrow(x, dim, cut, size - cut), narrow(x, dim, 0, cut)), dim)
-    return x.clone()
-
-
-def flip(x, dims, *more):
-    """x reversed along dims, copied."""
-    dims = (dims, *more) if isinstance(dims, int) else dims
-    for dim in dims:
-        size = x.layout.shape[canonical_dim("flip", dim, x.layout.ndim)]
-        x = index_select(x, dim, arange(size - 1, -1, -1) if size else arange(0))
-    return x
-
-
-Tensor.roll = roll
-Tensor.flip = flip
-
-
-def pad(input, pad, mode="constant", value=None):
-    """x with entries added at both ends of its last dims: (left, right, top, bottom, ...).
-
-    Modes "constant" (a number, 0 by default), "reflect", "replicate" and "circular"; negative
-    counts cut in constant mode.
-
-    >>> import cresset
-    >>> cresset.nn.functional.pad(cresset.tensor([1, 2]), (1, 1))
-    tensor([0, 1, 2, 0])
-    """
-    if len(pad) % 2 or len(pad) // 2 > input.layout.ndim:
-        raise RuntimeError(f"pad: Padding length must be divisible by 2 and at most twice the "
-                           f"number of dims; got {list(pad)} for {input.layout.ndim} dims")
-    x = input
-    for k in range(len(pad) // 2):
-        left, right = pad[2 * k], pad[2 * k + 1]
-        dim = x.layout.ndim - 1 - k
-        size = x.layout.shape[dim]
-        if mode == "constant":
-            x = _pad_constant(x, dim, left, right, 0 if value is None else value)
-        elif left or right:
-            x = index_select(x, dim, _padded_places(mode, size, left, right))
-    return x if x is not input else x.clone()
-
-
-def _pad_constant(x, dim, left, right, value):
-    size = x.layout.shape[dim]
-    if left < 0 or right < 0:
-        x = narrow(x, dim, max(-left, 0), size - max(-left, 0) - max(-right, 0))
-    parts = [x]
-    for count, front in ((left, True), (right, False)):
-        if count > 0:
-            shape = list(x.layout.shape)
-            shape[dim] = count
-            block = full(tuple(shape), value, dtype=x.layout.dtype)
-            parts = [block, *parts] if front else [*parts, block]
-    return cat(parts, dim) if len(parts) > 1 else x
-
-
-def _padded_places(mode, size, left, right):
-    places = arange(-left, size + right)
-    if mode == "replicate":
-        return places.clamp(0, size - 1)
-    if mode == "circular":
-        return places.remainder(size)
-    if mode == "reflect":
-        if max(left, right) >= size:
-            raise RuntimeError(
-                f"pad: Padding size should be less than the corresponding input dimension; got "
-                f"({left}, {right}) for size {size}"
-            )
-        away = places.abs()
-        return (size - 1) - ((size - 1) - away).abs()
-    raise NotImplementedError(f"pad: unrecognised padding mode {mode!r}; need 'constant', "
-                              "'reflect', 'replicate' or 'circular'")
-
-
-def meshgrid(*tensors, indexing="ij"):
-    """Vectors as coordinates over their grid; with "xy" the first two dims are exchanged."""
-    if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
-        tensors = tensors[0]
-    vectors = list(tensors)
-    if indexing == "xy" and len(vectors) > 1:
-        vectors[0], vectors[1] = vectors[1], vectors[0]
-    count = len(vectors)
-    shape = tuple(v.layout.numel for v in vectors)
-    grids = [
-        expand(reshape(v, (1,) * k + (-1,) + (1,) * (count - k - 1)), shape)
-        for k, v in enumerate(vectors)
-    ]
-    if indexing == "xy" and count > 1:
-        grids[0], grids[1] = grids[1], grids[0]
-    return tuple(grids)
 
 
 def einsum(equation, *operands):

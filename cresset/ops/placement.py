@@ -10,7 +10,7 @@ from cresset.ops.kinds import special
 from cresset.runtime.program import Program
 
 
-@special
+@special(moves=True)
 def placed(g: Tensor, operation, statics, layout):
     """Zeros of a layout's shape, with g where the view `operation(x, *statics)` of it looks.
 

@@ -27,6 +27,14 @@ class Target(NamedTuple):
     features: str
     vector_bytes: int
 
+    @property
+    def converts_half(self) -> bool:
+        """Whether there are instructions between float16 and float32.
+
+        On x86 they came before AVX2, which vectors of 32 bytes stand for; AArch64 has them.
+        """
+        return self.vector_bytes >= 32 or self.triple.startswith("aarch64")
+
 
 # The kernel's names of features in /proc/cpuinfo, with LLVM's.
 X86 = {"pni": "sse3", "ssse3": "ssse3", "sse4_1": "sse4.1", "sse4_2": "sse4.2", "popcnt": "popcnt",

@@ -6,8 +6,6 @@ from cresset.core import dtype as types
 from cresset.core.dtype import dtype, promote
 from cresset.core.layout import Layout
 
-NUMBERS = {bool: types.bool, int: types.int64}
-
 
 def result_type(specs) -> dtype:
     """PyTorch's rule: tensors with dims decide; zero-dim tensors and then numbers matter only where
@@ -19,8 +17,8 @@ def result_type(specs) -> dtype:
     for spec in specs:
         if isinstance(spec, Layout):
             rank, d = (0 if spec.ndim else 1), spec.dtype
-        elif spec in (bool, int, float):
-            rank, d = 2, types.get_default_dtype() if spec is float else NUMBERS[spec]
+        elif spec in (bool, int, float, complex):
+            rank, d = 2, types.of_number(spec())
         else:
             continue
         found[rank] = d if found[rank] is None else promote(found[rank], d)
@@ -55,8 +53,18 @@ def can_cast(source: dtype, target: dtype) -> bool:
     return not (source.category != dtype.BOOL and target.category == dtype.BOOL)
 
 
+def kept(operation: str, d: dtype) -> dtype:
+    """The type itself, if there are tensors of it."""
+    return d if d in types.STORED else computed(operation, d)
+
+
 def computed(operation: str, d: dtype) -> dtype:
     """The type itself, if kernels compute on it."""
+    if d in types.STORED:
+        raise NotImplementedError(
+            f"{operation}: not implemented for {d}, which is a type to store and convert; need "
+            "one that there is arithmetic on; convert with .to(cresset.float32)"
+        )
     if d not in types.COMPUTED:
         raise NotImplementedError(
             f"{operation}: {d} is not computed yet; need one of "

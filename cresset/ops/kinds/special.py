@@ -7,14 +7,29 @@ any other operation.
 
 from __future__ import annotations
 
+from cresset.ops.kinds.widened import half_type, through_float32
 from cresset.ops.operation import Operation
 from cresset.runtime.program import Program
 
 
 class Special(Operation):
-    """out = what the planned program computes."""
+    """out = what the planned program computes.
+
+    One that `moves` elements and computes nothing of them takes any type; for the others half types
+    are widened.
+    """
+
+    def __init__(self, body, moves=False):
+        super().__init__(body)
+        self.moves = moves
 
     def program(self, specs) -> Program:
+        half = None if self.moves else half_type(self.label, specs)
+        if half is None:
+            return self._planned(specs)
+        return through_float32(half, self._planned, specs, self.parameter_kinds)
+
+    def _planned(self, specs) -> Program:
         positional, keywords = [], {}
         for value, p in zip(specs, self.signature.parameters.values()):
             if p.kind is p.KEYWORD_ONLY:
@@ -27,6 +42,11 @@ class Special(Operation):
         return self.program(specs).outputs
 
 
-def special(body):
-    """Declare an operation by its planner: body(layouts and parameters) -> Program."""
-    return Special(body).declare()
+def special(body=None, *, moves=False):
+    """Declare an operation by its planner: body(layouts and parameters) -> Program.
+
+    `moves` says that elements of any type come out as they went in.
+    """
+    if body is None:
+        return lambda b: special(b, moves=moves)
+    return Special(body, moves).declare()
