@@ -148,7 +148,7 @@ class Function:
         )
         tracked = []
         for k, o in enumerate(outputs):
-            if not isinstance(o, Tensor) or not o.layout.dtype.is_floating_point or any(
+            if not isinstance(o, Tensor) or not o.layout.dtype.is_differentiable or any(
                 o is other for other in context._non_differentiable
             ):
                 tracked.append(o)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cresset.autograd.engine import grad
 from cresset.autograd.mode import enable_grad, no_grad
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import complex, view_as_real
 
 
 class GradcheckError(RuntimeError):
@@ -13,15 +14,20 @@ class GradcheckError(RuntimeError):
 
 def _tensors(result):
     found = result if isinstance(result, (tuple, list)) else (result,)
-    return [o for o in found if isinstance(o, Tensor) and o.dtype.is_floating_point]
+    return [o for o in found if isinstance(o, Tensor) and o.dtype.is_differentiable]
+
+
+def _coordinates(x):
+    """The elements as a vector of real numbers, two for a complex one, over the same memory."""
+    return (view_as_real(x) if x.dtype.is_complex else x).view(-1)
 
 
 def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True,
               nondet_tol=0.0, check_undefined_grad=True, check_batched_grad=False, fast_mode=False):
     """Whether func's gradients agree with central differences of step `eps`.
 
-    `inputs` are float64 tensors, of which those that require gradients are checked, each output
-    element against each input element.
+    `inputs` are float64 or complex128 tensors, of which those that require gradients are checked,
+    each output element against each input element. A complex element counts as its two parts.
 
     Raises GradcheckError naming input, output and both values, or returns False without
     `raise_exception`.
@@ -56,15 +62,15 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
 
 
 def _analytic(output, inputs):
-    """For every input the table [input element][output element]."""
-    tables: list = [[[] for _ in range(x.numel())] for x in inputs]
+    """For every input the table [input coordinate][output coordinate]."""
+    tables: list = [[[] for _ in range(x.numel() * (1 + x.dtype.is_complex))] for x in inputs]
     flat = output.detach().clone().contiguous().zero_()
-    for j in range(output.numel()):
+    for j in range(_coordinates(flat).numel()):
         flat.zero_()
-        flat.view(-1)[j] = 1.0
+        _coordinates(flat)[j] = 1.0
         found = grad(output, inputs, flat.clone(), retain_graph=True, allow_unused=True)
-        for table, x, g in zip(tables, inputs, found):
-            values = [0.0] * x.numel() if g is None else g.reshape(-1).tolist()
+        for table, g in zip(tables, found):
+            values = [0.0] * len(table) if g is None else _coordinates(g.contiguous()).tolist()
             for row, value in zip(table, values):
                 row.append(value)
     return tables
@@ -74,14 +80,14 @@ def _numeric(func, inputs, k, number, eps):
     rows = []
     with no_grad():
         x = inputs[k].detach().clone().contiguous()
-        flat = x.view(-1)
+        flat = _coordinates(x)
         held = flat.tolist()
         for i, value in enumerate(held):
             sides = []
             for step in (eps, -eps):
                 flat[i] = value + step
                 moved = [x if j == k else y for j, y in enumerate(inputs)]
-                sides.append(_tensors(func(*moved))[number].reshape(-1).tolist())
+                sides.append(_coordinates(_tensors(func(*moved))[number].contiguous()).tolist())
             flat[i] = value
             rows.append([(a - b) / (2 * eps) for a, b in zip(*sides)])
     return rows
@@ -117,5 +123,8 @@ def _varied(o):
     """A fixed gradient with different elements, so that mistakes do not cancel."""
     from cresset.ops.creation import arange
 
-    count = o.numel()
-    return (arange(count, dtype=o.dtype) * 0.37).sin().add(1.1).view(o.shape).detach()
+    places = arange(o.numel(), dtype=o.dtype.to_real()) * 0.37
+    varied = places.sin().add(1.1)
+    if o.dtype.is_complex:
+        varied = complex(varied, places.cos())
+    return varied.view(o.shape).detach()

@@ -30,9 +30,10 @@ def _set_requires_grad(x, wanted):
             )
         x.history = None
         return
-    if not x.layout.dtype.is_floating_point:
+    if not x.layout.dtype.is_differentiable:
         raise RuntimeError(
-            f"requires_grad: only Tensors of floating point dtype can require gradients; got "
+            f"requires_grad: only Tensors of floating point and complex dtype can require "
+            f"gradients; got "
             f"{x.layout.dtype}"
         )
     x.history = Leaf(x)

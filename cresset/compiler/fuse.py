@@ -74,6 +74,9 @@ class Group:
         """The expression of a Python number: a word of the plan, not a constant of the kernel."""
         if dtype.category == dtype.BOOL:
             return scalar.constant(value, dtype)
+        if dtype.category == dtype.COMPLEX:
+            part = dtype.to_real()
+            return scalar.join(self.number(value.real, part), self.number(value.imag, part))
         return self._leaf(
             Operand(-1, dtype, None, 0, "d" if isinstance(value, float) else "i", value)
         )
@@ -160,8 +163,14 @@ class Fuser:
         buffer = self.buffers.get(source)
         if buffer is not None:
             layout, offset = call.op.restride(buffer.layout, *statics)
-            self.buffers[out] = Buffer(buffer.place, layout, buffer.offset + offset)
-            return True
+            before = buffer.offset * buffer.layout.dtype.itemsize
+            start, rest = divmod(before, layout.dtype.itemsize)
+            if not rest:
+                self.buffers[out] = Buffer(buffer.place, layout, start + offset)
+                return True
+            # Numbers of another type that do not start where one of its own could.
+            self.buffers[source] = self._copied(buffer)
+            return self._take_view(call)
         inner = self.group.inner.get(source)
         if inner is None:
             return False
@@ -431,11 +440,11 @@ def _view_dims(op, layout: Layout, statics, dims):
     basis = tuple(1 << (16 * (k + 1)) for k in range(layout.ndim))
     probe = Layout.of(tuple(layout.shape), basis, layout.dtype, "meta")
     try:
-        shape, strides, offset = op.body(probe, *statics)
+        shape, strides, offset, *seen_as = op.body(probe, *statics)
     except RuntimeError:
         # A view that needs its dims joined in memory is no relabelling.
         return None
-    if offset:
+    if offset or seen_as:
         return None
     known = {s: (d, n) for s, d, n in zip(basis, dims, layout.shape, strict=True)}
     out: list = []

@@ -102,7 +102,8 @@ _interned: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 def node(name: str, dtype: dtype, args: tuple = (), value=None) -> Expression:
     """The one expression with these properties."""
     # The type of the value is in the key because 1, 1.0 and True are equal; -0.0 is not 0.0.
-    key = (name, dtype, args, type(value), repr(value) if type(value) is float else value)
+    spelled = repr(value) if type(value) in (float, complex) else value
+    key = (name, dtype, args, type(value), spelled)
     expression = _interned.get(key)
     if expression is None:
         expression = object.__new__(Expression)
@@ -136,15 +137,18 @@ def constant(number, dtype: dtype) -> Expression:
         number = int(number)
     elif dtype.category == dtype.FLOAT:
         number = float(number)
+    else:
+        number = complex(number)
     return node("constant", dtype, (), number)
 
 
 def cast(x: Expression, dtype: dtype) -> Expression:
-    """x converted to another element type."""
+    """x converted to another element type; of a complex x its real part, but to a bool."""
     if x.dtype is dtype:
         return x
     if x.name == "constant":
-        return constant(x.value, dtype)
+        whole = dtype.is_complex or dtype is types.bool or not x.dtype.is_complex
+        return constant(x.value if whole else x.value.real, dtype)
     return node("cast", dtype, (x,))
 
 
@@ -155,8 +159,10 @@ def together(*args) -> tuple[Expression, ...]:
     for a in found[1:]:
         common = promote(common, a.dtype)
     for a in args:
-        if type(a) is float and not common.is_floating_point:
+        if type(a) is float and not common.is_differentiable:
             common = types.get_default_dtype()
+        elif type(a) is complex and not common.is_complex:
+            common = promote(common, types.get_default_dtype()).to_complex()
         elif type(a) is int and common is types.bool:
             common = types.int64
     return tuple(
@@ -167,32 +173,52 @@ def together(*args) -> tuple[Expression, ...]:
 class Primitive:
     """A function of scalars: its name, its result's type, and the rule of its derivative.
 
+    `result` is "same" for the type of the arguments, "float" if integers become floats first,
+    "bool", or "part" for the type of a complex argument's parts.
+
     `derivative(g, out, *args)` returns the contribution to each argument's gradient, None where
-    there is none.
+    there is none. Of a complex function it is g times the complex derivative; `conjugates` says
+    that the rule is already that of the gradient, as for functions that have no such derivative.
+    `parts` is the function of complex arguments as one of their parts; see `core.complex`.
     """
 
-    def __init__(self, name, arity, result="same", derivative=None, fold=None):
+    def __init__(self, name, arity, result="same", derivative=None, fold=None, conjugates=False):
         self.name = name
         self.arity = arity
         self.result = result
         self.derivative = derivative
         self.fold = fold
+        self.conjugates = conjugates
+        self.parts = None
 
     def __call__(self, *args) -> Expression:
         operands = together(*args)
-        if self.result == "float" and not operands[0].dtype.is_floating_point:
+        if self.result == "float" and not operands[0].dtype.is_differentiable:
             operands = tuple(cast(a, types.get_default_dtype()) for a in operands)
         out = types.bool if self.result == "bool" else operands[0].dtype
+        if operands[0].dtype.is_complex and self.parts is None:
+            raise NotComplexError(self.name, operands[0].dtype)
+        if self.result == "part":
+            out = out.to_real()
         if self.fold is not None and all(a.name == "constant" for a in operands):
             return constant(self.fold(*(a.value for a in operands)), out)
         return node(self.name, out, operands)
 
 
+class NotComplexError(NotImplementedError):
+    """A function has no meaning for complex numbers, or none that is unique."""
+
+    def __init__(self, name, dtype):
+        super().__init__(f"{name} is not defined for complex numbers; got {dtype}")
+
+
 PRIMITIVES: dict[str, Primitive] = {}
 
 
-def primitive(name, arity=1, result="same", derivative=None, fold=None) -> Primitive:
-    PRIMITIVES[name] = Primitive(name, arity, result, derivative, fold)
+def primitive(
+    name, arity=1, result="same", derivative=None, fold=None, conjugates=False
+) -> Primitive:
+    PRIMITIVES[name] = Primitive(name, arity, result, derivative, fold, conjugates)
     return PRIMITIVES[name]
 
 
@@ -227,7 +253,7 @@ def mul(x, y):
 
 
 neg = primitive("neg", derivative=lambda g, out, x: (-g,), fold=lambda x: -x)
-absolute = primitive("abs", derivative=lambda g, out, x: (g * sign(x),))
+absolute = primitive("abs", 1, "part", lambda g, out, x: (g * sign(x),), conjugates=True)
 
 
 def _flat(g, out, x):
@@ -235,7 +261,20 @@ def _flat(g, out, x):
     return (constant(0.0, g.dtype),)
 
 
-sign: Primitive = primitive("sign", derivative=_flat)
+def _sign_gradient(g, out, x):
+    """Flat for real x; the direction x / |x| of a complex one turns with its angle."""
+    if not x.dtype.is_complex:
+        return _flat(g, out, x)
+    size = absolute(x)
+    along = real(conj(out) * g)
+    return (where(eq(size, 0.0), 0.0, (g - out * along) / size),)
+
+
+sign: Primitive = primitive("sign", derivative=_sign_gradient, conjugates=True)
+copysign = primitive(
+    "copysign", 2, "float",
+    lambda g, out, x, y: (g * copysign(1.0, x) * copysign(1.0, y), None),
+)
 floor = primitive("floor", derivative=_flat)
 ceil = primitive("ceil", derivative=_flat)
 trunc = primitive("trunc", derivative=_flat)
@@ -246,6 +285,16 @@ remainder = primitive(
     "remainder", 2, derivative=lambda g, out, x, y: (g, -g * floor(x / y))
 )
 fmod = primitive("fmod", 2, derivative=lambda g, out, x, y: (g, -g * trunc(x / y)))
+
+gcd = primitive("gcd", 2)
+signbit = primitive("signbit", 1, "bool")
+nextafter = primitive("nextafter", 2)
+# x = significand(x) 2^exponent(x), the first between 1/2 and 1; see `frexp`.
+exponent = primitive("exponent", derivative=_flat)
+significand = primitive(
+    "significand",
+    derivative=lambda g, out, x: (where(eq(x, out), g, g * (out / x)),),
+)
 
 lt = primitive("lt", 2, "bool")
 le = primitive("le", 2, "bool")
@@ -311,7 +360,12 @@ sinh = primitive("sinh", 1, "float", lambda g, out, x: (g * cosh(x),))
 cosh: Primitive = primitive("cosh", 1, "float", lambda g, out, x: (g * sinh(x),))
 tanh = primitive("tanh", 1, "float", lambda g, out, x: (g * (1.0 - out * out),))
 asinh = primitive("asinh", 1, "float", lambda g, out, x: (g * rsqrt(x * x + 1.0),))
-acosh = primitive("acosh", 1, "float", lambda g, out, x: (g * rsqrt(x * x - 1.0),))
+acosh = primitive(
+    "acosh", 1, "float",
+    # The root of a product is that of its factors on one side of the complex plane alone.
+    lambda g, out, x: (g * (rsqrt(x - 1.0) * rsqrt(x + 1.0) if x.dtype.is_complex
+                            else rsqrt(x * x - 1.0)),),
+)
 atanh = primitive("atanh", 1, "float", lambda g, out, x: (g / (1.0 - x * x),))
 sigmoid = primitive("sigmoid", 1, "float", lambda g, out, x: (g * (1.0 - out) * out,))
 erf = primitive(
@@ -351,11 +405,65 @@ def trigamma(x):
 def _pow_gradient(g, out, x, y):
     """d x**y: y x**(y-1), zero where y is 0; and x**y log x, zero where x is 0 and y >= 0."""
     by_x = where(eq(y, 0.0), 0.0, g * y * power(x, y - 1.0))
-    by_y = where(eq(x, 0.0) & ge(y, 0.0), 0.0, g * out * log(x))
+    by_y = where(eq(x, 0.0) & ge(real(y), 0.0), 0.0, g * out * log(x))
     return by_x, by_y
 
 
 power = primitive("pow", 2, derivative=_pow_gradient)
+
+
+# --- complex numbers and their parts --------------------------------------------------------------
+# The gradient of a real loss by a complex z is that by its real part plus i times that by its
+# imaginary part, as PyTorch has it: for z -> f(z) with a complex derivative it is g * conj(f'(z)).
+_real = primitive(
+    "real", 1, "part", lambda g, out, z: (cast(g, z.dtype),), conjugates=True
+)
+_imaginary = primitive(
+    "imag", 1, "part",
+    lambda g, out, z: (join(constant(0.0, g.dtype), g),), conjugates=True,
+)
+_conj = primitive("conj", derivative=lambda g, out, z: (conj(g),), conjugates=True)
+_angle = primitive(
+    "angle", 1, "part",
+    lambda g, out, z: (
+        where(eq(z, 0.0), 0.0, join(-imaginary(z), real(z)) / absolute(z) / absolute(z) * g),
+    ),
+    conjugates=True,
+)
+
+
+def real(z):
+    """The real part of z."""
+    return _real(z) if z.dtype.is_complex else z
+
+
+def imaginary(z):
+    """The imaginary part of z."""
+    return _imaginary(z) if z.dtype.is_complex else constant(0, z.dtype)
+
+
+def conj(z):
+    """z with its imaginary part negated."""
+    if z.name == "conj":
+        return z.args[0]
+    if z.name == "constant":
+        return constant(z.value.conjugate(), z.dtype)
+    return _conj(z) if z.dtype.is_complex else z
+
+
+def angle(z):
+    """The angle of a complex z from the positive axis, between -pi and pi."""
+    return _angle(z)
+
+
+def join(x, y):
+    """The complex number x + y i."""
+    x, y = together(x, y)
+    return node("join", x.dtype.to_complex(), (x, y))
+
+
+def _join_gradient(g, out, x, y):
+    return real(g), imaginary(g)
 
 
 def where(condition, x, y):
@@ -415,7 +523,7 @@ def substitute(expression: Expression, values: dict) -> Expression:
 
 
 def gradients(expression: Expression, g: Expression) -> dict[Expression, Expression]:
-    """d expression / d argument, times `g`, for every floating argument that it depends on.
+    """d expression / d e, times `g`, for every floating or complex e that it is made of.
 
     Reverse accumulation over the expression; the results are expressions again, so gradients of
     every order exist.
@@ -427,13 +535,24 @@ def gradients(expression: Expression, g: Expression) -> dict[Expression, Express
             continue
         if e.name == "cast":
             source = e.args[0].dtype
-            parts: tuple = (cast(grad, source) if source.is_floating_point else None,)
+            parts: tuple = (cast(grad, source) if source.is_differentiable else None,)
         elif e.name == "where":
             parts = _where_gradient(grad, e, *e.args)
+        elif e.name == "join":
+            parts = _join_gradient(grad, e, *e.args)
         else:
-            rule = PRIMITIVES[e.name].derivative
-            parts = (None,) * len(e.args) if rule is None else rule(grad, e, *e.args)
+            parts = _differentiated(PRIMITIVES[e.name], grad, e)
         for a, part in zip(e.args, parts):
-            if part is not None and a.dtype.is_floating_point and a.name != "constant":
+            if part is not None and a.dtype.is_differentiable and a.name != "constant":
                 total[a] = part if a not in total else total[a] + part
-    return {e: grad for e, grad in total.items() if not e.args}
+    return total
+
+
+def _differentiated(function, g, e):
+    """The gradients of the arguments of e, the value of a primitive."""
+    rule = function.derivative
+    if rule is None:
+        return (None,) * len(e.args)
+    if function.conjugates or not e.dtype.is_complex:
+        return rule(g, e, *e.args)
+    return tuple(None if part is None else conj(part) for part in rule(conj(g), e, *e.args))

@@ -8,9 +8,10 @@ from cresset.core.tensor import Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, method
 
-__all__ = ["clamp", "clamp_max", "clamp_min", "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le",
-           "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "masked_fill",
-           "maximum", "minimum", "ne", "where"]
+__all__ = ["clamp", "clamp_max", "clamp_max_", "clamp_min", "clamp_min_", "clip", "eq", "ge",
+           "greater", "greater_equal", "gt", "isfinite", "isinf", "isnan", "le", "less",
+           "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
+           "masked_fill", "maximum", "minimum", "ne", "not_equal"]
 
 
 @method("__eq__", "eq")
@@ -75,6 +76,8 @@ def isnan(x):
 @elementwise
 def isinf(x):
     """Where x is plus or minus infinity."""
+    if x.dtype.is_complex:
+        return isinf.op.body(scalar.real(x)) | isinf.op.body(scalar.imaginary(x))
     if not x.dtype.is_floating_point:
         return scalar.ne(x, x)
     return scalar.eq(scalar.absolute(x), float("inf"))
@@ -84,6 +87,8 @@ def isinf(x):
 @elementwise
 def isfinite(x):
     """Where x is neither infinite nor NaN."""
+    if x.dtype.is_complex:
+        return isfinite.op.body(scalar.real(x)) & isfinite.op.body(scalar.imaginary(x))
     if not x.dtype.is_floating_point:
         return scalar.eq(x, x)
     return scalar.absolute(x) < float("inf")
@@ -119,13 +124,7 @@ def logical_xor(x, y):
 
 @elementwise(masks=("condition",))
 def where(condition, x, y):
-    """x where the condition holds, else y.
-
-    >>> import cresset
-    >>> t = cresset.tensor([-1.0, 2.0])
-    >>> cresset.where(t > 0, t, 0.0)
-    tensor([0., 2.])
-    """
+    """x where the condition holds, else y."""
     return scalar.where(condition, x, y)
 
 
@@ -185,18 +184,33 @@ def _clamp_gradient(g, x, min, max):
     return inside, below if min is not None else None, above if max is not None else None
 
 
+@method()
+@elementwise
 def clamp_min(x, min):
     """clamp(x, min=min)."""
-    return clamp(x, min)
+    return scalar.maximum(x, min)
 
 
+@clamp_min.gradient
+def _clamp_min_gradient(g, x, min):
+    return _clamp_gradient(g, x, min, None)[:2]
+
+
+@method()
+@elementwise
 def clamp_max(x, max):
     """clamp(x, max=max)."""
-    return clamp(x, None, max)
+    return scalar.minimum(x, max)
 
 
-Tensor.clamp_min = clamp_min
-Tensor.clamp_max = clamp_max
+@clamp_max.gradient
+def _clamp_max_gradient(g, x, max):
+    inside, _, above = _clamp_gradient(g, x, None, max)
+    return inside, above
+
+
+clip, clamp_min_, clamp_max_ = clamp, clamp_min.in_place, clamp_max.in_place
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 
 
 @called("masked_fill")
@@ -214,19 +228,40 @@ def masked_fill(x, mask, value):
     >>> cresset.masked_fill(t, t < 0, 0.0)
     tensor([1., 0.])
     """
-    return fill_where(x, mask, _of_type(value, x.layout.dtype))
+    return fill_where(x, *_filling(x, mask, value))
 
 
 def masked_fill_(x, mask, value):
     """masked_fill in place."""
-    return fill_where.in_place(x, mask, _of_type(value, x.layout.dtype))
+    return fill_where.in_place(x, *_filling(x, mask, value))
+
+
+def _filling(x, mask, value):
+    """(mask, value) of `masked_fill`, checked, the value converted to x's type."""
+    if mask.layout.dtype is not types.bool:
+        raise RuntimeError(
+            "masked_fill: only supports boolean masks; got a mask with dtype "
+            f"{mask.layout.dtype.name}; convert it with .bool()"
+        )
+    if isinstance(value, Tensor) and value.layout.ndim:
+        raise RuntimeError(
+            "masked_fill: only supports a 0-dimensional value tensor; got one with "
+            f"{value.layout.ndim} dimension(s); need a number or value.squeeze()"
+        )
+    d = value.layout.dtype if isinstance(value, Tensor) else types.of_number(value)
+    if d.is_complex and not x.layout.dtype.is_complex:
+        raise RuntimeError(
+            f"masked_fill: value {value} cannot be converted to type {x.layout.dtype.name} without "
+            "overflow"
+        )
+    return mask, _of_type(value, x.layout.dtype)
 
 
 def _of_type(value, d):
     """A number or tensor converted to an element type, so that it does not promote."""
     if isinstance(value, Tensor):
         return value if value.layout.dtype is d else value.to(d)
-    if d.is_floating_point:
+    if d.is_differentiable:
         return value
     return bool(value) if d is types.bool else int(value)
 

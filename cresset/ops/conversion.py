@@ -8,7 +8,7 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Number, Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
-from cresset.ops.kinds.promotion import computed
+from cresset.ops.kinds.promotion import kept
 from cresset.ops.operation import called
 from cresset.runtime.program import Program
 
@@ -23,14 +23,14 @@ class Copy(Elementwise):
 
     def infer(self, specs):
         x, target, order = specs
-        d = computed(self.label, target or x.dtype)
+        d = kept(self.label, target or x.dtype)
         if order == "packed":
             return (Layout.packed(x.shape, d, x.device),)
         return (x.like(d),)
 
     def expressions(self, specs):
         x, target, order = specs
-        return (scalar.cast(scalar.argument(0, computed(self.label, x.dtype)), target or x.dtype),)
+        return (scalar.cast(scalar.argument(0, kept(self.label, x.dtype)), target or x.dtype),)
 
     def plan_into(self, out, specs, same):
         x = specs[0]
@@ -44,8 +44,8 @@ class Copy(Elementwise):
             )
         # Unlike arithmetic, a copy may go to any type.
         refuse_overlapping(self.label, out)
-        leaf = scalar.argument(0, computed(self.label, x.dtype))
-        value = scalar.cast(leaf, computed(self.label, out.dtype))
+        leaf = scalar.argument(0, kept(self.label, x.dtype))
+        value = scalar.cast(leaf, kept(self.label, out.dtype))
         steps = self.launches((value,), (out,), [x], (0,), 1, in_place=same)
         return dispatch.make_launcher(Program("wt", (), tuple(steps)))
 
@@ -92,10 +92,10 @@ def _copy_(x, source, non_blocking=False):
     except (KeyError, AttributeError):
         launch = None
     if launch is not None and x.history is None and source.history is None and (
-        source.storage is not x.storage
+        source.memory is not x.memory
     ):
         launch(x, source)
-        if x.storage.writer is not None:
+        if x.memory.writer is not None:
             dispatch.note_write(x, COPY)
         return x
     if not isinstance(source, Tensor):
@@ -115,12 +115,17 @@ class Fill(Elementwise):
 
     def expressions(self, specs):
         x, value = specs
+        if value is complex and not x.dtype.is_complex:
+            raise RuntimeError(
+                f"fill_: value cannot be converted to type {x.dtype.name} without overflow; got a "
+                "complex number; need a real one, or a complex tensor"
+            )
         d = value.dtype if isinstance(value, Layout) else self._number_type(value, x.dtype)
         return (scalar.cast(scalar.argument(1, d), x.dtype),)
 
     @staticmethod
     def _number_type(kind, common):
-        return types.float64 if kind is float else types.int64
+        return {float: types.float64, complex: types.complex128}.get(kind, types.int64)
 
     def shape(self, specs):
         return specs[0].shape

@@ -81,12 +81,14 @@ class Reduction(Operation):
         options = self.options(specs)
         x = specs[0]
         dims = canonical_dims(self.label, options["dim"], x.ndim)
+        if getattr(self.rule, "one_dim", False) and isinstance(options["dim"], tuple):
+            raise TypeError(f"{self.label}: dim must be one integer; got {options['dim']}")
         lift, merge, start, rule = self.state(specs)
         empty = 0 in (x.shape[d] for d in dims)
         if empty and getattr(rule, "needs_elements", False):
-            raise RuntimeError(
-                f"{self.label}: cannot reduce over a dim of size 0, there is no identity; "
-                f"got shape {tuple(x.shape)} and dim {options['dim']}; need at least one element"
+            raise IndexError(
+                f"{self.label}: Expected reduction dim to have non-zero size, as there is no "
+                f"identity; got shape {tuple(x.shape)} and dim {options['dim']}"
             )
         kept = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
         keep = options.get("keepdim", False)
