@@ -92,9 +92,9 @@ def test_launch_makes_a_tensor():
     assert type(z) is Tensor
     assert z.layout is layout(3, 4)
     assert (z.base, z.history, z.grad) == (None, None, None)
-    assert (z.storage.ptr, z.storage.nbytes, z.storage.version) == (z.ptr, 48, 0)
+    assert (z.memory.ptr, z.memory.nbytes, z.memory.version) == (z.ptr, 48, 0)
     assert z.ptr % 64 == 0
-    assert z.storage.owner.ptr == z.ptr
+    assert z.memory.owner.ptr == z.ptr
     assert np.array_equal(array(z), array(x) + 1)
     assert not z.__dict__
 
@@ -116,7 +116,7 @@ def test_launch_in_place_raises_the_version():
     assert run(x, y) is x
     assert run(x, y) is x
     assert array(x).tolist() == [7, 10]
-    assert (x.storage.version, y.storage.version) == (2, 0)
+    assert (x.memory.version, y.memory.version) == (2, 0)
 
 
 def test_launch_reads_numbers():
@@ -150,7 +150,7 @@ def test_launch_takes_subclasses():
         pass
 
     parameter, x = object.__new__(Parameter), tensor([1, 2])
-    for name in ("storage", "layout", "ptr", "base", "history", "grad"):
+    for name in ("memory", "layout", "ptr", "base", "history", "grad"):
         setattr(parameter, name, getattr(x, name))
     result = adder(2)(parameter, parameter)
     assert type(result) is Tensor
@@ -166,7 +166,7 @@ def test_fault_raises_what_explain_says():
     x = tensor([1])
     with pytest.raises(IndexError, match=r"words \(-7, 8, 4611686018427387904\)"):
         run(x)
-    assert x.storage.version == 0
+    assert x.memory.version == 0
     with pytest.raises(RuntimeError, match="nothing explains it"):
         launcher("", (layout(1),), step)()
     with pytest.raises(RuntimeError, match="nothing explains it"):
@@ -176,13 +176,13 @@ def test_fault_raises_what_explain_says():
 def test_launch_leaks_nothing():
     x, run = tensor(np.ones(8)), adder(8)
     view = native.make_viewer(layout(4), 8)
-    references = [sys.getrefcount(thing) for thing in (x, x.storage, x.layout, x.ptr)]
+    references = [sys.getrefcount(thing) for thing in (x, x.memory, x.layout, x.ptr)]
     live = memory.memory_stats()["allocation.all.current"]
     for _ in range(1000):
         run(x, view(x))
         with pytest.raises(TypeError):
             run(x, 1)
-    assert [sys.getrefcount(thing) for thing in (x, x.storage, x.layout, x.ptr)] == references
+    assert [sys.getrefcount(thing) for thing in (x, x.memory, x.layout, x.ptr)] == references
     assert memory.memory_stats()["allocation.all.current"] == live
 
 
@@ -199,7 +199,7 @@ def test_view():
     history = object()
     column = Layout.of((3,), (4,), dtype.float32)
     view = native.make_viewer(column, 4, history)(x)
-    assert (view.storage, view.layout, view.ptr) == (x.storage, column, x.ptr + 4)
+    assert (view.memory, view.layout, view.ptr) == (x.memory, column, x.ptr + 4)
     assert (view.base, view.history, view.grad) == (x, history, None)
     with pytest.raises(TypeError, match="the argument is a int; need a tensor"):
         native.make_viewer(column)(3)
@@ -238,7 +238,7 @@ def test_update_of_many_sizes(update):
     assert update(values, gradients, 0.5) is None
     for n, x in zip(sizes, values):
         assert np.array_equal(array(x), 3 - 0.5 * np.arange(n, dtype="float32"))
-    assert [x.storage.version for x in values + gradients] == [1] * 7 + [0] * 7
+    assert [x.memory.version for x in values + gradients] == [1] * 7 + [0] * 7
     assert update([], [], 1) is None
 
 
@@ -251,7 +251,7 @@ def test_update_leaves_the_unusual_to_python(update):
     wide = native.new(layout(2, dtype=dtype.float64))
     assert update([x, wide], [x, wide], 1.0) is NotImplemented
     assert array(x).tolist() == [[1, 2], [3, 4]]
-    assert x.storage.version == 0
+    assert x.memory.version == 0
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -100,10 +100,10 @@ def test_layouts_are_pytorchs(name, torch):
 @every_view
 def test_views_copy_nothing(name):
     base, views = viewed(cresset, name)
-    begin = base.storage.ptr
+    begin = base.memory.ptr
     for part in views:
-        assert part.storage is base.storage
-        assert begin <= part.data_ptr() <= begin + base.storage.nbytes
+        assert part.memory is base.memory
+        assert begin <= part.data_ptr() <= begin + base.memory.nbytes
 
 
 
@@ -200,7 +200,7 @@ def test_reshape_copies_where_no_view_will_do():
     with pytest.raises(RuntimeError, match="view"):
         x.t().view(12)
     copied = x.t().reshape(12)
-    assert copied.storage is not x.storage
+    assert copied.memory is not x.memory
     assert copied.tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
     assert x.contiguous() is x
     assert x.t().contiguous().stride() == (3, 1)

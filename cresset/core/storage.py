@@ -18,6 +18,8 @@ class Storage:
 
     __slots__ = ("__weakref__", "nbytes", "owner", "ptr", "version", "writer")
 
+    device = "cpu"
+
     def __init__(self, ptr: int, nbytes: int, owner):
         self.ptr = ptr
         self.nbytes = nbytes
@@ -26,4 +28,30 @@ class Storage:
         self.writer = None
 
     def __repr__(self) -> str:
-        return f"Storage(nbytes={self.nbytes}, version={self.version})"
+        return f"{type(self).__name__}(nbytes={self.nbytes}, version={self.version})"
+
+
+class MetaStorage(Storage):
+    """A size without memory, under tensors on the device "meta".
+
+    Emitted code takes tensors over a `Storage` and nothing else, so none can follow the address.
+    """
+
+    __slots__ = ()
+
+    device = "meta"
+
+    def __init__(self, nbytes: int):
+        super().__init__(0, nbytes, None)
+
+
+class Loan:
+    """An owner that somebody outside holds, who knows the address: the memory must not move.
+
+    The garbage collector sees it, as it does not see every dict or tuple that holds an owner.
+    """
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner):
+        self.owner = owner

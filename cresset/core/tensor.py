@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cresset.core.missing import missing
+
 if TYPE_CHECKING:
     # Type checkers take any attribute and operator: the layers above declare them.
     Declared = Any
@@ -24,16 +26,19 @@ Number = bool | int | float
 class Tensor(Declared):
     """An n-dimensional view over a storage.
 
-    `ptr` is the address of the first element. `history` is None, or the autograd node whose output
-    this is. `base` is the tensor that this one was made a view of. `grad` is the gradient that
-    `backward` accumulates.
+    `memory` is that storage, `ptr` the address of the first element. `history` is None, or the
+    autograd node whose output this is. `base` is the tensor that this one was made a view of.
+    `grad` is the gradient that `backward` accumulates.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "base", "grad", "history", "layout", "ptr", "storage")
+    __slots__ = ("__dict__", "__weakref__", "base", "grad", "history", "layout", "memory", "ptr")
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         tensor_types.add(cls)
+
+    def __getattr__(self, name):
+        raise missing(type(self).__name__, name, dir(type(self)))
 
 
 tensor_types.add(Tensor)

@@ -31,9 +31,6 @@ class Parameter(Tensor):
             memo[id(self)] = copy
         return copy
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return type(self), (self.detach(), self.requires_grad)
-
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 

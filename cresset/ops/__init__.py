@@ -1,6 +1,6 @@
 """Operations: their kinds, and every declared one by name.
 
-    from cresset.ops import elementwise, reduce, view, composite, special, update
+    from cresset.ops import elementwise, reduce, view, composite, special, hosted, update
 
 declare new ones; the names of the declared ones are found here as well.
 """
@@ -11,6 +11,7 @@ from cresset.core import scalar
 from cresset.ops.kinds import (
     composite,
     elementwise,
+    hosted,
     overwrite,
     reduce,
     special,
@@ -19,16 +20,19 @@ from cresset.ops.kinds import (
 )
 from cresset.ops.operation import registry
 
-__all__ = ["composite", "elementwise", "overwrite", "reduce", "registry", "scalar", "special",
-           "update", "view"]
+__all__ = ["composite", "elementwise", "hosted", "overwrite", "reduce", "registry", "scalar",
+           "special", "update", "view"]
 
 # Modules of declarations, in an order in which each finds what it builds on.
 MODULES = (
-    "arithmetic", "comparison", "exponential", "reduction", "extremes", "conversion", "creation",
-    "shape", "attributes", "exchange", "indexing", "gathering", "advanced_indexing",
-    "joining", "products", "random",
-    "ordering", "normalization", "printing", "activation", "similarity", "convolution", "pooling",
-    "attention", "loss",
+    "arithmetic", "comparison", "complex_numbers", "floating_point", "divisors", "exponential", "reduction", "extremes", "norms", "conversion", "creation",
+    "shape", "agreement", "python_functions", "attributes", "exchange", "arrays", "dlpack", "sharing",
+    "pickling", "resizing", "storages", "indexing", "gathering", "masks",
+    "advanced_indexing", "selecting", "view_copies",
+    "joining", "products", "statistics", "random", "foreach",
+    "scans", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking", "grids",
+    "diagonals", "linear_algebra.older_names", "normalization", "printing", "legacy", "activation", "padding", "embeddings", "similarity", "convolution", "pooling",
+    "attention", "loss", "recurrence",
 )
 # Those whose functions are public at the top level as well; the others are those of
 # `nn.functional`.
@@ -36,9 +40,22 @@ TOP_LEVEL = MODULES[: MODULES.index("activation")]
 
 
 def functions(module: str) -> dict:
-    """The public functions that a module of declarations defines, by name."""
+    """The public functions that a module of declarations defines, by name.
+
+    With a function that needs one tensor alone comes its in-place form: `exp_`, `clamp_`.
+    """
     found = importlib.import_module(f"cresset.ops.{module}")
-    return {name: getattr(found, name) for name in getattr(found, "__all__", ())}
+    public = {name: getattr(found, name) for name in getattr(found, "__all__", ())}
+    for name, function in list(public.items()):
+        op = getattr(function, "op", None)
+        if op is not None and op.has_in_place and len(_required(op)) == 1:
+            public[name + "_"] = function.in_place
+    return public
+
+
+def _required(op) -> list:
+    """The parameters of an operation that have no default."""
+    return [p.name for p in op.signature.parameters.values() if p.default is p.empty]
 
 
 def __getattr__(name):

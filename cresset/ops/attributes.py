@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from cresset.core.device import device
+from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor
+from cresset.ops.kinds import promotion
 from cresset.ops.shape import canonical_dim
 
-__all__ = ["is_floating_point", "is_tensor", "numel"]
-
+__all__ = ["is_floating_point", "is_nonzero", "is_tensor", "numel", "result_type"]
 
 
 Tensor.shape = property(lambda x: x.layout.shape, doc="The size of every dim, a torch.Size.")
@@ -30,7 +31,7 @@ def _stride(x, dim=None):
 
 def _storage_offset(x):
     """Elements from the start of the storage to the tensor's first."""
-    return (x.ptr - x.storage.ptr) // x.layout.dtype.itemsize
+    return (x.ptr - x.memory.ptr) // x.layout.dtype.itemsize
 
 
 def _is_contiguous(x, memory_format=None):
@@ -57,7 +58,6 @@ Tensor.is_floating_point = lambda x: x.layout.dtype.is_floating_point
 Tensor.is_complex = lambda x: x.layout.dtype.is_complex
 Tensor.is_signed = lambda x: x.layout.dtype.is_signed
 Tensor.get_device = lambda x: -1
-Tensor.untyped_storage = lambda x: x.storage
 
 
 def numel(x) -> int:
@@ -72,4 +72,33 @@ def is_tensor(x) -> bool:
 
 def is_floating_point(x) -> bool:
     """Whether the element type is a floating one."""
-    return x.layout.dtype.is_floating_point
+    return _tensor("is_floating_point", x).layout.dtype.is_floating_point
+
+
+def is_nonzero(x) -> bool:
+    """Whether the one element of x is not zero; RuntimeError unless there is exactly one."""
+    return bool(_tensor("is_nonzero", x))
+
+
+def result_type(x, y) -> dtype:
+    """The type that arithmetic of two operands, tensors or Python numbers, gives.
+
+    Tensors with dims decide; zero-dim tensors and then numbers only where they are of a higher
+    category.
+
+    >>> import cresset
+    >>> cresset.result_type(cresset.tensor([1, 2], dtype=cresset.int8), 1.5)
+    torch.float32
+    """
+    return promotion.result_type(
+        [a.layout if isinstance(a, Tensor) else type(a) for a in (x, y)]
+    )
+
+
+def _tensor(operation, x):
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{operation}(): argument 'input' must be Tensor, not {type(x).__name__}")
+    return x
+
+
+Tensor.is_nonzero = is_nonzero

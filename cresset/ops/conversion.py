@@ -200,25 +200,6 @@ for _name, _target in {
     setattr(Tensor, _name, _convert)
 
 
-def _type(x, target=None):
-    """The name of the tensor's type; with a target the tensor as that type."""
-    if target is None:
-        return f"torch.{LEGACY[x.layout.dtype]}"
-    if isinstance(target, str):
-        name = target.rpartition(".")[2]
-        target = {v: k for k, v in LEGACY.items()}.get(name) or getattr(types, name)
-    return to(x, target)
-
-
-LEGACY = {
-    types.float32: "FloatTensor", types.float64: "DoubleTensor", types.float16: "HalfTensor",
-    types.bfloat16: "BFloat16Tensor", types.bool: "BoolTensor", types.uint8: "ByteTensor",
-    types.int8: "CharTensor", types.int16: "ShortTensor", types.int32: "IntTensor",
-    types.int64: "LongTensor",
-}
-Tensor.type = _type
-
-
 def detached_copy(x):
     """A packed copy outside of autograd."""
     args = (x, None, "packed")

@@ -15,13 +15,13 @@ from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch
 from cresset.ops.conversion import fill
-from cresset.ops.kinds.promotion import computed
+from cresset.ops.kinds.promotion import computed, kept
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
 __all__ = ["arange", "empty", "empty_like", "empty_strided", "eye", "full",
            "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
-           "tril", "triu", "zeros", "zeros_like"]
+           "zeros", "zeros_like"]
 
 
 def _shape(operation: str, size) -> tuple:
@@ -59,14 +59,14 @@ def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     >>> cresset.empty(2, 3).shape
     torch.Size([2, 3])
     """
-    d = computed("empty", dtype or types.get_default_dtype())
+    d = kept("empty", dtype or types.get_default_dtype())
     x = native.new(Layout.packed(_shape("empty", size), d))
     return _finish("empty", x, requires_grad, device, out)
 
 
 def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False):
     """An uninitialised tensor with given strides."""
-    d = computed("empty_strided", dtype or types.get_default_dtype())
+    d = kept("empty_strided", dtype or types.get_default_dtype())
     layout = Layout.of(tuple(size), tuple(stride), d)
     memory = native.new(Layout.packed((layout.reach(),), d))
     return _finish("empty_strided", memory.as_strided(size, stride), requires_grad, device)
@@ -78,11 +78,22 @@ def filled(shape, d: DType, value) -> Tensor:
         return dispatch.plans["full", shape, d, type(value)](value)
     except (KeyError, TypeError):
         pass
-    out = Layout.packed(shape, computed("full", d))
-    kind = "d" if type(value) is float else "i"
-    leaf = scalar.argument(0, types.float64 if kind == "d" else types.int64)
-    operands = (Operand(1, leaf.dtype, None, 0, kind), Operand(0, d, out.strides))
-    body = (Store(1, scalar.cast(leaf, d), False),)
+    out = Layout.packed(shape, kept("full", d))
+    if type(value) is complex:
+        if not d.is_complex:
+            raise RuntimeError(
+                f"full: value cannot be converted to type {d.name} without overflow; got {value}; "
+                "need a real number, or a complex type"
+            )
+        # The second part follows the first in the table of values.
+        kind, numbers = "c", [Operand(k, types.float64, None, 0, "d") for k in (1, 2)]
+        number = scalar.join(*(scalar.argument(k, types.float64) for k in (0, 1)))
+    else:
+        kind = "d" if type(value) is float else "i"
+        number = scalar.argument(0, types.float64 if kind == "d" else types.int64)
+        numbers = [Operand(1, number.dtype, None, 0, kind)]
+    operands = (*numbers, Operand(0, d, out.strides))
+    body = (Store(len(numbers), scalar.cast(number, d), False),)
     launches, _ = steps(Nest(tuple(out.shape), frozenset(), operands, body))
     launch = dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
     dispatch.remember(("full", tuple(shape), d, type(value)), launch)
@@ -125,7 +136,7 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
 
 
 def _like(x, dtype):
-    return native.new(x.layout.like(computed("empty_like", dtype or x.layout.dtype)))
+    return native.new(x.layout.like(kept("empty_like", dtype or x.layout.dtype)))
 
 
 def empty_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
@@ -345,14 +356,16 @@ def _flatten(data, shape, depth, flat):
 
 def _from_numbers(flat, shape, d) -> Tensor:
     kinds = {type(v) for v in flat}
-    if not kinds <= {bool, int, float}:
+    if not kinds <= {bool, int, float, complex}:
         flat = [_number(v) for v in flat]
         kinds = {type(v) for v in flat}
+    if complex in kinds:
+        return _from_complex_numbers(flat, shape, d)
     natural = (
         types.get_default_dtype() if float in kinds or not flat
         else types.int64 if int in kinds else types.bool
     )
-    d = computed("tensor", d or natural)
+    d = kept("tensor", d or natural)
     # Written in the widest type of the values' category, then converted as any tensor is.
     code = "d" if float in kinds else "q"
     if d in WRITERS and (d.is_floating_point or code == "q" and d is types.int64):
@@ -370,15 +383,32 @@ def _from_numbers(flat, shape, d) -> Tensor:
     return holder.clone() if CODES[code] is d else holder.to(d)
 
 
+def _from_complex_numbers(flat, shape, d) -> Tensor:
+    d = kept("tensor", d or types.get_default_dtype().to_complex())
+    if not d.is_complex:
+        raise TypeError(
+            f"tensor: must be real number, not complex; got a complex value for {d}; "
+            "need complex64 or complex128"
+        )
+    values = array.array("d", [part for v in flat for part in (v.real, v.imag)])
+    address, count = values.buffer_info()
+    holder = native.adopt(
+        Layout.packed(shape, types.complex128), address, count * values.itemsize, values
+    )
+    return holder.to(d, copy=True)
+
+
 def _number(v):
     if isinstance(v, Tensor):
         return v.item()
     frozen = dispatch.freeze(v)
-    if not isinstance(frozen, (bool, int, float)):
+    if not isinstance(frozen, (bool, int, float, complex)):
         raise TypeError(
             f"tensor: a value is a {type(v).__name__}; need numbers, or lists of numbers"
         )
-    return frozen
+    # A number of a class of its own, such as NumPy's float64, as one of Python's.
+    return next(kind(frozen) for kind in (bool, int, float, complex)
+                if isinstance(frozen, kind))
 
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False):
@@ -394,33 +424,3 @@ def _new_tensor(x, data, *, dtype=None, device=None, requires_grad=False):
 
 Tensor.new_tensor = _new_tensor
 dispatch.namespace["tensor"] = tensor
-
-
-def tril(x, diagonal=0):
-    """x with zeros above a diagonal."""
-    rows, columns = x.layout.shape[-2:]
-    below = arange(columns).unsqueeze(0) - arange(rows).unsqueeze(1) <= diagonal
-    return x.masked_fill(~below, 0)
-
-
-def triu(x, diagonal=0):
-    """x with zeros below a diagonal."""
-    rows, columns = x.layout.shape[-2:]
-    above = arange(columns).unsqueeze(0) - arange(rows).unsqueeze(1) >= diagonal
-    return x.masked_fill(~above, 0)
-
-
-Tensor.tril = tril
-Tensor.triu = triu
-
-
-def _construct(cls, *data, dtype=None, device=None):
-    """Tensor(2, 3) is uninitialised, Tensor([1, 2]) holds the values; both of the default type."""
-    if cls is not Tensor:
-        return object.__new__(cls)
-    if len(data) == 1 and not isinstance(data[0], int):
-        return tensor(data[0], dtype=types.get_default_dtype())
-    return empty(*data) if data else empty(0)
-
-
-Tensor.__new__ = _construct  # type: ignore[method-assign]

@@ -130,7 +130,7 @@ def check_tensor(what: str, argument) -> None:
     """Raise TypeError unless the argument is a tensor whose memory is known."""
     if not isinstance(argument, Tensor):
         raise TypeError(f"{what} is a {type(argument).__name__}; need a tensor")
-    for name in ("ptr", "storage", "layout"):
+    for name in ("ptr", "memory", "layout"):
         if not hasattr(argument, name):
             raise TypeError(f"{what} is a tensor without {name}; need one that was made by Cresset")
 

@@ -72,7 +72,7 @@ def new(layout: Layout) -> Tensor:
 def adopt(layout: Layout, ptr: int, nbytes: int, owner) -> Tensor:
     """A tensor over memory that `owner` keeps alive."""
     tensor = object.__new__(Tensor)
-    tensor.storage = Storage(ptr, nbytes, owner)
+    tensor.memory = Storage(ptr, nbytes, owner)
     tensor.layout = layout
     tensor.ptr = ptr
     tensor.base = tensor.history = tensor.grad = None

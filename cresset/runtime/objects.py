@@ -165,7 +165,7 @@ def _write_pointer_of(module):
 def _write_storage_of(module):
     """ptr storage_of(tensor): its storage, borrowed; null where the slot holds none."""
     f = module.function("storage_of", [("ptr", "x")], "ptr", internal=True)
-    storage = slot(f, f.arguments[0], "Tensor.storage")
+    storage = slot(f, f.arguments[0], "Tensor.memory")
     with f.leave(storage.eq(0)):
         f.ret(storage)
     f.ret(f.select(type_of(f, storage).eq(named(f, "Storage")), storage, null(f)))
@@ -195,7 +195,7 @@ def _write_new_tensor(module):
     tensor = f.call("PyType_GenericAlloc", "ptr", named(f, "Tensor"), f.constant("i64", 0))
     with f.leave(tensor.eq(0)):
         f.ret(tensor)
-    for name, value in zip(("storage", "layout", "ptr", "base", "history"), f.arguments):
+    for name, value in zip(("memory", "layout", "ptr", "base", "history"), f.arguments):
         incref(f, value)
         fill(f, tensor, f"Tensor.{name}", value)
     fill(f, tensor, "Tensor.grad", constant(f, "None"))

@@ -1,0 +1,270 @@
+"""Exchange with NumPy and with buffers, without a copy: either side sees what the other writes.
+
+Each side keeps the memory alive: an array made of a tensor holds what owns the tensor's memory, a
+tensor made of an array holds the array.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import warnings
+from functools import cache
+
+from cresset.core import dtype as types
+from cresset.core.dtype import dtype as DType
+from cresset.core.layout import Layout
+from cresset.core.storage import Loan
+from cresset.core.tensor import Tensor
+from cresset.runtime import native
+
+__all__ = ["from_numpy", "frombuffer"]
+
+# NumPy calls its own types and those of `ml_dtypes` by the names that PyTorch has for them.
+NAMED = {d.name: d for d in types.ALL}
+
+
+@cache
+def array_type(d: DType):
+    """NumPy's type of the same elements, or that of `ml_dtypes`; None where there is neither."""
+    if d.numpy is not None:
+        return d.numpy
+    try:
+        extended = importlib.import_module("ml_dtypes")
+    except ImportError:
+        return None
+    import numpy
+
+    found = getattr(extended, d.name, None)
+    return None if found is None else numpy.dtype(found)
+
+
+def exposed(x: Tensor):
+    """The bytes from x's first element to its last, as a ctypes array that keeps the memory."""
+    nbytes = x.layout.reach() * x.layout.dtype.itemsize
+    memory = (ctypes.c_char * nbytes).from_address(x.ptr)
+    memory.loan = Loan(x.memory.owner)
+    return memory
+
+
+# --- to NumPy -------------------------------------------------------------------------------------
+def _type_of_array(x: Tensor):
+    """The type of x as an array; raises where x cannot be one."""
+    layout = x.layout
+    if layout.device == "meta":
+        raise TypeError(
+            "numpy: can't convert meta device type tensor to numpy; it has a shape and no data; "
+            "make it on the cpu"
+        )
+    if x.requires_grad:
+        raise RuntimeError(
+            "numpy: Can't call numpy() on Tensor that requires grad; an array has no gradient; use "
+            "tensor.detach().numpy() instead"
+        )
+    found = array_type(layout.dtype)
+    if found is None:
+        raise TypeError(
+            f"numpy: got unsupported ScalarType {layout.dtype.name}, which NumPy does not have; "
+            "convert with .float(), or install ml_dtypes"
+        )
+    return found
+
+
+def numpy(x, *, force=False):
+    """The tensor as a NumPy array over the same memory.
+
+    bfloat16 and the float8 types become those of `ml_dtypes`, where that is installed. With `force`
+    a tensor that requires gradients is detached first.
+
+    Raises RuntimeError where gradients are required, TypeError for meta tensors and for types that
+    NumPy has no counterpart of.
+
+    >>> import cresset
+    >>> cresset.arange(3).numpy()
+    array([0, 1, 2])
+    """
+    import numpy
+
+    kind = _type_of_array(x.detach() if force else x)
+    layout = x.layout
+    strides = [s * layout.dtype.itemsize for s in layout.strides]
+    if not layout.numel:
+        return numpy.ndarray(layout.shape, kind, bytearray(), 0, strides)
+    return numpy.ndarray(layout.shape, kind, exposed(x), 0, strides)
+
+
+def _array(x, dtype=None, copy=None):
+    """What `numpy.asarray(x)` calls: the array over x, converted or copied where that is asked for.
+
+    Raises ValueError where `copy` is False and a conversion takes a copy.
+    """
+    found = numpy(x)
+    if dtype is not None and found.dtype != dtype:
+        if copy is False:
+            raise ValueError(
+                f"__array__: Unable to avoid copy: got copy=False and a tensor of {x.layout.dtype} "
+                f"to convert to {dtype}"
+            )
+        return found.astype(dtype)
+    return found.copy() if copy else found
+
+
+def _array_interface(x):
+    """NumPy's array interface, version 3; its data is a buffer that keeps the memory alive."""
+    layout = x.layout
+    return {
+        "version": 3,
+        "shape": tuple(layout.shape),
+        "typestr": _type_of_array(x).str,
+        "data": exposed(x) if layout.numel else bytearray(),
+        "strides": tuple(s * layout.dtype.itemsize for s in layout.strides),
+    }
+
+
+def _array_wrap(x, array, context=None, return_scalar=False):
+    """What NumPy's functions of tensors return: tensors, and uint8 for truth, as in PyTorch."""
+    import numpy
+
+    return from_numpy(numpy.asarray(array, numpy.uint8 if array.dtype == bool else None))
+
+
+Tensor.numpy = numpy
+Tensor.__array__ = _array
+Tensor.__array_interface__ = property(_array_interface, doc=_array_interface.__doc__)
+Tensor.__array_wrap__ = _array_wrap
+# Numbers on the left of an operator leave it to the tensor, NumPy's included.
+Tensor.__array_priority__ = 1000
+
+
+# --- from NumPy -----------------------------------------------------------------------------------
+def from_array(array, copied=False) -> Tensor:
+    """A tensor over the memory of a NumPy array; no warning is needed if it will be `copied`."""
+    d = NAMED.get(array.dtype.name)
+    if d is None:
+        raise TypeError(
+            f"from_numpy: can't convert np.ndarray of type {array.dtype}; need one of "
+            f"{', '.join(t.name for t in types.ALL)}; convert it with astype()"
+        )
+    if not array.dtype.isnative:
+        raise ValueError(
+            "from_numpy: the array has byte order different from the native byte order; convert it "
+            "with astype(array.dtype.newbyteorder('='))"
+        )
+    size = array.dtype.itemsize
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            f"from_numpy: At least one stride in the given numpy array is negative; got strides "
+            f"{array.strides}; tensors count forward; make a copy of it with array.copy()"
+        )
+    if any(s % size for s in array.strides):
+        raise ValueError(
+            f"from_numpy: the array's strides are not a multiple of the element byte size; got "
+            f"{array.strides} for elements of {size} bytes; make a copy of it with array.copy()"
+        )
+    if not (array.flags.writeable or copied):
+        warn_of_writes("NumPy array")
+    layout = Layout.of(array.shape, tuple(s // size for s in array.strides), d)
+    return native.adopt(layout, array.ctypes.data, layout.reach() * size, array)
+
+
+def warn_of_writes(what):
+    warnings.warn(
+        f"The given {what} is not writable, and PyTorch does not support non-writable tensors: "
+        "a write to the tensor would be one to memory that its owner wants unchanged; copy it "
+        "first, or do not write to the tensor",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def from_numpy(array) -> Tensor:
+    """A tensor over the memory of a NumPy array: a write to either is seen by both.
+
+    An array that must not be written to is taken with a warning. Raises TypeError for what is no
+    array or has elements that tensors do not have, ValueError for strides that are negative or
+    lead between elements, and for a foreign byte order.
+
+    >>> import numpy, cresset
+    >>> a = numpy.zeros(2)
+    >>> cresset.from_numpy(a)[0] = 1.0
+    >>> a
+    array([1., 0.])
+    """
+    import numpy
+
+    if not isinstance(array, numpy.ndarray):
+        raise TypeError(
+            f"from_numpy: expected np.ndarray (got {type(array).__name__}); use as_tensor() for "
+            "numbers and lists"
+        )
+    return from_array(array)
+
+
+def is_array(data) -> bool:
+    """Whether the data is an array or number of NumPy's, or stands for one."""
+    return hasattr(data, "__array_interface__") or hasattr(data, "__array__")
+
+
+def array_of(data, copied=False) -> Tensor:
+    """A tensor over the memory of what `is_array`; of a number, over that of a copy."""
+    import numpy
+
+    if isinstance(data, numpy.generic):
+        data = numpy.array(data)
+    return from_array(numpy.asarray(data), copied)
+
+
+# --- from buffers ---------------------------------------------------------------------------------
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Tensor:
+    """A tensor of one dim over the memory of an object with the buffer protocol.
+
+    `offset` counts bytes, `count` elements; a negative count takes all that follow. The buffer is
+    kept, and locked where it could otherwise change its size.
+
+    Raises ValueError where the object has no buffer, or elements would lie outside of it.
+
+    >>> import cresset
+    >>> cresset.frombuffer(bytearray(b"abc"), dtype=cresset.uint8)
+    tensor([97, 98, 99], dtype=torch.uint8)
+    """
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        raise ValueError(
+            f"frombuffer: object does not implement Python buffer protocol; got "
+            f"{type(buffer).__name__}; need bytes, a bytearray, an array or a memoryview"
+        ) from None
+    if not view.c_contiguous:
+        raise ValueError("frombuffer: the buffer's bytes do not follow one another; copy it first")
+    size, length = dtype.itemsize, view.nbytes
+    if not length or not count:
+        raise ValueError(
+            f"frombuffer: both buffer length ({length}) and count ({count}) must not be 0"
+        )
+    if not 0 <= offset < length:
+        raise ValueError(
+            f"frombuffer: offset ({offset} bytes) must be non-negative and no greater than buffer "
+            f"length ({length} bytes) minus 1"
+        )
+    if count < 0:
+        if (length - offset) % size:
+            raise ValueError(
+                f"frombuffer: buffer length ({length} bytes) after offset ({offset} bytes) must be "
+                f"a multiple of element size ({size}); state a count"
+            )
+        count = (length - offset) // size
+    if offset + count * size > length:
+        raise ValueError(
+            f"frombuffer: requested buffer length ({count} * {size} bytes) after offset ({offset} "
+            f"bytes) must not be greater than actual buffer length ({length} bytes)"
+        )
+    if view.readonly:
+        warn_of_writes("buffer")
+    import numpy
+
+    # NumPy takes the buffer's address and keeps it locked.
+    memory = numpy.frombuffer(view, numpy.uint8)
+    x = native.adopt(
+        Layout.packed((count,), dtype), memory.ctypes.data + offset, count * size, memory
+    )
+    return x.requires_grad_(requires_grad)
