@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
+from cresset.core import return_types
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import maximum, minimum
 from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, restore_dims
 
 __all__ = ["aminmax", "max", "min"]
-
-# Results print under the name of their function, as PyTorch's do.
-max_result = namedtuple("max", ("values", "indices"))  # type: ignore[name-match]
-min_result = namedtuple("min", ("values", "indices"))  # type: ignore[name-match]
-for _result in (max_result, min_result):
-    _result.__doc__ = "The extreme values along a dim, and their indices."
 
 
 def _place_gradient(gs, outs, x_layout, dim, keepdim):
@@ -35,7 +28,9 @@ max_with_index.gradient(_place_gradient)
 min_with_index.gradient(_place_gradient)
 
 
-def _extreme(name, whole, with_index, pair, result):
+def _extreme(name, whole, with_index, pair):
+    result = getattr(return_types, name)
+
     def extreme(x, dim=None, keepdim=False, *, other=None, out=None):
         if other is not None or isinstance(dim, Tensor):
             return pair(x, dim if other is None else other, out=out)
@@ -44,7 +39,7 @@ def _extreme(name, whole, with_index, pair, result):
         pairs = with_index(x, dim, keepdim)
         if out is not None:
             pairs = [target.copy_(made) for target, made in zip(out, pairs)]
-        return result(*pairs)
+        return result(pairs)
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = (
@@ -54,15 +49,15 @@ def _extreme(name, whole, with_index, pair, result):
     return extreme
 
 
-max = _extreme("max", amax, max_with_index, maximum, max_result)
-min = _extreme("min", amin, min_with_index, minimum, min_result)
+max = _extreme("max", amax, max_with_index, maximum)
+min = _extreme("min", amin, min_with_index, minimum)
 Tensor.max = max
 Tensor.min = min
 
 
 def aminmax(x, *, dim=None, keepdim=False):
     """(least, greatest) of all elements or along a dim."""
-    return amin(x, dim, keepdim), amax(x, dim, keepdim)
+    return return_types.aminmax((amin(x, dim, keepdim), amax(x, dim, keepdim)))
 
 
 Tensor.aminmax = aminmax

@@ -1,4 +1,4 @@
-"""Reductions: sums, extremes, means, and what is made of them."""
+"""Reductions: sums, products, extremes, means, truth; their gradients."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor
-from cresset.ops.arithmetic import sqrt
-from cresset.ops.comparison import eq
+from cresset.ops.comparison import eq, where
+from cresset.ops.complex_numbers import conj, view_as_real
+from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite, reduce
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import called, method
-from cresset.ops.shape import expand, reshape, view_as_shape
+from cresset.ops.operation import method
+from cresset.ops.shape import expand, permute, reshape, squeeze, view_as_shape
 
 __all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "mean",
-           "norm", "prod", "std", "std_mean", "sum", "var", "var_mean"]
+           "nanmean", "nansum", "prod", "sum"]
 
 
 def wide(d: dtype) -> dtype:
     """The type that sums of a type are kept in while they grow."""
+    if d.is_complex:
+        return types.complex128
     return types.float64 if d.is_floating_point else types.int64
 
 
@@ -38,7 +41,7 @@ class Sum:
     signature = "x: Tensor, dim=None, keepdim=False, *, dtype=None"
 
     def __init__(self, d, dtype=None):
-        self.result = dtype or (d if d.is_floating_point else types.int64)
+        self.result = dtype or (d if d.is_differentiable else types.int64)
         self.cast = dtype
 
     def lift(self, x, position):
@@ -56,10 +59,24 @@ class Sum:
         return scalar.cast(state[0], self.result)
 
 
+class Nansum(Sum):
+    """The sum over dims of the elements that are not NaN."""
+
+    __name__ = "nansum"
+
+    def lift(self, x, position):
+        if x.dtype.is_complex:
+            raise NotImplementedError("nansum: does not support complex inputs; sum the parts")
+        if x.dtype.is_floating_point:
+            x = scalar.where(scalar.isnan(x), 0.0, x)
+        return super().lift(x, position)
+
+
 class Prod(Sum):
-    """The product over dims (all by default); integers and booleans give int64."""
+    """The product over a dim (all by default); integers and booleans give int64."""
 
     __name__ = "prod"
+    one_dim = True
 
     def start(self):
         return (1,)
@@ -165,7 +182,7 @@ def greatest(d: dtype):
 class MaxWithIndex:
     """The greatest element along a dim and the index of the first; NaN counts as greatest."""
 
-    needs_elements = True
+    needs_elements = one_dim = True
 
     def __init__(self, d):
         self.d = d
@@ -223,6 +240,7 @@ def _declare(rule, name):
 
 
 sum = method()(_declare(Sum, "sum"))
+nansum = method()(_declare(Nansum, "nansum"))
 prod = method()(_declare(Prod, "prod"))
 amax = method()(_declare(Amax, "amax"))
 amin = method()(_declare(Amin, "amin"))
@@ -249,6 +267,12 @@ def _sum_gradient(g, x_layout, dim, keepdim):
     return expand(restore_dims(g, x_layout, dim, keepdim), x_layout.shape)
 
 
+@nansum.gradient
+def _nansum_gradient(g, x, x_layout, dim, keepdim):
+    g = expand(restore_dims(g, x_layout, dim, keepdim), x_layout.shape)
+    return g.masked_fill(x.isnan(), 0)
+
+
 # A view's gradient that is a sum, stated where sums are.
 @expand.gradient
 def _expand_gradient(g, x_layout):
@@ -273,15 +297,23 @@ def _broadcast_dims(shape, target) -> tuple[tuple, tuple]:
 
 
 @prod.gradient
-def _prod_gradient(g, x, out, x_layout, dim, keepdim):
-    g, out = (restore_dims(t, x_layout, dim, keepdim) for t in (g, out))
-    zero = eq(x, 0)
-    zeros = restore_dims(sum(zero, dim, keepdim), x_layout, dim, keepdim)
-    # Where one factor is zero only its own derivative is left: the product of the others.
-    others = restore_dims(prod(x.masked_fill(zero, 1), dim, keepdim), x_layout, dim, keepdim)
-    single = others.expand(tuple(x_layout.shape)).masked_fill(~zero, 0)
-    plain = (out / x.masked_fill(zero, 1)).masked_fill(zeros > 0, 0)
-    return g * (plain + single.masked_fill(zeros > 1, 0))
+def _prod_gradient(g, x, x_layout, dim, keepdim):
+    # The product of the others: of those before and those after, along the dims as one. Nothing is
+    # divided by the factor, so derivatives of every order are right at zero.
+    from cresset.ops.scans import cumprod_dim, shifted
+
+    g = restore_dims(g, x_layout, dim, keepdim)
+    dims = canonical_dims("prod", dim, x_layout.ndim)
+    order = (*(d for d in range(x_layout.ndim) if d not in dims), *dims)
+    lines = permute(conj(x), order)
+    shape = tuple(lines.layout.shape)
+    lines = reshape(lines, (*shape[: len(shape) - len(dims)], -1)) if x_layout.numel else lines
+    others = reshape(
+        shifted(cumprod_dim(lines, -1, False), -1, 1, False)
+        * shifted(cumprod_dim(lines, -1, True), -1, 1, True),
+        shape,
+    )
+    return g * permute(others, tuple(sorted(range(len(order)), key=order.__getitem__)))
 
 
 def _extreme_gradient(g, x, out, x_layout, dim, keepdim):
@@ -295,6 +327,7 @@ amax.gradient(_extreme_gradient)
 amin.gradient(_extreme_gradient)
 
 
+@method()
 @composite
 def mean(x: Tensor, dim=None, keepdim=False, *, dtype=None):
     """The mean over dims (all by default), of floating tensors.
@@ -304,7 +337,7 @@ def mean(x: Tensor, dim=None, keepdim=False, *, dtype=None):
     tensor(3.)
     """
     layout = x.layout
-    if not (dtype or layout.dtype).is_floating_point:
+    if not (dtype or layout.dtype).is_differentiable:
         raise RuntimeError(
             f"mean: could not infer output dtype. Input dtype must be a floating point; got "
             f"{layout.dtype}; convert with .float() or give dtype="
@@ -322,144 +355,37 @@ def _mean_gradient(g, x_layout, dim, keepdim):
     return expand(g / float(count), x_layout.shape)
 
 
-Tensor.mean = mean
+@method()
+def nanmean(x, dim=None, keepdim=False, *, dtype=None):
+    """The mean over dims of the elements that are not NaN, NaN where there is none."""
+    if not x.layout.dtype.is_differentiable:
+        raise RuntimeError(
+            f"nanmean: expected input to have floating point or complex dtype; got "
+            f"{x.layout.dtype}; convert with .float()"
+        )
+    present = sum(eq(x, x), dim, keepdim)
+    return nansum(x, dim, keepdim, dtype=dtype) / present
 
 
-@called("var")
-@composite
-def var_kernel(x: Tensor, dim, correction, keepdim):
-    """The variance over dims: mean of squared distances from the mean, divisor n - correction."""
-    count = 1
-    for d in canonical_dims("var", dim, x.layout.ndim):
-        count *= x.layout.shape[d]
-    center = x - sum(x, dim, True) / float(count)
-    squares = sum(center * center, dim, keepdim)
-    freedom = count - correction
-    return squares / freedom if freedom > 0 else squares * _inverse(freedom)
-
-
-@var_kernel.gradient
-def _var_gradient(g, x, x_layout, dim, correction, keepdim):
-    g = restore_dims(g, x_layout, dim, keepdim)
-    count = x_layout.numel // max(g.layout.numel, 1)
-    return g * (x - mean(x, dim, True)) * (2.0 * _inverse(count - correction))
-
-
-def _inverse(freedom):
-    """1 / freedom, infinite where there is none left: then 0 * it is NaN, as 0 / 0 is."""
-    return 1.0 / freedom if freedom > 0 else float("inf")
-
-
-def _correction(unbiased, correction):
-    if correction is not None:
-        return float(correction)
-    return 1.0 if unbiased is None or unbiased else 0.0
-
-
-def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The variance over dims, divisor n - correction (1 by default).
-
-    >>> import cresset
-    >>> cresset.tensor([1.0, 2.0, 3.0]).var()
-    tensor(1.)
-    """
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    dim = tuple(dim) if isinstance(dim, list) else dim
-    return var_kernel(x, dim, _correction(unbiased, correction), keepdim)
-
-
-@called("std")
-@composite
-def std_kernel(x: Tensor, dim, correction, keepdim):
-    """The square root of the variance."""
-    return sqrt(var_kernel(x, dim, correction, keepdim))
-
-
-@std_kernel.gradient
-def _std_gradient(g, x, out, x_layout, dim, correction, keepdim):
-    scaled = restore_dims(g / (2.0 * out), x_layout, dim, keepdim).masked_fill(
-        restore_dims(eq(out, 0), x_layout, dim, keepdim), 0)
-    count = x_layout.numel // scaled.layout.numel
-    return scaled * (x - mean(x, dim, True)) * (2.0 * _inverse(count - correction))
-
-
-def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """The standard deviation over dims, divisor n - correction (1 by default)."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    dim = tuple(dim) if isinstance(dim, list) else dim
-    return std_kernel(x, dim, _correction(unbiased, correction), keepdim)
-
-
-def var_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """(variance, mean) over dims."""
-    return var(x, dim, unbiased, keepdim, correction=correction), mean(x, dim, keepdim)
-
-
-def std_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    """(standard deviation, mean) over dims."""
-    return std(x, dim, unbiased, keepdim, correction=correction), mean(x, dim, keepdim)
-
-
-Tensor.var = var
-Tensor.std = std
-
-
-@called("norm")
-@composite
-def euclidean_norm(x: Tensor, dim=None, keepdim=False):
-    """sqrt(sum(x ** 2)) over dims."""
-    return sqrt(sum(x * x, dim, keepdim))
-
-
-@euclidean_norm.gradient
-def _euclidean_norm_gradient(g, x, out, x_layout, dim, keepdim):
-    g, out = (restore_dims(t, x_layout, dim, keepdim) for t in (g, out))
-    return (x * (g / out)).masked_fill(eq(out, 0), 0)
-
-
-def norm(x, p="fro", dim=None, keepdim=False, dtype=None):
-    """The p-norm over dims (all by default): the root p of the sum of |x| ** p.
-
-    >>> import cresset
-    >>> cresset.tensor([3.0, 4.0]).norm()
-    tensor(5.)
-    """
-    if dtype is not None:
-        x = x.to(dtype)
-    if p in ("fro", 2, None):
-        return euclidean_norm(x, dim, keepdim)
-    if p == float("inf"):
-        return amax(x.abs(), dim, keepdim)
-    if p == float("-inf"):
-        return amin(x.abs(), dim, keepdim)
-    if p == 0:
-        return sum(x.abs().sign(), dim, keepdim)
-    if p == 1:
-        return sum(x.abs(), dim, keepdim)
-    return sum(x.abs() ** p, dim, keepdim) ** (1.0 / p)
-
-
-Tensor.norm = norm
-
-
+@method()
 @composite
 def logsumexp(x: Tensor, dim, keepdim=False):
-    """log(sum(exp(x))) over dims, without overflow."""
-    from cresset.ops.comparison import where
-    from cresset.ops.exponential import exp, log
+    """log(sum(exp(x))) over dims, without overflow.
 
+    >>> import cresset
+    >>> cresset.logsumexp(cresset.zeros(2), 0)
+    tensor(0.6931)
+    """
+    dims = canonical_dims("logsumexp", dim, x.layout.ndim)
+    if 0 in [x.layout.shape[d] for d in dims]:
+        return log(sum(exp(x), dim, keepdim))
     top = amax(x, dim, True)
     top = where(top.isfinite(), top, 0.0)
     total = log(sum(exp(x - top), dim, True)) + top
-    return total if keepdim else sum(total, dim, False)
+    return total if keepdim else squeeze(total, dims)
 
 
 @logsumexp.gradient
 def _logsumexp_gradient(g, x, out, x_layout, dim, keepdim):
     g, out = (restore_dims(t, x_layout, dim, keepdim) for t in (g, out))
-    return g * (x - out).exp()
-
-
-Tensor.logsumexp = logsumexp
+    return g * exp(x - out)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cresset.ops.comparison import clamp
-from cresset.ops.reduction import norm, sum
+from cresset.ops.norms import norm
+from cresset.ops.reduction import sum
 from cresset.ops.shape import expand
 
 __all__ = ["cosine_similarity", "normalize"]

@@ -86,7 +86,8 @@ class Reduction(Operation):
         lift, merge, start, rule = self.state(specs)
         empty = 0 in (x.shape[d] for d in dims)
         if empty and getattr(rule, "needs_elements", False):
-            raise IndexError(
+            whole = options["dim"] in (None, ()) and not getattr(self.rule, "one_dim", False)
+            raise (RuntimeError if whole else IndexError)(
                 f"{self.label}: Expected reduction dim to have non-zero size, as there is no "
                 f"identity; got shape {tuple(x.shape)} and dim {options['dim']}"
             )

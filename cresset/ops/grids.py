@@ -1,0 +1,92 @@
+"""Grids and combinations of vectors: meshgrid, cartesian_prod, combinations."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core.tensor import Tensor
+from cresset.ops.creation import arange, ones
+from cresset.ops.joining import stack
+from cresset.ops.masks import masked_select
+from cresset.ops.operation import method
+from cresset.ops.shape import expand, permute, reshape
+
+__all__ = ["cartesian_prod", "combinations", "meshgrid"]
+
+
+def meshgrid(*tensors, indexing="ij"):
+    """Vectors as coordinates over their grid; with "xy" the first two dims are exchanged.
+
+    >>> import cresset
+    >>> cresset.meshgrid(cresset.tensor([1, 2]), cresset.tensor([3, 4, 5]), indexing="ij")[0]
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: "
+                           f"{indexing!r}")
+    if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
+        tensors = tensors[0]
+    vectors = list(tensors)
+    if not vectors:
+        raise RuntimeError("meshgrid: expects a non-empty TensorList")
+    for x in vectors:
+        if x.layout.ndim > 1:
+            raise RuntimeError("meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
+                               f"shape {tuple(x.layout.shape)}")
+        if x.layout.dtype is not vectors[0].layout.dtype:
+            raise RuntimeError("meshgrid: expects all tensors to have the same dtype; got "
+                               f"{vectors[0].layout.dtype} and {x.layout.dtype}")
+    count, shape = len(vectors), [x.layout.numel for x in vectors]
+    grids = [
+        expand(reshape(x, (1,) * k + (-1,) + (1,) * (count - k - 1)), tuple(shape))
+        for k, x in enumerate(vectors)
+    ]
+    if indexing == "xy" and count > 1:
+        order = (1, 0, *range(2, count))
+        grids = [permute(x, order) for x in grids]
+    return tuple(grids)
+
+
+def cartesian_prod(*tensors):
+    """Every combination of an entry of each vector, as rows; of one vector the vector itself.
+
+    >>> import cresset
+    >>> cresset.cartesian_prod(cresset.tensor([1, 2]), cresset.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
+    for x in tensors:
+        if x.layout.ndim != 1:
+            raise RuntimeError(
+                f"cartesian_prod: Expect a 1D vector, but got shape {tuple(x.layout.shape)}"
+            )
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([reshape(x, (-1,)) for x in meshgrid(*tensors)], 1)
+
+
+@method()
+def combinations(input, r=2, with_replacement=False):
+    """The combinations of r entries of a vector, in order, as rows.
+
+    >>> import cresset
+    >>> cresset.combinations(cresset.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
+    if input.layout.ndim != 1:
+        raise RuntimeError(
+            f"combinations: Expect a 1D vector, but got shape {tuple(input.layout.shape)}"
+        )
+    if r < 0:
+        raise RuntimeError(f"combinations: Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input.new_empty(0)
+    places = meshgrid(*[arange(input.layout.numel)] * r)
+    chosen = ones(*places[0].layout.shape, dtype=types.bool)
+    for a, b in zip(places, places[1:]):
+        chosen = chosen & ((a <= b) if with_replacement else (a < b))
+    return stack([input[masked_select(place, chosen)] for place in places], 1)

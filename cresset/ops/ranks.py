@@ -1,0 +1,227 @@
+"""Entries by their rank along a dim: the k-th least, the median, quantiles, the most frequent."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core.return_types import kthvalue as kthvalue_result
+from cresset.core.return_types import median as median_result
+from cresset.core.return_types import mode as mode_result
+from cresset.core.return_types import nanmedian as nanmedian_result
+from cresset.core.tensor import Tensor
+from cresset.ops.arithmetic import lerp
+from cresset.ops.comparison import where
+from cresset.ops.creation import arange, full, tensor
+from cresset.ops.gathering import gather
+from cresset.ops.operation import method
+from cresset.ops.ordering import argsort, sorted_dim
+from cresset.ops.reduction import amax, any, argmax, least, sum
+from cresset.ops.scans import running_extreme, shifted
+from cresset.ops.shape import canonical_dim, movedim, narrow, reshape, squeeze
+
+__all__ = ["kthvalue", "median", "mode", "nanmedian", "nanquantile", "quantile"]
+
+INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _counted_dim(name, x, dim):
+    """The dim counted from 0, and its size; raises IndexError where that is nothing."""
+    d = canonical_dim(name, dim, x.layout.ndim)
+    size = x.layout.shape[d] if x.layout.ndim else 1
+    if not size:
+        raise IndexError(f"{name}: Expected reduction dim {d} to have non-zero size; got shape "
+                         f"{tuple(x.layout.shape)}")
+    return d, size
+
+
+def _at(x, indices, dim, keepdim):
+    """(values, indices) at the one index along a dim, which `indices` has with size 1."""
+    values = gather(x, dim, indices)
+    return (values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))
+
+
+def _refuse_bool(name, x):
+    if x.layout.dtype is types.bool:
+        raise NotImplementedError(f"{name}: not implemented for bool; convert with .int()")
+
+
+@method()
+def kthvalue(x, k, dim=-1, keepdim=False):
+    """(values, indices) of the k-th least entry along a dim, counted from 1."""
+    _refuse_bool("kthvalue", x)
+    d, size = _counted_dim("kthvalue", x, dim)
+    if not 1 <= k <= size:
+        raise RuntimeError(
+            f"kthvalue: selected number k out of range for dimension {d}; got k={k}; need 1 <= k "
+            f"<= {size}"
+        )
+    order = argsort(x, d)
+    indices = narrow(order, d, k - 1, 1) if x.layout.ndim else order
+    return kthvalue_result(_at(x, indices, d, keepdim))
+
+
+# --- medians --------------------------------------------------------------------------------------
+@method()
+def median(x, dim=None, keepdim=False):
+    """The lower of the middle entries, NaN if there is any; along a dim (values, indices).
+
+    The gradient of the median of all elements is shared by those that equal it.
+
+    >>> import cresset
+    >>> cresset.median(cresset.tensor([4, 1, 3, 2]))
+    tensor(2)
+    """
+    if dim is None:
+        return _median_of_all(x, False)
+    return median_result(_median_along("median", x, dim, keepdim, False))
+
+
+@method()
+def nanmedian(x, dim=None, keepdim=False):
+    """The median of the entries that are not NaN, NaN where there is none."""
+    if dim is None:
+        return _median_of_all(x, True)
+    return nanmedian_result(_median_along("nanmedian", x, dim, keepdim, True))
+
+
+def _median_along(name, x, dim, keepdim, ignore_nan):
+    _refuse_bool(name, x)
+    d, size = _counted_dim(name, x, dim)
+    return _at(x, _middle(x.detach(), d, size, ignore_nan), d, keepdim)
+
+
+def _middle(x, dim, size, ignore_nan):
+    """The index of the lower middle entry along a dim, which stays with size 1."""
+    order = argsort(x, dim)
+    middle = narrow(order, dim, (size - 1) // 2, 1) if x.layout.ndim else order
+    if not x.layout.dtype.is_floating_point:
+        return middle
+    nan = x.isnan()
+    if ignore_nan:
+        present = size - sum(nan, dim, True)
+        return gather(order, dim, ((present - 1) // 2).clamp(0))
+    return where(any(nan, dim, True), argmax(nan, dim, True), middle)
+
+
+def _median_of_all(x, ignore_nan):
+    _refuse_bool("median", x)
+    flat = reshape(x, (-1,))
+    d = x.layout.dtype
+    if not flat.layout.numel:
+        return full((), float("nan") if d.is_floating_point else least(d), dtype=d)
+    plain = flat.detach()
+    value = gather(plain, 0, _middle(plain, 0, flat.layout.numel, ignore_nan))
+    other = plain > value
+    if d.is_floating_point:
+        other = other | (plain.isnan() & ~value.isnan())
+    # Of what is left the greatest is the median, and `amax` shares its gradient.
+    return amax(flat.masked_fill(other, least(d)))
+
+
+# --- the most frequent entry ----------------------------------------------------------------------
+@method()
+def mode(x, dim=-1, keepdim=False):
+    """(values, indices) of the most frequent entry along a dim, the least of several such.
+
+    The index is that of its last occurrence.
+
+    >>> import cresset
+    >>> cresset.mode(cresset.tensor([3, 1, 3, 1, 2]))
+    torch.return_types.mode(
+    values=tensor(1),
+    indices=tensor(3))
+    """
+    d, size = _counted_dim("mode", x, dim)
+    if not x.layout.ndim:
+        return mode_result(_at(x, argsort(x, 0), 0, True))
+    ordered, order = sorted_dim(x.detach(), d, False)
+    places = reshape(arange(size), (-1,) + (1,) * (x.layout.ndim - 1 - d))
+    # Where runs of equals begin in the sorted entries, and so how long each is so far.
+    begins = ordered.ne(shifted(ordered, d, 0, False)) | places.eq(0)
+    first = running_extreme(where(begins, places, 0), d, True)[0]
+    longest = argmax(places - first, d, True)
+    return mode_result(_at(x, gather(order, d, longest), d, keepdim))
+
+
+# --- quantiles ------------------------------------------------------------------------------------
+@method()
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The q-quantiles, 0 <= q <= 1, of all elements or along a dim; NaN where there is any.
+
+    Several q, a vector of the input's type, make a new first dim. Between two entries the quantile
+    is interpolated: "linear", "lower", "higher", "midpoint" or "nearest".
+
+    >>> import cresset
+    >>> cresset.quantile(cresset.tensor([1.0, 2.0, 4.0]), 0.75)
+    tensor(3.)
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@method()
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The quantiles of the entries that are not NaN, NaN where there is none."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+def _checked_q(name, x, q):
+    """q as a tensor of x's type; raises RuntimeError where it cannot be a quantile's."""
+    d = x.layout.dtype
+    if d.name not in ("float32", "float64"):
+        raise RuntimeError(f"{name}: input tensor must be either float or double dtype; got {d}")
+    if not isinstance(q, Tensor):
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}: q must be in the range [0, 1] but got {q}")
+        return tensor(q, dtype=d)
+    if q.layout.ndim > 1:
+        raise RuntimeError(f"{name}: q must be a scalar or 1D tensor; got {tuple(q.layout.shape)}")
+    if q.layout.dtype is not d:
+        raise RuntimeError(f"{name}: q tensor must be same dtype as the input tensor; got "
+                           f"{q.layout.dtype} and {d}")
+    if q.layout.numel and not ((q >= 0) & (q <= 1)).all().item():
+        raise RuntimeError(f"{name}: q values must be in the range [0, 1]; got {q.tolist()}")
+    return q
+
+
+def _quantile(name, x, q, dim, keepdim, interpolation, ignore_nan):
+    if interpolation not in INTERPOLATIONS:
+        raise RuntimeError(f"{name}: interpolation must be one of {', '.join(INTERPOLATIONS)}, but "
+                           f"got {interpolation}")
+    several = isinstance(q, Tensor) and q.layout.ndim > 0
+    q = _checked_q(name, x, q)
+    if not x.layout.numel:
+        raise RuntimeError(f"{name}: input tensor must be non-empty; got shape "
+                           f"{tuple(x.layout.shape)}")
+    if dim is None or not x.layout.ndim:
+        rows, kept = reshape(x, (-1,)), [1] * x.layout.ndim
+    else:
+        d = canonical_dim(name, dim, x.layout.ndim)
+        rows = movedim(x, d, -1)
+        kept = [1 if k == d else n for k, n in enumerate(x.layout.shape)]
+    size = rows.layout.shape[-1]
+    ordered = sorted_dim(rows, -1, False)[0]
+    nan = rows.detach().isnan()
+    if ignore_nan:
+        ranks = (q * (size - 1 - sum(nan, -1, True))).clamp(0)
+    else:
+        ranks = where(any(nan, -1, True), float(size - 1), q * (size - 1))
+    found = _interpolated(ordered, ranks, interpolation)
+    shape = kept if keepdim else list(found.layout.shape[:-1])
+    if several:
+        return reshape(movedim(found, -1, 0), (found.layout.shape[-1], *shape))
+    return reshape(found, tuple(shape))
+
+
+def _interpolated(ordered, ranks, interpolation):
+    """The entries of the last dim, in order, at ranks that lie between theirs."""
+    if interpolation == "lower":
+        ranks = ranks.floor()
+    elif interpolation == "higher":
+        ranks = ranks.ceil()
+    elif interpolation == "nearest":
+        ranks = ranks.round()
+    below = ranks.long()
+    low = gather(ordered, -1, below)
+    if interpolation not in ("linear", "midpoint"):
+        return low
+    weight = ranks - below if interpolation == "linear" else full((), 0.5, dtype=ranks.layout.dtype)
+    return lerp(low, gather(ordered, -1, ranks.ceil().long()), weight)
