@@ -33,6 +33,8 @@ from cresset.core.dtype import dtype, get_default_dtype, promote
 from cresset.core.errors import OutOfMemoryError
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Size, broadcast_shapes
+from cresset.core.limits import finfo, iinfo
+from cresset.core.missing import missing as _missing
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops.kinds.promotion import can_cast
@@ -69,13 +71,6 @@ _dispatch.fill(
 )
 
 
-def set_default_dtype(d: dtype) -> None:
-    """Set the floating type of new tensors. Raises TypeError unless `d` is a floating type."""
-    _types.set_default_dtype(d)
-    # What numbers become is part of the plans, not of their keys.
-    _dispatch.plans.clear()
-
-
 def _repr_html_(x: Tensor) -> str:
     """What a notebook shows of a tensor: as it prints, and drawn over its storage."""
     from cresset.pictures import page
@@ -87,7 +82,7 @@ Tensor._repr_html_ = _repr_html_
 
 
 # Found when first asked for: a program that needs no modules does not wait for them.
-_LATE = {"nn": "cresset.nn", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
+_LATE = {"nn": "cresset.nn", "linalg": "cresset.linalg", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
          "save": "cresset.serialization", "load": "cresset.serialization",
          "draw": "cresset.pictures", "draw_graph": "cresset.pictures"}
 
@@ -95,7 +90,7 @@ _LATE = {"nn": "cresset.nn", "special": "cresset.special", "optim": "cresset.opt
 def __getattr__(name):
     place = _LATE.get(name)
     if place is None:
-        raise AttributeError(f"module 'cresset' has no attribute {name!r}")
+        raise _missing("cresset", name, [*globals(), *_LATE])
     module = __import__(place, fromlist=["*"])
     found = module if place.endswith(f".{name}") else getattr(module, name)
     globals()[name] = found

@@ -80,6 +80,11 @@ class Leaf(Node):
     def name(self):
         return "AccumulateGrad"
 
+    @property
+    def variable(self):
+        """The tensor whose gradient this is; None once nothing else holds it."""
+        return self.tensor()
+
 
 class Pick(Node):
     """One output of an operation with several; its edge is the operation's node."""
@@ -134,6 +139,8 @@ class OperationNode(Node):
         return self.recipe.gradients(self, g)
 
     def complete(self, gradients):
+        if "arrived" in self.op.saves:
+            return tuple(gradients)
         return complete(gradients, self.outputs)
 
     def release(self):

@@ -20,6 +20,8 @@ from cresset.ops.placement import placed
 # layout, address, version) because the node must not hold what holds the node, all outputs, any
 # other argument as it is, or the layout of an operand alone.
 TENSOR, OUT, OUTS, PLAIN, LAYOUT = range(5)
+# What gradient rules name that is not saved.
+GIVEN = ("g", "gs", "arrived", "needs")
 
 
 class Recipe:
@@ -49,7 +51,7 @@ class Recipe:
             names = redone if op.gradient_rule is None else op.saves
         self.names, self.items = [], []
         for name in names:
-            if op.gradient_rule is not None and name in ("g", "gs", "needs"):
+            if op.gradient_rule is not None and name in GIVEN:
                 continue
             self.names.append(name)
             self.items.append(self._item(args, name))
@@ -145,7 +147,7 @@ class Recipe:
             out = ", ".join(parts.get(place, "None") for place in op.tensor_places)
             return [*lines, f"    return [{out}]"]
         if op.gradient_rule is not None:
-            given = [f"{name}=g" for name in ("g", "gs") if name in op.saves]
+            given = [f"{name}=g" for name in ("g", "gs", "arrived") if name in op.saves]
             given += ["needs=needs"] if "needs" in op.saves else []
             return [
                 f"    found = rule({', '.join([*given, *([named] if named else [])])})",
