@@ -209,7 +209,11 @@ class NotComplexError(NotImplementedError):
     """A function has no meaning for complex numbers, or none that is unique."""
 
     def __init__(self, name, dtype):
-        super().__init__(f"{name} is not defined for complex numbers; got {dtype}")
+        super().__init__(
+            f"{name}: not implemented for complex numbers; got {dtype}; need a real type; take "
+            "abs(), .real or .imag of it"
+        )
+        self.dtype = dtype
 
 
 PRIMITIVES: dict[str, Primitive] = {}

@@ -29,6 +29,7 @@ from typing import NamedTuple
 from cresset.core import dtype as dtypes
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
+from cresset.core.scalar import NotComplexError
 from cresset.kernels.loops import load, to_memory
 from cresset.kernels.walk import Axis, advance, collapse, positions, rows
 from cresset.kernels.words import Words
@@ -246,6 +247,12 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative):
     """
     if 0 in [axis.size for axis in (*parallel, *serial)]:
         return None
+    if mode in ("maximum", "minimum") and type.is_complex:
+        raise NotComplexError(mode, type)
+    if mode == "add" and type.is_complex:
+        # Sums of complex numbers are sums of their parts, which lie side by side.
+        type = type.to_real()
+        parallel = [*parallel, Axis(2, (type.itemsize, type.itemsize, *[0] * len(targets)))]
     if mode != "read":
         parallel = sorted(parallel, key=lambda axis: axis.strides[0], reverse=True)
     parallel, serial = collapse(parallel), collapse(serial)
@@ -260,7 +267,8 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative):
         packed = all(step == ir.BITS[t.type] // 8 for step, t in zip(inner.strides[2:], targets))
         kind = "lane" if packed and inner.strides[1] == size else "picks"
     else:
-        kind = "run" if inner.strides[:2] == (size, size) else "steps"
+        whole = inner.strides[:2] == (size, size) and not (mode in COMBINE and type.is_complex)
+        kind = "run" if whole else "steps"
     if kind in ("picks", "steps", "lane") and serial and serial[-1].strides[1] < inner.strides[1]:
         kind = "point"
     if kind == "point":
@@ -368,11 +376,24 @@ def _touch(f: Function, mode, name, indexed, plain):
     """One element."""
     if mode in COMBINE:
         type = getattr(dtypes, name)
+        if type.is_complex:
+            _multiply_complex(f, type.to_real(), indexed, plain)
+            return
         old, new = load(f, type, indexed, 1), load(f, type, plain, 1)
         f.store(to_memory(f, type, COMBINE[mode](f, type, old, new)), indexed)
     else:
         source, target = (indexed, plain) if mode == "read" else (plain, indexed)
         f.store(f.load(name, source), target)
+
+
+def _multiply_complex(f: Function, part: dtype, indexed, plain):
+    """One complex number multiplied by another; their parts have the type `part`."""
+    (a, b), (c, d) = (
+        [f.load(part.llvm, f.offset(place, k, part.llvm)) for k in range(2)]
+        for place in (indexed, plain)
+    )
+    f.store(a * c - b * d, indexed)
+    f.store(a * d + b * c, f.offset(indexed, 1, part.llvm))
 
 
 def _combine_run(f: Function, mode, name, indexed, plain, count, width):

@@ -90,6 +90,11 @@ def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operan
     negative. c is memory apart from the others. Temporaries are the values `first_temporary`,
     `first_temporary + 1`, ... of the program.
     """
+    if dtype.is_complex:
+        from cresset.kernels.complex_matmul import complex_matmul
+
+        return complex_matmul(
+            batch, m, n, k, dtype, a, b, c, bias, first_temporary=first_temporary)
     schedule = Schedule(first_temporary)
     if prod(batch) * m * n:
         problem = _simplified(Problem(tuple(batch), m, n, k, a, b, c, bias))

@@ -6,15 +6,16 @@ import builtins
 
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.scalar import NotComplexError
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, method
 
 __all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwise_left_shift",
            "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "div",
-           "divide", "floor", "floor_divide", "fmod", "frac", "lerp", "mul", "multiply", "neg",
-           "positive", "pow", "reciprocal", "remainder", "round", "rsqrt", "rsub", "sign", "sqrt",
-           "square", "sub", "subtract", "true_divide", "trunc"]
+           "divide", "fix", "floor", "floor_divide", "fmod", "frac", "lerp", "mul", "multiply",
+           "neg", "negative", "positive", "pow", "reciprocal", "remainder", "round", "round_",
+           "rsqrt", "rsub", "sign", "sqrt", "square", "sub", "subtract", "true_divide", "trunc"]
 
 
 @method("__add__", "__radd__")
@@ -118,7 +119,7 @@ Tensor.subtract, Tensor.subtract_ = sub, sub_
 
 
 @method("__mul__", "__rmul__", "mul", "multiply")
-@elementwise
+@elementwise(exact_numbers=True)
 def mul(x, y):
     """x * y; of booleans the conjunction.
 
@@ -130,7 +131,7 @@ def mul(x, y):
 
 
 @called("div")
-@elementwise(promote="float")
+@elementwise(promote="float", exact_numbers=True)
 def true_divide(x, y):
     """x / y; integers become floats.
 
@@ -142,7 +143,7 @@ def true_divide(x, y):
 
 
 @method("__floordiv__", "floor_divide")
-@elementwise
+@elementwise(exact_numbers=True)
 def floor_divide(x, y):
     """The largest whole number not above x / y. An integer divided by zero gives itself.
 
@@ -162,7 +163,7 @@ def rfloor_divide(x, y):
 
 
 @called("div")
-@elementwise
+@elementwise(exact_numbers=True)
 def trunc_divide(x, y):
     """x / y rounded towards zero."""
     return scalar.trunc_divide(x, y)
@@ -170,7 +171,7 @@ def trunc_divide(x, y):
 
 @method("__rtruediv__")
 @called("div")
-@elementwise(promote="float")
+@elementwise(promote="float", exact_numbers=True)
 def reverse_divide(x, y):
     """y / x."""
     return y / x
@@ -249,6 +250,9 @@ def neg(x):
     return -x
 
 
+negative = neg
+
+
 @method("positive", "__pos__")
 @elementwise
 def positive(x):
@@ -274,7 +278,9 @@ absolute = abs
 @method()
 @elementwise
 def sign(x):
-    """-1, 0 or 1 by the sign of x."""
+    """-1, 0 or 1 by the sign of x; complex numbers have `sgn` instead."""
+    if x.dtype.is_complex:
+        raise NotComplexError("sign", x.dtype)
     return scalar.sign(x)
 
 
@@ -398,6 +404,9 @@ def ceil(x):
 def trunc(x):
     """x without its fraction."""
     return scalar.trunc(x)
+
+
+fix = trunc
 
 
 @method()

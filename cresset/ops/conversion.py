@@ -5,6 +5,7 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.layout import Layout
+from cresset.core.limits import RANGES, fitted
 from cresset.core.tensor import Number, Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
@@ -149,7 +150,16 @@ def _fill_gradient(g, x, value):
     return scalar.constant(0, g.dtype), g
 
 
-Tensor.fill_ = fill.in_place
+def _fill_(x, value):
+    """Overwrite x with one value. Raises RuntimeError where x's type does not hold a number."""
+    d = x.layout.dtype
+    kind = type(value)
+    if (kind is int or kind is float) and not RANGES[d][0] <= value <= RANGES[d][1]:
+        value = fitted("fill_", value, d)
+    return fill.in_place(x, value)
+
+
+Tensor.fill_ = _fill_
 
 
 def _zero_(x):
@@ -191,6 +201,7 @@ for _name, _target in {
     "float": types.float32, "double": types.float64, "half": types.float16,
     "bfloat16": types.bfloat16, "bool": types.bool, "byte": types.uint8, "char": types.int8,
     "short": types.int16, "int": types.int32, "long": types.int64,
+    "cfloat": types.complex64, "cdouble": types.complex128,
 }.items():
     def _convert(x, memory_format=None, _target=_target):
         return x if x.layout.dtype is _target else copy_as(x, _target, "kept")

@@ -12,6 +12,7 @@ from cresset.kernels.matmul import matmul as product
 from cresset.kernels.nest import Nest, Store, steps
 from cresset.kernels.nest import Operand as NestOperand
 from cresset.ops import dispatch
+from cresset.ops.complex_numbers import adjoint, conj
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import method
@@ -31,7 +32,7 @@ def _check_types(operation: str, x: Layout, y: Layout):
 
 
 @method("matmul", "__matmul__")
-@special
+@special(takes_complex=True)
 def matmul(x: Tensor, y: Tensor):
     """The product of matrices; leading dims broadcast as batches, vectors count as rows or columns.
 
@@ -87,11 +88,11 @@ def _matmul_gradient(g, x, y, needs):
         g, x = unsqueeze(g, -2), unsqueeze(x, -2)
     by_x = by_y = None
     if needs[0]:
-        by_x = matmul(g, matrix_transpose(y))
+        by_x = matmul(g, adjoint(y))
         if rows:
             by_x = squeeze(by_x, -2)
     if needs[1]:
-        by_y = matmul(matrix_transpose(x), g)
+        by_y = matmul(adjoint(x), g)
         if columns:
             by_y = squeeze(by_y, -1)
     return by_x, by_y
@@ -171,7 +172,7 @@ def _rmatmul(x, other):
 Tensor.__rmatmul__ = _rmatmul
 
 
-@special
+@special(takes_complex=True)
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None):
     """x @ weight.T + bias: shapes (..., in), (out, in) and (out) give (..., out).
 
@@ -216,11 +217,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None):
 @linear.gradient
 def _linear_gradient(g, x, weight, needs):
     rows = reshape(g, (-1, g.layout.shape[-1])) if g.layout.ndim != 2 else g
-    by_x = matmul(g, weight) if needs[0] else None
+    by_x = matmul(g, conj(weight)) if needs[0] else None
     by_weight = None
     if needs[1]:
         flat = reshape(x, (-1, x.layout.shape[-1])) if x.layout.ndim != 2 else x
-        by_weight = matmul(matrix_transpose(rows), flat)
+        by_weight = matmul(matrix_transpose(rows), conj(flat))
     return by_x, by_weight, rows.sum(0) if needs[2] else None
 
 

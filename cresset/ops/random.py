@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from cresset.core import dtype as types
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Number, Tensor
 from cresset.kernels import random as kernels
 from cresset.ops import dispatch
+from cresset.ops.complex_numbers import view_as_real
 from cresset.ops.creation import _finish, _shape, empty, empty_like
 from cresset.ops.kinds import elementwise
 from cresset.ops.kinds.promotion import computed
@@ -30,7 +33,13 @@ FILLS = {
 
 
 def _fill(name: str, x: Tensor, *numbers, generator: Generator | None = None, words=None) -> Tensor:
-    """Overwrite a new tensor with random numbers."""
+    """Overwrite a new tensor with random numbers, of a complex one both parts."""
+    if x.layout.dtype.is_complex:
+        if name == "normal":
+            # The deviation of a complex number is that of both parts together.
+            numbers = numbers[0], numbers[1] / math.sqrt(2)
+        _fill(name, view_as_real(x), *numbers, generator=generator, words=words)
+        return x
     key = ("random", name, x.layout, words)
     launch = dispatch.plans.get(key)
     if launch is None:
@@ -56,16 +65,16 @@ def _write(name, x, *numbers, generator=None, words=None):
 
 def _new(operation, size, dtype, device):
     d = computed(operation, dtype or types.get_default_dtype())
-    if not d.is_floating_point:
-        raise RuntimeError(f"{operation}: needs a floating type; got {d}")
+    if not d.is_differentiable:
+        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
     return native.new(Layout.packed(_shape(operation, size), d))
 
 
 def _floating_like(operation, x, dtype):
     """An uninitialised tensor in the shape and order of x, of a floating type."""
     d = dtype or x.layout.dtype
-    if not d.is_floating_point:
-        raise RuntimeError(f"{operation}: needs a floating type; got {d}")
+    if not d.is_differentiable:
+        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
     return empty_like(x, dtype=d)
 
 

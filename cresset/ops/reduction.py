@@ -9,7 +9,7 @@ from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import eq, where
-from cresset.ops.complex_numbers import conj, view_as_real
+from cresset.ops.complex_numbers import conj, real, view_as_real
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite, reduce
 from cresset.ops.kinds.reduce import canonical_dims
@@ -379,7 +379,7 @@ def logsumexp(x: Tensor, dim, keepdim=False):
     dims = canonical_dims("logsumexp", dim, x.layout.ndim)
     if 0 in [x.layout.shape[d] for d in dims]:
         return log(sum(exp(x), dim, keepdim))
-    top = amax(x, dim, True)
+    top = amax(real(x), dim, True)
     top = where(top.isfinite(), top, 0.0)
     total = log(sum(exp(x - top), dim, True)) + top
     return total if keepdim else squeeze(total, dims)
@@ -388,4 +388,4 @@ def logsumexp(x: Tensor, dim, keepdim=False):
 @logsumexp.gradient
 def _logsumexp_gradient(g, x, out, x_layout, dim, keepdim):
     g, out = (restore_dims(t, x_layout, dim, keepdim) for t in (g, out))
-    return g * exp(x - out)
+    return g * exp(conj(x - out))

@@ -100,7 +100,7 @@ class Elementwise(Operation):
 
     def _number(self, index, kind, d: dtype):
         """The leaf of a number; beside operands of less than 32 bits one is rounded as they are."""
-        if kind == "operand" and d in (*types.HALVES, *types.STORED) and not self.exact_numbers:
+        if kind == "operand" and d in types.SMALL and not self.exact_numbers:
             return scalar.cast(scalar.argument(index, types.float32), d)
         return scalar.argument(index, d)
 

@@ -7,6 +7,8 @@ any other operation.
 
 from __future__ import annotations
 
+from cresset.core.layout import Layout
+from cresset.core.scalar import NotComplexError
 from cresset.ops.kinds.widened import half_type, through_float32
 from cresset.ops.operation import Operation
 from cresset.runtime.program import Program
@@ -16,14 +18,19 @@ class Special(Operation):
     """out = what the planned program computes.
 
     One that `moves` elements and computes nothing of them takes any type; for the others half types
-    are widened.
+    are widened, and complex ones refused unless `takes_complex`.
     """
 
-    def __init__(self, body, moves=False):
+    def __init__(self, body, moves=False, takes_complex=False):
         super().__init__(body)
         self.moves = moves
+        self.takes_complex = moves or takes_complex
 
     def program(self, specs) -> Program:
+        if not self.takes_complex:
+            for s in specs:
+                if isinstance(s, Layout) and s.dtype.is_complex:
+                    raise NotComplexError(self.label, s.dtype)
         half = None if self.moves else half_type(self.label, specs)
         if half is None:
             return self._planned(specs)
@@ -42,11 +49,12 @@ class Special(Operation):
         return self.program(specs).outputs
 
 
-def special(body=None, *, moves=False):
+def special(body=None, *, moves=False, takes_complex=False):
     """Declare an operation by its planner: body(layouts and parameters) -> Program.
 
-    `moves` says that elements of any type come out as they went in.
+    `moves` says that elements of any type come out as they went in, `takes_complex` that the
+    planner knows what to do with complex ones.
     """
     if body is None:
-        return lambda b: special(b, moves=moves)
-    return Special(body, moves).declare()
+        return lambda b: special(b, moves=moves, takes_complex=takes_complex)
+    return Special(body, moves, takes_complex).declare()
