@@ -84,7 +84,8 @@ Tensor._repr_html_ = _repr_html_
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE = {"nn": "cresset.nn", "linalg": "cresset.linalg", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
          "save": "cresset.serialization", "load": "cresset.serialization",
-         "draw": "cresset.pictures", "draw_graph": "cresset.pictures"}
+         "draw": "cresset.pictures", "draw_graph": "cresset.pictures",
+         "trace": "cresset.capture.trace"}
 
 
 def __getattr__(name):
@@ -92,6 +93,6 @@ def __getattr__(name):
     if place is None:
         raise _missing("cresset", name, [*globals(), *_LATE])
     module = __import__(place, fromlist=["*"])
-    found = module if place.endswith(f".{name}") else getattr(module, name)
+    found = getattr(module, name, module)
     globals()[name] = found
     return found

@@ -104,8 +104,10 @@ def named(name: str) -> dtype:
 
 # Kept, copied, converted and compared for equality; there is no arithmetic on them.
 STORED = (float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz)
-# Computed on in float32, like everything of fewer bits than that.
+# Computed on in float32.
 HALVES = (float16, bfloat16)
+# In memory bits, in registers float32.
+SMALL = (*STORED, *HALVES)
 # What kernels compute on.
 COMPUTED = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, bfloat16,
             float32, float64, complex64, complex128)

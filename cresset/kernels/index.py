@@ -209,10 +209,10 @@ def _points(x, indices, plain):
 
 def _rows(x, dim, index, plain):
     """Axes and target of an index tensor whose dims take the place of `dim`."""
-    if index.ndim == 0 and plain.ndim == x.ndim:
-        index = index.restride((1,), (0,))
     if x.ndim == 0:
-        x = x.restride((1,), (0,))
+        x, index, plain = (layout.restride((1,), (0,)) for layout in (x, index, plain))
+    elif index.ndim == 0 and plain.ndim == x.ndim:
+        index = index.restride((1,), (0,))
     indices = [None] * dim + [index]
     others, positions, targets = _points(x, indices, plain)
     return others, positions, targets[0]

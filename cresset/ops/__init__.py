@@ -26,7 +26,7 @@ __all__ = ["composite", "elementwise", "hosted", "overwrite", "reduce", "registr
 # Modules of declarations, in an order in which each finds what it builds on.
 MODULES = (
     "arithmetic", "comparison", "complex_numbers", "floating_point", "divisors", "exponential", "reduction", "extremes", "norms", "conversion", "creation",
-    "shape", "agreement", "python_functions", "attributes", "exchange", "arrays", "dlpack", "sharing",
+    "shape", "splitting", "view_changes", "agreement", "python_functions", "attributes", "exchange", "arrays", "dlpack", "sharing",
     "pickling", "resizing", "storages", "indexing", "gathering", "masks",
     "advanced_indexing", "selecting", "view_copies",
     "joining", "products", "statistics", "random", "foreach",
@@ -64,4 +64,6 @@ def __getattr__(name):
         if found is not None:
             globals()[name] = found
             return found
+    if name in registry:
+        return registry[name].function
     raise AttributeError(f"module 'cresset.ops' has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.limits import fitted
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, method
@@ -261,6 +262,7 @@ def _of_type(value, d):
     """A number or tensor converted to an element type, so that it does not promote."""
     if isinstance(value, Tensor):
         return value if value.layout.dtype is d else value.to(d)
+    value = fitted("masked_fill", value, d)
     if d.is_differentiable:
         return value
     return bool(value) if d is types.bool else int(value)

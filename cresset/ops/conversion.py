@@ -33,7 +33,7 @@ class Copy(Elementwise):
         x, target, order = specs
         return (scalar.cast(scalar.argument(0, kept(self.label, x.dtype)), target or x.dtype),)
 
-    def plan_into(self, out, specs, same):
+    def program_into(self, out, specs, same) -> Program:
         x = specs[0]
         shape = out.shape
         if x.ndim > out.ndim or any(
@@ -48,7 +48,7 @@ class Copy(Elementwise):
         leaf = scalar.argument(0, kept(self.label, x.dtype))
         value = scalar.cast(leaf, kept(self.label, out.dtype))
         steps = self.launches((value,), (out,), [x], (0,), 1, in_place=same)
-        return dispatch.make_launcher(Program("wt", (), tuple(steps)))
+        return Program("wt", (), tuple(steps))
 
 
 def copy_as(x: Tensor, dtype, order):

@@ -10,6 +10,7 @@ from cresset.core import scalar
 from cresset.core.device import device as Device
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
+from cresset.core.limits import fitted
 from cresset.core.scalar import Expression
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
@@ -73,7 +74,11 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False)
 
 
 def filled(shape, d: DType, value) -> Tensor:
-    """A tensor of `shape` with one number; the launcher is in the plan table."""
+    """A tensor of `shape` with one number; the launcher is in the plan table.
+
+    Raises RuntimeError where the type does not hold the number.
+    """
+    value = fitted("full", value, d)
     try:
         return dispatch.plans["full", shape, d, type(value)](value)
     except (KeyError, TypeError):
@@ -160,7 +165,7 @@ def ones_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
 def full_like(x, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
               memory_format=None):
     """One number in x's shape and type."""
-    made = fill.in_place(_like(x, dtype), fill_value)
+    made = _like(x, dtype).fill_(fill_value)
     return _finish("full_like", made, requires_grad, device)
 
 
@@ -367,15 +372,23 @@ def _from_numbers(flat, shape, d) -> Tensor:
     )
     d = kept("tensor", d or natural)
     # Written in the widest type of the values' category, then converted as any tensor is.
-    code = "d" if float in kinds else "q"
+    code = "d" if float in kinds or d.is_floating_point else "q"
+    if d is types.bool:
+        flat = list(map(bool, flat))
+    elif d is types.uint64:
+        flat = [fitted("tensor", v, d) for v in flat]
     if d in WRITERS and (d.is_floating_point or code == "q" and d is types.int64):
         code = WRITERS[d]
     try:
         values = array.array(code, flat)
     except OverflowError:
-        raise RuntimeError(
-            f"tensor: a value cannot be held by {d}; got {max(flat, key=abs)}; need 64 bits at most"
+        raise ValueError(
+            f"tensor: Overflow when unpacking long long; got {max(flat, key=abs)} for {d}; need 64 "
+            "bits at most"
         ) from None
+    if d.category == d.INTEGER and (code == "d" or d not in (types.int64, types.uint64)):
+        for v in flat:
+            fitted("tensor", v, d)
     holder = native.adopt(
         Layout.packed(shape, CODES[code]), values.buffer_info()[0], len(values) * values.itemsize,
         values,

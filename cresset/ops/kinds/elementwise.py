@@ -139,7 +139,7 @@ class Elementwise(Operation):
         letters = "".join(map(dispatch.letter, inputs))
         return Program(letters, outs, tuple(launches))
 
-    def plan_into(self, out: Layout, specs, same: bool):
+    def program_into(self, out: Layout, specs, same: bool) -> Program:
         (expression,) = self.expressions(specs)
         shape = self.shape(specs)
         if tuple(shape) != tuple(out.shape):
@@ -159,7 +159,7 @@ class Elementwise(Operation):
         value = scalar.cast(expression, out.dtype)
         launches = self.launches((value,), (out,), inputs, (0,), 1, in_place=same)
         letters = "w" + "".join(map(dispatch.letter, inputs))
-        return dispatch.make_launcher(Program(letters, (), tuple(launches)))
+        return Program(letters, (), tuple(launches))
 
     def launches(self, expressions, outs, inputs, out_indices, first_input, in_place=False):
         shape = outs[0].shape
