@@ -9,17 +9,22 @@ import samples_elementwise
 import samples_products
 import samples_reductions
 import samples_shape
+import samples_special
 
 FAMILIES = (
     samples_elementwise.arithmetic,
     samples_elementwise.comparison,
     samples_elementwise.exponential,
     samples_elementwise.activation,
+    samples_special.floating_point,
+    samples_special.agreement,
+    samples_special.foreach,
     samples_reductions.reductions,
     samples_reductions.ordering,
     samples_reductions.normalization,
     samples_shape.views,
     samples_shape.indexing,
+    samples_shape.replaced_views,
     samples_shape.joining,
     samples_creation.conversion,
     samples_creation.creation,

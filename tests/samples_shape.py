@@ -104,6 +104,27 @@ INDICES = {
     "a zero-dim mask": truth(),
     "True": True,
     "an empty list": [],
+    "nested lists": (slice(None), [[2, 0], [1, 1]]),
+    "a range": range(2),
+    "a range beside a slice": (slice(None), range(0, 3, 2)),
+    "False": False,
+    "True beside a vector": (True, index(3, below=2)),
+    "False in the middle": (slice(None), False),
+    "an integer tensor": index(below=2),
+    "an integer tensor and a vector": (index(below=2), index(3, below=3)),
+    "a vector of int32": index(3, below=2)._replace(dtype="int32"),
+    "vectors at both ends": (index(3, below=2), Ellipsis, index(3, below=4)),
+    "vectors around None": (index(2, below=2), None, index(2, below=3)),
+    "an integer before a slice and a vector": (0, slice(None), index(2, below=4)),
+    "a slice, an integer and a vector": (slice(None), 0, index(2, below=4)),
+    "a mask and a slice": (truth(2, 3), slice(1, None)),
+    "a mask and a vector": (truth(2, 3), [0]),
+    "a mask and None": (truth(2), None),
+    "a mask at the end": (Ellipsis, truth(4)),
+    "a mask after an ellipsis": (0, Ellipsis, truth(4)),
+    "a mask as a list": [True, False],
+    "two ellipses": (Ellipsis, 0, Ellipsis),
+    "a list that means a tuple": [slice(None), 1],
 }
 
 
@@ -126,8 +147,16 @@ def indexing():
         distinct = index(1, below=3)
         source[dim] = 1
         yield sample("index_copy", real(*shape), dim, distinct, real(*source))
-        yield sample("index_fill", real(*shape), dim, distinct, 2)
+        yield sample("index_fill", real(*shape), dim, places, 2)
+        yield sample("index_fill", real(*shape), dim, places, real())
+        source[dim] = 4
+        for reduce in ("prod", "mean", "amax", "amin"):
+            yield from joined("index_reduce", real(*shape), dim, places, real(*source), reduce)
+    yield sample("index_add", real(2, 3), 1, index(2, below=3), real(2, 2), alpha=3).within(2, 9)
+    yield sample("index_add", real(), 0, index(below=1), real()).within(2, 9)
+    yield sample("index_fill", real(2, 3), 1, index(below=3), 7)
     yield sample("index_select", real(3, 2), 0, index(0, below=1)).constant()
+    yield sample("index_select", real(), 0, index(below=1))
     yield sample("gather", real(3, 4), 1, index(3, 2, below=4))
     yield sample("gather", real(3, 4), 0, index(2, 4, below=3))
     yield sample("gather", real(3, 4), 0, index(2, 3, below=3))
@@ -141,6 +170,18 @@ def indexing():
     yield sample("scatter", real(3, 4), 1, index(3, 2, below=4), value=2)
     yield sample("scatter", real(4, 3), 0, index(3, 3, below=4), real(3, 3), reduce="add"
                  ).within(2, 9).constant()
+    yield sample("scatter", real(4, 3), 0, index(3, 3, below=4), real(3, 3), reduce="multiply"
+                 ).within(2, 9).constant()
+    yield sample("scatter", real(3, 4), 1, index(3, 2, below=4), real(3, 3)).constant()
+    for reduce in ("sum", "prod", "mean", "amax", "amin"):
+        yield from joined("scatter_reduce", real(3, 4), 1, index(3, 5, below=4), real(3, 5), reduce)
+        yield from joined("scatter_reduce", real(4), 0, index(2, below=4), real(2), reduce)
+    yield sample("take", real(2, 3), index(2, 2, below=6))
+    yield sample("take", real(), index(2, below=1))
+    yield sample("put", real(2, 3), index(1, below=6), real(1))
+    yield sample("put", real(2, 3), index(2, 2, below=6), real(4), True).within(2, 9)
+    yield sample("unravel_index", index(2, 3, below=24), (2, 3, 4))
+    yield sample("unravel_index", index(below=7), 7)
     yield sample("take_along_dim", real(3, 4), index(3, 2, below=4), 1)
     yield sample("take_along_dim", real(3, 4), index(1, 2, below=4), 1)
     yield sample("take_along_dim", real(3, 4), index(5, below=12))
@@ -151,14 +192,55 @@ def indexing():
     yield sample("nn.functional.one_hot", index(4, below=4))
     for shape in ((7,), (2, 3), ()):
         yield sample("nonzero", truth(*shape))
-        yield sample("nonzero", real(*shape), as_tuple=True)
+        yield sample("Tensor.nonzero", real(*shape), as_tuple=True)
         yield sample("masked_select", real(*shape), truth(*shape))
     yield sample("masked_select", real(3, 1), truth(2))
     yield sample("argwhere", truth(2, 3))
+    yield sample("where", truth(2, 3))
+    yield sample("nonzero_static", real(2, 3), size=4)
+    yield sample("nonzero_static", truth(7), size=9, fill_value=5)
     yield sample("masked_scatter", real(2, 3), truth(2, 3), real(6))
+    yield sample("masked_scatter", real(3), truth(2, 3), real(6))
     yield sample("masked_scatter", real(2, 3), truth(3), real(2, 3))
     yield sample("index_put", real(3, 2), (index(4, below=3),), real(4, 2), True).within(2, 9)
     yield sample("index_put", real(3, 2), (index(1, below=3), index(1, below=2)), real(1))
+    yield sample("index_put", real(3, 2), (index(1, below=3),), real(2))
+    yield sample("index_put", real(3, 2), (truth(3, 2),), real())
+    yield sample("index_put", real(3, 2), (truth(3, 2),), real(), True)
+
+
+def joined(name, x, dim, places, source, reduce):
+    """Samples of a reduction into a tensor, which counts itself or not."""
+    for include_self in (True, False):
+        made = sample(name, x, dim, places, source, reduce, include_self=include_self)
+        # PyTorch lets what does not count share in the gradient of what it equals.
+        made = made if include_self else made.without_ties()
+        yield made.within(4, 27) if reduce in ("sum", "prod", "mean") else made
+
+
+def replaced_views():
+    yield sample("select_scatter", real(2, 3, 4), real(2, 4), 1, -1)
+    yield sample("slice_scatter", real(5, 2), real(2, 2), 0, 1, 5, 2)
+    yield sample("slice_scatter", real(2, 3), real(2, 3), 1)
+    yield sample("diagonal_scatter", real(3, 4), real(3))
+    yield sample("diagonal_scatter", real(2, 3, 4), real(2, 2), 1, 1, 2)
+    # The gradient that PyTorch gives for what is not replaced is of other elements.
+    yield sample("as_strided_scatter", real(6), real(2, 2), (2, 2), (3, 1)).constant()
+    yield sample("as_strided_copy", real(6), (2, 2), (3, 1), 1)
+    yield sample("diagonal_copy", real(3, 4))
+    yield sample("expand_copy", real(3, 1), (2, 3, 4))
+    yield sample("narrow_copy", real(2, 3, 4), 1, 1, 2)
+    yield sample("permute_copy", real(2, 3, 4), (2, 0, 1))
+    yield sample("select_copy", real(2, 3, 4), 1, 2)
+    yield sample("slice_copy", real(5, 2), 0, 1, 5, 2)
+    yield sample("split_copy", real(5, 2), 2)
+    yield sample("squeeze_copy", real(1, 3))
+    yield sample("t_copy", real(2, 3))
+    yield sample("transpose_copy", real(2, 3), 0, 1)
+    yield sample("unbind_copy", real(2, 3))
+    yield sample("unfold_copy", real(7), 0, 3, 2)
+    yield sample("unsqueeze_copy", real(2, 3), 1)
+    yield sample("view_copy", real(2, 3), (3, 2))
 
 
 def joining():

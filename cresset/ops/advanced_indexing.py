@@ -1,35 +1,51 @@
-"""Advanced indexing: x[...] and x[...] = y with index tensors, lists and masks."""
+"""Advanced indexing: x[...] and x[...] = y with index tensors, lists and masks.
+
+The basic parts of an index give a view. What is left is one *entry* for each dim of that view: None
+where the dim is taken whole, an index tensor, or a mask, which stands for as many dims as it has. A
+mask becomes the index tensors of its true elements, unless it is alone: then selecting and filling
+do without.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+
 from cresset.core import dtype as types
-from cresset.core.layout import Layout, broadcast_shapes
+from cresset.core.caller import warn
+from cresset.core.layout import Layout, broadcast_shapes, expand_strides
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops import dispatch
-from cresset.ops.creation import tensor, zeros
-from cresset.ops.gathering import nonzero, out_of_range
-from cresset.ops.indexing import basic_index, freeze_index
+from cresset.ops.comparison import fill_where
+from cresset.ops.creation import arange, filled, tensor, zeros
+from cresset.ops.gathering import out_of_range
+from cresset.ops.indexing import (
+    basic_index,
+    fewer_dims,
+    left_over,
+    number_for,
+    part,
+    too_many,
+    write,
+)
 from cresset.ops.kinds import overwrite, special
-from cresset.ops.shape import expand
+from cresset.ops.masks import masked_select, nonzero
 from cresset.runtime.program import Program
 
 __all__ = ["index_put", "index_put_"]
 
+MASKS = (types.bool, types.uint8)
+EVERYTHING = ("slice", None, None, None)
+LONGEST_SEQUENCE = 32  # a list from this length on is one index, whatever it holds
+
+
+# --- operations -----------------------------------------------------------------------------------
 class Indexed:
     """Operations x[i0, i1, ...] and their write, for one pattern of index tensors.
 
-    A pattern is a string: "t" where an index tensor stands, "." where a dim is taken whole.
+    A pattern is a string: "t" where an index tensor stands, "." where a dim is taken whole. The
+    index tensors broadcast, and the written value does to the shape that is read.
     """
-
-    table: dict = {}
-
-    @classmethod
-    def of(cls, pattern):
-        found = cls.table.get(pattern)
-        if found is None:
-            found = cls.table[pattern] = cls(pattern)
-        return found
 
     def __init__(self, pattern):
         self.pattern = pattern
@@ -37,182 +53,334 @@ class Indexed:
         names = ", ".join(f"i{k}: Tensor" for k in range(count))
         bare = ", ".join(f"i{k}" for k in range(count))
         scope: dict = {"read": self._read, "write": self._write}
-        exec(f"def index(x: Tensor, {names}):\n    return read(x, {bare})\n"
+        exec(f"def index(x: Tensor, {names}):\n    return read(x, ({bare},))\n"
              f"def index_put(x: Tensor, {names}, value: Tensor, accumulate):\n"
              f"    return write(x, ({bare},), value, accumulate)\n"
              f"def index_gradient(g, x_layout, {bare}):\n"
              f"    return read_gradient(g, x_layout, ({bare},))\n"
-             f"def put_gradient(g, {bare}, accumulate, value_layout):\n"
+             f"def put_gradient(g, {bare}, accumulate):\n"
              f"    return write_gradient(g, ({bare},), accumulate)\n", scope)
         scope["read_gradient"] = self._read_gradient
         scope["write_gradient"] = self._write_gradient
-        self.read = special(scope["index"])
+        self.read = special(scope["index"], moves=True)
         self.read.gradient(scope["index_gradient"])
         self.write = overwrite(scope["index_put"])
         self.write.gradient(scope["put_gradient"])
 
-    def _entries(self, indices):
-        found = iter(indices)
-        return [next(found) if c == "t" else None for c in self.pattern]
+    def _entries(self, x, indices):
+        """The index tensors' layouts by dim, expanded to one shape; that shape; the sizes."""
+        shape = _common_shape(indices)
+        expanded = iter([
+            i.restride(shape, expand_strides(i.shape, i.strides, shape)) for i in indices
+        ])
+        entries = [next(expanded) if c == "t" else None for c in self.pattern]
+        return entries, shape, [n for n, c in zip(x.shape, self.pattern) if c == "t"]
 
-    def shape(self, x, indices):
-        return kernels.indexed_shape(x.shape, self._entries(indices), indices[0].shape)
-
-    def _sizes(self, x):
-        return [n for n, c in zip(x.shape, self.pattern) if c == "t"]
-
-    def _read(self, x, *indices):
-        out = Layout.packed(tuple(self.shape(x, indices)), x.dtype)
+    def _read(self, x, indices):
+        entries, space, sizes = self._entries(x, indices)
+        out = Layout.packed(kernels.indexed_shape(x.shape, entries, space), x.dtype)
         count = len(indices)
         values = (1, *range(2, 2 + count), 0)
-        launches, temporaries = kernels.index(x, self._entries(indices), out, values, 2 + count)
+        launches, temporaries = kernels.index(x, entries, out, values, 2 + count)
         return Program("t" * (1 + count), (out,), tuple(launches), tuple(temporaries),
-                       out_of_range("index", self._sizes(x)))
+                       out_of_range("index", sizes, negative=True))
 
     def _write(self, x, indices, value, accumulate):
-        def writer(target, values, first_temporary):
-            return kernels.index_put(target, self._entries(indices), value, values,
-                                     first_temporary, accumulate)
+        entries, space, sizes = self._entries(x, indices)
+        shape = kernels.indexed_shape(x.shape, entries, space)
+        if value.dtype is not x.dtype:
+            raise RuntimeError(
+                "index_put: Index put requires the source and destination dtypes match; got "
+                f"{x.dtype.name} for the destination and {value.dtype.name} for the source; "
+                f"convert the source with .to({x.dtype})"
+            )
+        if not _fits(value.shape, shape):
+            raise RuntimeError(
+                f"index_put: shape mismatch: value tensor of shape {list(value.shape)} cannot be "
+                f"broadcast to indexing result of shape {list(shape)}"
+            )
+        value = value.restride(shape, expand_strides(value.shape, value.strides, shape))
 
-        return writer, out_of_range("index_put_", self._sizes(x))
+        def writer(target, values, first_temporary):
+            return kernels.index_put(target, entries, value, values, first_temporary, accumulate)
+
+        return writer, out_of_range("index_put", sizes, negative=True)
 
     def _read_gradient(self, g, x_layout, indices):
         base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
         return (self.write(base, *indices, g, True), *(None for _ in indices))
 
     def _write_gradient(self, g, indices, accumulate):
-        by_value = self.read(g, *indices)
-        if accumulate:
-            by_x = g
-        else:
-            gone = zeros(tuple(by_value.layout.shape), dtype=g.layout.dtype)
-            by_x = self.write(g, *indices, gone, False)
-        return (by_x, *(None for _ in indices), by_value)
+        by_x = g if accumulate else self.write(g, *indices, filled((), g.layout.dtype, 0), False)
+        return (by_x, *(None for _ in indices), self.read(g, *indices))
 
 
-def _arranged(x, index):
-    """(x with the basic parts of the index applied, index tensors by dim, pattern)."""
-    items = list(index)
-    out: list = []
-    for i in items:
-        if isinstance(i, (list, tuple, range)) or (
-            not isinstance(i, Tensor) and hasattr(i, "__array_interface__")
-        ):
-            i = tensor(i)
-            if not i.layout.numel and i.layout.dtype.is_floating_point:
-                i = i.long()
-        elif isinstance(i, bool):
-            i = tensor(i)
-        if isinstance(i, Tensor) and i.layout.dtype in (types.bool, types.uint8):
-            out.append(("mask", i))
-        elif isinstance(i, Tensor):
-            if i.layout.dtype.category != 1:
-                raise IndexError(
-                    "index: tensors used as indices must be long, int, byte or bool tensors; got "
-                    f"{i.layout.dtype}"
-                )
-            out.append(("index", i if i.layout.dtype is types.int64 else i.long()))
-        else:
-            out.append(("basic", i))
-    consumed = sum(
-        0 if i is None or i is Ellipsis else i.layout.ndim if kind == "mask" else 1
-        for kind, i in out
-    )
-    if consumed > x.layout.ndim:
-        raise IndexError(f"index: too many indices for tensor of dimension {x.layout.ndim}; got "
-                         f"{consumed}")
-    places = [k for k, (_, i) in enumerate(out) if i is Ellipsis]
-    place = places[0] if places else len(out)
-    rest = [("basic", slice(None))] * (x.layout.ndim - consumed)
-    out[place : place + len(places)] = rest
-    return _applied(x, out)
+indexed = cache(Indexed)
 
 
-def _applied(x, items):
-    basic: list = []
-    tensors: list = []
-    pattern: list = []
-    dim = 0
-    for kind, i in items:
-        if kind == "mask":
-            shape = x.layout.shape[dim : dim + i.layout.ndim]
-            if tuple(shape) != tuple(i.layout.shape):
-                raise IndexError(
-                    f"index: The shape of the mask {list(i.layout.shape)} at index {dim} does not "
-                    f"match the shape of the indexed tensor {list(x.layout.shape)}"
-                )
-            if not i.layout.ndim:
-                basic.append(None)
-                pattern.append("t")
-                tensors.append(nonzero(i.unsqueeze(0), as_tuple=True)[0])
-                continue
-            tensors += nonzero(i, as_tuple=True)
-            pattern += "t" * i.layout.ndim
-            basic += [slice(None)] * i.layout.ndim
-            dim += i.layout.ndim
-        elif kind == "index":
-            tensors.append(i)
-            pattern.append("t")
-            basic.append(slice(None))
-            dim += 1
-        else:
-            basic.append(i)
-            if i is None:
-                pattern.append(".")
-            else:
-                dim += 1
-                if not isinstance(i, int):
-                    pattern.append(".")
-    if any(i != slice(None) for i in basic):
-        x = basic_index(x, freeze_index(tuple(basic)))
+def _common_shape(indices):
     try:
-        shape = broadcast_shapes(*(t.layout.shape for t in tensors))
+        return broadcast_shapes(*(i.shape for i in indices))
     except ValueError as problem:
         raise IndexError(
             "index: shape mismatch: indexing tensors could not be broadcast together with shapes "
-            f"{', '.join(str(list(t.layout.shape)) for t in tensors)}; {problem}"
+            f"{', '.join(str(list(i.shape)) for i in indices)}; {problem}"
         ) from None
-    tensors = [expand(t, shape) if tuple(t.layout.shape) != shape else t for t in tensors]
-    return x, tensors, "".join(pattern).rstrip(".")
 
 
+def _fits(shape, target) -> bool:
+    """Whether a shape broadcasts to another one."""
+    return len(shape) <= len(target) and all(
+        n in (1, m) for n, m in zip(reversed(shape), reversed(target))
+    )
+
+
+# --- the parts of an index ------------------------------------------------------------------------
+def _divided(x, index):
+    """An index into x as (basic index, entries for the dims of the view that it gives)."""
+    items = [_part(i) for i in (index if type(index) is tuple else _whole(index))]
+    if any(isinstance(i, Tensor) and i.layout.dtype is types.uint8 for i in items):
+        warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool "
+             "instead")
+    consumed = sum(_dims_of(i) for i in items)
+    if consumed > x.layout.ndim:
+        raise too_many(x.layout, consumed)
+    basic: list = []
+    entries: list = []
+    for place, i in enumerate(items):
+        if i is Ellipsis:
+            rest = left_over(x.layout, items, place, consumed)
+            basic += [EVERYTHING] * rest
+            entries += [None] * rest
+        elif isinstance(i, Tensor):
+            # A mask without dims stands for a new dim, of size 1 or 0.
+            basic += [EVERYTHING] * _dims_of(i) or [None]
+            entries.append(i)
+        else:
+            basic.append(i)
+            if type(i) is not int:
+                entries.append(None)
+    return tuple(basic), entries
+
+
+def _dims_of(item) -> int:
+    """How many dims of the tensor a part of an index takes up."""
+    if item is None or item is Ellipsis:
+        return 0
+    return item.layout.ndim if isinstance(item, Tensor) and _is_mask(item) else 1
+
+
+def _is_mask(i) -> bool:
+    return i.layout.dtype in MASKS
+
+
+def _whole(index):
+    """An index that is no tuple as a tuple; a list that cannot be one index stands for one."""
+    if isinstance(index, (list, range)) and len(index) < LONGEST_SEQUENCE and any(
+        i is None or i is Ellipsis or isinstance(i, (Tensor, slice, list, tuple, range))
+        or hasattr(i, "__array_interface__") and getattr(i, "shape", ())
+        for i in index
+    ):
+        warn("Using a non-tuple sequence for multidimensional indexing is deprecated; use "
+             "x[tuple(seq)] instead of x[seq]")
+        return index
+    return (index,)
+
+
+def _part(i):
+    """A part of an index: an int, a frozen slice, None, `...`, a mask, or an index tensor."""
+    if i is None or i is Ellipsis or type(i) is int:
+        return i
+    if isinstance(i, slice):
+        return "slice", *(_bound(b) for b in (i.start, i.stop, i.step))
+    if isinstance(i, bool):
+        return tensor(i)
+    if isinstance(i, Tensor):
+        d, rank = i.layout.dtype, i.layout.ndim
+        if not rank and d.category == types.dtype.INTEGER and d is not types.uint8:
+            return int(i.item())
+        if d not in (types.int64, types.int32, *MASKS):
+            raise IndexError(
+                "index: tensors used as indices must be long, int, byte or bool tensors; got "
+                f"{d}; convert with .long()"
+            )
+        return i
+    if isinstance(i, (list, tuple, range)) or hasattr(i, "__array_interface__") and i.shape:
+        return _from_sequence(i)
+    if hasattr(i, "__array_interface__") and i.dtype.kind == "b":
+        return tensor(bool(i))
+    if hasattr(i, "__index__"):
+        return i.__index__()
+    raise IndexError(
+        "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+        f"valid indices (got {type(i).__name__})"
+    )
+
+
+def _bound(b):
+    """A bound of a slice as a Python integer."""
+    if b is None or type(b) is int:
+        return b
+    if not hasattr(b, "__index__"):
+        raise TypeError(
+            "index: slice indices must be integers or None or have an __index__ method; got "
+            f"{type(b).__name__}"
+        )
+    return b.__index__()
+
+
+def _from_sequence(i) -> Tensor:
+    """A list, a range or an array as a mask or an index tensor."""
+    if isinstance(i, range):
+        return arange(i.start, i.stop, i.step)
+    made = tensor(i)
+    return made if _is_mask(made) or made.layout.dtype is types.int64 else made.long()
+
+
+def _check_mask(mask, layout, dim):
+    shape = layout.shape[dim : dim + mask.layout.ndim]
+    if tuple(shape) != tuple(mask.layout.shape):
+        raise IndexError(
+            f"index: The shape of the mask {list(mask.layout.shape)} at index {dim} does not match "
+            f"the shape of the indexed tensor {list(layout.shape)} at index {dim}"
+        )
+
+
+def _resolved(x, entries):
+    """(index tensors, pattern): masks as the coordinates of what they select."""
+    tensors: list = []
+    pattern = ""
+    for i in entries:
+        if i is None:
+            pattern += "."
+        elif not _is_mask(i):
+            pattern += "t"
+            tensors.append(i)
+        else:
+            if not i.layout.ndim:
+                i = i.unsqueeze(0)
+            _check_mask(i, x.layout, len(pattern))
+            pattern += "t" * i.layout.ndim
+            tensors += nonzero(i, as_tuple=True)
+    return tensors, pattern.rstrip(".")
+
+
+def _lone_mask(entries):
+    """(the dim where it starts, the mask) if a mask with dims is the only entry, else None."""
+    found = [(k, i) for k, i in enumerate(entries) if i is not None]
+    if len(found) == 1 and _is_mask(found[0][1]) and found[0][1].layout.ndim:
+        return found[0]
+    return None
+
+
+# --- reading and writing --------------------------------------------------------------------------
 def advanced_get(x, index):
-    """x at index tensors, lists and masks, mixed with basic indices; always a copy."""
-    x, tensors, pattern = _arranged(x, index)
-    return Indexed.of(pattern).read(x, *tensors)
+    """x at index tensors, lists and masks, mixed with basic indices; a copy where there are any."""
+    if isinstance(index, Tensor) and index.layout.ndim and index.layout.dtype is types.int64 and (
+        x.layout.ndim
+    ):
+        return indexed("t").read(x, index)
+    basic, entries = _divided(x, index)
+    if all(i is None for i in entries):
+        return basic_index(x, basic)
+    x = _viewed(x, basic)
+    lone = _lone_mask(entries)
+    if lone is not None and lone[1].layout.ndim == x.layout.ndim:
+        _check_mask(lone[1], x.layout, 0)
+        return masked_select(x, lone[1].bool())
+    tensors, pattern = _resolved(x, entries)
+    return indexed(pattern).read(x, *tensors)
+
+
+def _viewed(x, basic):
+    return basic_index(x, basic) if any(i != EVERYTHING for i in basic) else x
 
 
 def advanced_set(x, index, value):
-    """Write at index tensors, lists and masks; nothing is written if any index is out of range."""
-    target, tensors, pattern = _arranged(x, index)
-    put(target, tensors, pattern, value, False)
+    """Write at index tensors, lists and masks; nothing is written if any index is out of range.
 
-
-def put(target, tensors, pattern, value, accumulate):
-    """Write `value`, broadcast, at the places that the index tensors name."""
-    form = Indexed.of(pattern)
-    shape = tuple(form.shape(target.layout, [t.layout for t in tensors]))
+    A number is converted to x's type, and so is a tensor of one element where a mask is alone.
+    """
+    if index is False:
+        return
+    basic, entries = _divided(x, None if index is True else index)
+    if all(i is None for i in entries):
+        write(part(x, basic, value), value)
+        return
+    if any(i != EVERYTHING for i in basic):
+        x = part(x, basic, value)
     if not isinstance(value, Tensor):
-        value = tensor(value, dtype=target.layout.dtype)
-    if value.layout.dtype is not target.layout.dtype:
-        value = value.to(target.layout.dtype)
-    while value.layout.ndim > len(shape) and value.layout.shape[0] == 1:
-        value = value.squeeze(0)
-    if tuple(value.layout.shape) != shape:
-        value = expand(value, shape)
-    return form.write.in_place(target, *tensors, value, accumulate)
+        value = filled((), x.layout.dtype, dispatch.freeze(number_for(x, value)))
+    put(x, entries, fewer_dims(value, 0), False)
+
+
+def put(x, entries, value, accumulate):
+    """Write `value`, broadcast, at the places of x that the entries name."""
+    lone = None if accumulate or value.layout.numel != 1 else _lone_mask(entries)
+    if lone is not None:
+        fill_at(x, *lone, value)
+    else:
+        tensors, pattern = _resolved(x, entries)
+        indexed(pattern).write.in_place(x, *tensors, value, accumulate)
+
+
+def fill_at(x, dim, mask, value):
+    """Write a tensor of one element where a mask of the dims from `dim` on holds."""
+    if mask.layout.dtype is not types.bool:
+        raise RuntimeError(
+            "index: masked_fill_ only supports boolean masks; got a mask with dtype "
+            f"{mask.layout.dtype.name}; convert it with .bool()"
+        )
+    _check_mask(mask, x.layout, dim)
+    behind = x.layout.ndim - dim - mask.layout.ndim
+    mask = mask.view((*mask.layout.shape, *[1] * behind))
+    fill_where.in_place(x, mask, value.to(x.layout.dtype).view(()))
 
 
 def index_put_(x, indices, values, accumulate=False):
-    """x[indices] = values, or += with `accumulate`, in place."""
-    target, tensors, pattern = _arranged(x, indices)
-    put(target, tensors, pattern, values, accumulate)
+    """x[indices] = values, or += with `accumulate`, in place.
+
+    `indices` is a tuple of index tensors and masks for the first dims. Where indices repeat, the
+    last of the values stays, or they add up in their order. Raises IndexError where an index is out
+    of range; nothing is written then.
+
+    >>> import cresset
+    >>> x = cresset.zeros(3)
+    >>> x.index_put_((cresset.tensor([0, 0, 2]),), cresset.ones(3), accumulate=True)
+    tensor([2., 0., 1.])
+    """
+    basic, entries = _checked(x, indices, values)
+    put(_viewed(x, basic), entries, values, accumulate)
     return x
 
 
 def index_put(x, indices, values, accumulate=False):
-    """A copy of x with `values` written, or added, at the indices."""
-    return index_put_(x.clone(), indices, values, accumulate)
+    """A copy of x with `values` written, or added, at the indices; see `index_put_`."""
+    basic, entries = _checked(x, indices, values)
+    made = x.clone()
+    put(_viewed(made, basic), entries, values, accumulate)
+    return made
+
+
+def _checked(x, indices, values):
+    """The index tensors of `index_put` as a basic index and entries."""
+    if not isinstance(indices, (tuple, list)) or not indices:
+        raise TypeError(
+            f"index_put: argument 'indices' must be a tuple of tensors; got {indices!r}"
+        )
+    for k, i in enumerate(indices):
+        if not isinstance(i, Tensor):
+            raise TypeError(
+                f"index_put: expected Tensor as element {k} of 'indices'; got {type(i).__name__}"
+            )
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"index_put: argument 'values' must be Tensor; got {type(values).__name__}; "
+            "make one with cresset.tensor(...)"
+        )
+    return _divided(x, tuple(
+        i.view(1) if not i.layout.ndim and not _is_mask(i) else i for i in indices
+    ))
 
 
 Tensor.index_put_ = index_put_

@@ -1,139 +1,62 @@
-"""Reading and writing by index tensors: gather, scatter, embedding, x[indices]."""
+"""Reading and writing single elements by index tensors: gather and scatter, take and put.
+
+Of several writes to one place the last stays, or they are joined in their order: results are the
+same every time.
+"""
 
 from __future__ import annotations
+
+import math
 
 from cresset.core import dtype as types
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
-from cresset.kernels import compaction as kernels_compaction
 from cresset.kernels import index as kernels
-from cresset.ops.creation import tensor, zeros
+from cresset.ops import dispatch
+from cresset.ops.comparison import eq, where
+from cresset.ops.creation import filled, zeros
 from cresset.ops.kinds import overwrite, special
 from cresset.ops.operation import called, method
+from cresset.ops.out import with_out
 from cresset.ops.shape import canonical_dim, expand, reshape
 from cresset.runtime.program import Program
 
-__all__ = ["argwhere", "embedding", "gather", "index_add", "index_copy", "index_fill",
-           "index_select", "masked_scatter", "masked_select", "nonzero", "one_hot",
-           "scatter", "scatter_add", "take_along_dim"]
+__all__ = ["gather", "put", "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim",
+           "unravel_index"]
 
 
-def out_of_range(operation: str, sizes):
-    """The function that raises the error of an index that its kernel found out of range."""
+# --- checks ---------------------------------------------------------------------------------------
+def out_of_range(operation: str, sizes, negative=False, error=IndexError):
+    """The function that raises the error of an index that its kernel found out of range.
+
+    `negative` says whether indices count from the end below zero; PyTorch raises RuntimeError where
+    an index stands for one element, and IndexError where it stands for more.
+    """
 
     def explain(position, value, which):
         size = sizes[which]
-        raise IndexError(
+        raise error(
             f"{operation}: index {value} is out of bounds for dimension with size {size}; it "
-            f"stands at flat position {position} of the index tensor; need 0 <= index < {size}"
+            f"stands at flat position {position} of the index tensor; need "
+            f"{-size if negative else 0} <= index < {size}"
         )
 
     return explain
 
 
-def _check_index(operation: str, index: Layout):
-    if index.dtype not in (types.int64, types.int32):
-        raise RuntimeError(
-            f"{operation}: Expected dtype int64 for index; got {index.dtype}; convert with .long()"
+def check_index(operation: str, index: Layout, allowed=(types.int64, types.int32),
+                error=RuntimeError):
+    """Raise unless the layout is that of an index tensor."""
+    if index.dtype not in allowed:
+        raise error(
+            f"{operation}: Expected dtype {' or '.join(d.name for d in allowed)} for index; got "
+            f"{index.dtype}; convert with .long()"
         )
 
 
-@method("index_select")
-@special
-def index_select(x: Tensor, dim, index: Tensor):
-    """The entries of a dim that a vector of indices names, in its order.
-
-    Raises IndexError where an index is outside of [0, size).
-
-    >>> import cresset
-    >>> cresset.index_select(cresset.tensor([5, 6, 7]), 0, cresset.tensor([2, 0]))
-    tensor([7, 5])
-    """
-    _check_index("index_select", index)
-    d = canonical_dim("index_select", dim, x.ndim)
-    if index.ndim > 1:
-        raise IndexError(
-            f"index_select: Index is supposed to be a vector; got {tuple(index.shape)}"
-        )
-    shape = list(x.shape)
-    if shape:
-        shape[d] = index.numel
-    out = Layout.packed(tuple(shape), x.dtype)
-    launches, temporaries = kernels.index_select(x, d, index, out, (1, 2, 0), 3)
-    size = x.shape[d] if x.ndim else 1
-    return Program("tt", (out,), tuple(launches), tuple(temporaries),
-                   out_of_range("index_select", (size,)))
-
-
-@index_select.gradient
-def _index_select_gradient(g, x_layout, dim, index):
-    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
-    return index_add(base, dim, index, g), None
-
-
-@method("index_add")
-@overwrite
-def index_add(x: Tensor, dim, index: Tensor, source: Tensor):
-    """x with source's entries along a dim added at the indices; repeated ones add up in order."""
-    return _index_write("index_add", "add", x, dim, index, source)
-
-
-@index_add.gradient
-def _index_add_gradient(g, dim, index):
-    return g, None, index_select(g, dim, index)
-
-
-@method("index_copy")
-@overwrite
-def index_copy(x: Tensor, dim, index: Tensor, source: Tensor):
-    """x with its entries at the indices along a dim replaced by source's."""
-    return _index_write("index_copy", "put", x, dim, index, source)
-
-
-@index_copy.gradient
-def _index_copy_gradient(g, dim, index):
-    shape = list(g.layout.shape)
-    shape[canonical_dim("index_copy", dim, len(shape))] = index.layout.numel
-    gone = zeros(tuple(shape), dtype=g.layout.dtype)
-    return index_copy(g, dim, index, gone), None, index_select(g, dim, index)
-
-
-def _index_write(name, mode, x, dim, index, source):
-    _check_index(name, index)
-    d = canonical_dim(name, dim, x.ndim)
-    expected = list(x.shape)
-    if expected:
-        expected[d] = index.numel
-    if tuple(source.shape) != tuple(expected):
-        raise RuntimeError(
-            f"{name}: source has shape {tuple(source.shape)}; need {tuple(expected)}: the tensor's "
-            f"with {index.numel}, the number of indices, at dim {d}"
-        )
-    if source.dtype is not x.dtype:
-        raise RuntimeError(f"{name}: self ({x.dtype}) and source ({source.dtype}) must have the "
-                           "same scalar type")
-
-    def writer(target, values, first_temporary):
-        return kernels.index_add(target, d, index, source, values, first_temporary, mode)
-
-    return writer, out_of_range(name, (x.shape[d] if x.ndim else 1,))
-
-
-def index_fill(x, dim, index, value):
-    """x with its entries at the indices along a dim set to one number."""
-    shape = list(x.layout.shape)
-    shape[canonical_dim("index_fill", dim, len(shape))] = index.layout.numel
-    filled = zeros(tuple(shape), dtype=x.layout.dtype)
-    filled.fill_(value)
-    return index_copy(x, dim, index, filled)
-
-
-Tensor.index_fill = index_fill
-
-
-# --- gather and scatter ---------------------------------------------------------------------------
+# --- gather ---------------------------------------------------------------------------------------
 @method("gather")
-@special
+@special(moves=True)
 def gather(x: Tensor, dim, index: Tensor, *, sparse_grad=False):
     """out[i, j, k] = x[i, index[i, j, k], k] for dim 1, and so for any dim.
 
@@ -144,17 +67,22 @@ def gather(x: Tensor, dim, index: Tensor, *, sparse_grad=False):
     tensor([[1],
             [4]])
     """
-    d = _check_lines("gather", x, dim, index)
+    d = check_lines("gather", x, dim, index)
     out = Layout.packed(index.shape, x.dtype)
-    launches, temporaries = kernels.gather(x, d, index, out, (1, 2, 0), 3)
+    launches, temporaries = (), ()
+    if index.numel:
+        launches, temporaries = kernels.gather(x, d, index, out, (1, 2, 0), 3)
     size = x.shape[d] if x.ndim else 1
     return Program("tt", (out,), tuple(launches), tuple(temporaries),
-                   out_of_range("gather", (size,)))
+                   out_of_range("gather", (size,), error=RuntimeError))
 
 
-def _check_lines(name, x, dim, index):
-    _check_index(name, index)
+def check_lines(name, x, dim, index):
+    """The dim, checked with an index tensor that holds one position for each element."""
+    check_index(name, index)
     d = canonical_dim(name, dim, x.ndim)
+    if not index.numel:
+        return d
     if max(index.ndim, 1) != max(x.ndim, 1):
         raise RuntimeError(
             f"{name}: Index tensor must have the same number of dimensions as input tensor; got "
@@ -174,86 +102,22 @@ def _gather_gradient(g, x_layout, dim, index):
     return scatter_add(zeros(tuple(x_layout.shape), dtype=g.layout.dtype), dim, index, g), None
 
 
-@method("scatter_add")
-@overwrite
-def scatter_add(x: Tensor, dim, index: Tensor, src: Tensor):
-    """x with x[i, index[i, j, k], k] += src[i, j, k] for dim 1; repeated places add up in order."""
-    return _line_write("scatter_add", "add", x, dim, index, src)
+@method()
+@with_out
+def take_along_dim(input, indices, dim=None):
+    """gather with x and indices that broadcast; without a dim, of the flattened tensor.
 
-
-@scatter_add.gradient
-def _scatter_add_gradient(g, dim, index, src_layout):
-    return g, None, _gathered(g, dim, index, src_layout)
-
-
-def _gathered(g, dim, index, src_layout):
-    """What reached the entries of src that were written; zeros for those beyond the index."""
-    from cresset.ops.joining import pad
-
-    by_src = gather(g, dim, index)
-    beyond = [n - m for n, m in zip(src_layout.shape, index.layout.shape)]
-    if not any(beyond):
-        return by_src
-    return pad(by_src, [n for count in reversed(beyond) for n in (0, count)])
-
-
-@called("scatter")
-@overwrite
-def scatter_put(x: Tensor, dim, index: Tensor, src: Tensor):
-    """x with x[i, index[i, j, k], k] = src[i, j, k] for dim 1; of repeated places the last wins."""
-    return _line_write("scatter", "put", x, dim, index, src)
-
-
-@scatter_put.gradient
-def _scatter_gradient(g, dim, index, src_layout):
-    gone = zeros(tuple(index.layout.shape), dtype=g.layout.dtype)
-    return scatter_put(g, dim, index, gone), None, _gathered(g, dim, index, src_layout)
-
-
-def _line_write(name, mode, x, dim, index, src):
-    d = _check_lines(name, x, dim, index)
-    if src.dtype is not x.dtype:
-        raise RuntimeError(f"{name}: Expected self.dtype to be equal to src.dtype; got {x.dtype} "
-                           f"and {src.dtype}")
-    if any(n > m for n, m in zip(index.shape, src.shape)):
+    >>> import cresset
+    >>> x = cresset.tensor([[10, 30, 20]])
+    >>> x.take_along_dim(x.argsort(dim=1), dim=1)
+    tensor([[10, 20, 30]])
+    """
+    x = input
+    if indices.layout.dtype is not types.int64:
         raise RuntimeError(
-            f"{name}: index {list(index.shape)} must be no larger than src {list(src.shape)}"
+            f"take_along_dim: dtype of indices should be int64; got {indices.layout.dtype}; "
+            "convert with .long()"
         )
-    part = src.restride(index.shape, src.strides)
-
-    def writer(target, values, first_temporary):
-        return kernels.scatter(target, d, index, part, values, first_temporary, mode)
-
-    return writer, out_of_range(name, (x.shape[d] if x.ndim else 1,))
-
-
-def _source(x, index, src):
-    if isinstance(src, Tensor):
-        return src
-    return expand(tensor(src, dtype=x.layout.dtype), tuple(index.layout.shape))
-
-
-def scatter(x, dim, index, src=None, *, value=None, reduce=None):
-    """x with x[i, index[i, j, k], k] = src[i, j, k] for dim 1; `src` may be a number."""
-    src = _source(x, index, src if value is None else value)
-    if reduce == "add":
-        return scatter_add(x, dim, index, src)
-    return scatter_put(x, dim, index, src)
-
-
-def scatter_(x, dim, index, src=None, *, value=None, reduce=None):
-    """scatter in place."""
-    src = _source(x, index, src if value is None else value)
-    form = scatter_add if reduce == "add" else scatter_put
-    return form.in_place(x, dim, index, src)
-
-
-Tensor.scatter = scatter
-Tensor.scatter_ = scatter_
-
-
-def take_along_dim(x, indices, dim=None):
-    """gather with x and indices that broadcast; without a dim, of the flattened tensor."""
     if dim is None:
         return gather(reshape(x, (-1,)), 0, reshape(indices, (-1,)))
     if x.layout.ndim != indices.layout.ndim:
@@ -270,187 +134,352 @@ def take_along_dim(x, indices, dim=None):
     return gather(x, d, expand(indices, (*common[:d], count, *common[d + 1 :])))
 
 
-Tensor.take_along_dim = take_along_dim
-
-
-# --- embedding ------------------------------------------------------------------------------------
-@called("embedding")
-@special
-def embedding_rows(weight: Tensor, index: Tensor):
-    """weight[index]: rows of a table, index of any shape."""
-    _check_index("embedding", index)
-    if weight.ndim != 2:
-        raise RuntimeError(f"embedding: 'weight' must be 2-D; got shape {tuple(weight.shape)}")
-    out = Layout.packed((*index.shape, weight.shape[1]), weight.dtype)
-    launches, temporaries = kernels.take_rows(weight, index, out, (1, 2, 0), 3)
-    return Program("tt", (out,), tuple(launches), tuple(temporaries),
-                   out_of_range("embedding", (weight.shape[0],)))
-
-
-@embedding_rows.gradient
-def _embedding_gradient(g, weight_layout, index):
-    rows = reshape(g, (-1, g.layout.shape[-1]))
-    base = zeros(tuple(weight_layout.shape), dtype=g.layout.dtype)
-    return index_add(base, 0, reshape(index, (-1,)), rows), None
-
-
-def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
-              scale_grad_by_freq=False, sparse=False):
-    """weight[input]: the rows of a table that integers of any shape name.
-
-    The row `padding_idx` gets no gradient. Raises IndexError where an index is no row.
-
-    >>> import cresset
-    >>> cresset.nn.functional.embedding(cresset.tensor([1]), cresset.eye(2))
-    tensor([[0., 1.]])
-    """
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise NotImplementedError(
-            "embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out"
-        )
-    if padding_idx is not None and weight.history is not None:
-        row = padding_idx % weight.layout.shape[0]
-        rows = embedding_rows(weight, input)
-        return rows.where(input.ne(row).unsqueeze(-1), rows.detach())
-    return embedding_rows(weight, input)
-
-
-def one_hot(input, num_classes=-1):
-    """Integers as rows with a one at their place.
-
-    >>> import cresset
-    >>> cresset.nn.functional.one_hot(cresset.tensor([0, 2]), 3)
-    tensor([[1, 0, 0],
-            [0, 0, 1]])
-    """
-    if num_classes == -1:
-        num_classes = int(input.max().item()) + 1
-    made = zeros(*input.layout.shape, num_classes, dtype=types.int64)
-    return made.scatter_(-1, input.unsqueeze(-1), 1)
-
-
-# --- masks ----------------------------------------------------------------------------------------
-@special
-def nonzero_counts(mask: Tensor):
-    """How many non-zero elements come before each block, and last how many there are."""
-    out = Layout.packed(kernels_compaction.counts_shape(mask), types.int64)
-    launches, temporaries = kernels_compaction.count_nonzero(mask, out, (1, 0), 2)
-    return Program("t", (out,), tuple(launches), tuple(temporaries))
-
-
-@special
-def nonzero_rows(mask: Tensor, counts: Tensor, total):
-    """The coordinates of the `total` non-zero elements."""
-    out = Layout.packed((total, mask.ndim), types.int64)
-    launches, temporaries = kernels_compaction.nonzero(mask, counts, out, (1, 2, 0), 3)
-    return Program("tt", (out,), tuple(launches), tuple(temporaries))
-
-
-@called("masked_select")
-@special
-def selected(x: Tensor, mask: Tensor, counts: Tensor, total):
-    """The `total` elements of x where the mask, of x's shape, holds."""
-    out = Layout.packed((total,), x.dtype)
-    places = (1, 2, 3, 0)
-    launches, temporaries = kernels_compaction.masked_select(x, mask, counts, out, places, 4)
-    return Program("ttt", (out,), tuple(launches), tuple(temporaries))
-
-
-@selected.gradient
-def _selected_gradient(g, x_layout, mask):
-    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
-    return masked_scatter(base, mask, g), None, None
-
-
-@called("masked_scatter")
+# --- scatter --------------------------------------------------------------------------------------
+@method("scatter_add")
 @overwrite
-def scattered(x: Tensor, mask: Tensor, counts: Tensor, source: Tensor):
-    """x with the elements where the mask holds replaced by those of a vector, in order."""
+def scatter_add(x: Tensor, dim, index: Tensor, src: Tensor):
+    """x with x[i, index[i, j, k], k] += src[i, j, k] for dim 1; repeated places add up in order.
+
+    >>> import cresset
+    >>> cresset.zeros(3).scatter_add(0, cresset.tensor([0, 2, 2]), cresset.ones(3))
+    tensor([1., 0., 2.])
+    """
+    return _line_write("scatter_add", "add", x, dim, index, src)
+
+
+@scatter_add.gradient
+def _scatter_add_gradient(g, dim, index, src_layout):
+    return g, None, _gathered(g, dim, index, src_layout)
+
+
+def _gathered(g, dim, index, src_layout):
+    """What reached the entries of src that were written; zeros for those beyond the index."""
+    from cresset.ops.padding import pad
+
+    if not index.layout.numel:
+        return zeros(src_layout.shape, dtype=g.layout.dtype)
+    by_src = gather(g, dim, index)
+    beyond = [n - m for n, m in zip(src_layout.shape, index.layout.shape)]
+    if not any(beyond):
+        return by_src
+    return pad(by_src, [n for count in reversed(beyond) for n in (0, count)])
+
+
+@called("scatter")
+@overwrite
+def scatter_put(x: Tensor, dim, index: Tensor, src: Tensor):
+    """x with x[i, index[i, j, k], k] = src[i, j, k] for dim 1; of repeated places the last wins."""
+    return _line_write("scatter", "put", x, dim, index, src)
+
+
+@scatter_put.gradient
+def _scatter_gradient(g, dim, index, src_layout):
+    gone = expand(filled((), g.layout.dtype, 0), index.layout.shape)
+    return scatter_put(g, dim, index, gone), None, _gathered(g, dim, index, src_layout)
+
+
+@called("scatter_reduce")
+@overwrite
+def scatter_combine(x: Tensor, dim, index: Tensor, src: Tensor, mode):
+    """x with src multiplied into it, or the greater or lesser of both, at the indices."""
+    return _line_write("scatter_reduce", mode, x, dim, index, src)
+
+
+@scatter_combine.gradient
+def _scatter_combine_gradient(g, x, dim, index, src, mode, out):
+    by_x, by_src = combined_gradient(
+        g, x, src, out, mode,
+        lambda t: gather(t, dim, index),
+        lambda base, t: scatter_add(base, dim, index, t),
+        lambda base, t: scatter_combine(base, dim, index, t, mode),
+    )
+    return by_x, None, by_src
+
+
+def _line_write(name, mode, x, dim, index, src):
+    check_written_lines(name, x, dim, index, src)
+    if not index.numel:
+        return (lambda target, values, first_temporary: ((), ())), None
+    d = canonical_dim(name, dim, x.ndim)
+    part = src.restride(index.shape, src.strides)
 
     def writer(target, values, first_temporary):
-        return kernels_compaction.masked_scatter(
-            target, mask, counts, source, values, first_temporary)
+        return kernels.scatter(target, d, index, part, values, first_temporary, mode)
 
-    return writer, None
-
-
-@scattered.gradient
-def _scattered_gradient(g, mask, source_layout):
-    by_x = g.masked_fill(mask, 0.0)
-    taken = masked_select(g, mask)
-    rest = source_layout.numel - taken.layout.numel
-    if rest:
-        from cresset.ops.joining import cat
-
-        taken = cat((taken, zeros(rest, dtype=g.layout.dtype)))
-    return by_x, None, None, taken
+    size = x.shape[d] if x.ndim else 1
+    return writer, out_of_range(name, (size,), error=RuntimeError)
 
 
-def _counted(mask):
-    counts = nonzero_counts(mask)
-    return counts, counts[-1].item()
-
-
-def nonzero(x, *, as_tuple=False):
-    """The coordinates of the elements that are not zero, one row each, int64.
-
-    With `as_tuple` one vector for each dim.
-
-    >>> import cresset
-    >>> cresset.nonzero(cresset.tensor([0, 5, 7]))
-    tensor([[1],
-            [2]])
-    """
-    mask = x.detach()
-    if mask.layout.dtype is not types.bool:
-        mask = mask.ne(0)
-    if as_tuple and not mask.layout.ndim:
-        mask = mask.unsqueeze(0)
-    counts, total = _counted(mask)
-    rows = nonzero_rows(mask, counts, total)
-    if as_tuple:
-        return tuple(rows.select(1, d) for d in range(mask.layout.ndim))
-    return rows
-
-
-Tensor.nonzero = nonzero
-argwhere = nonzero
-
-
-def masked_select(x, mask):
-    """The elements where the mask holds, as a vector; x and mask broadcast."""
-    if mask.layout.dtype is not types.bool:
-        raise RuntimeError(f"masked_select: expected BoolTensor for mask; got {mask.layout.dtype}")
-    shape = broadcast_shapes(x.layout.shape, mask.layout.shape)
-    x, mask = expand(x, shape), expand(mask, shape)
-    counts, total = _counted(mask)
-    return selected(x, mask, counts, total)
-
-
-def masked_scatter(x, mask, source):
-    """x with the elements where the mask holds replaced by those of `source`, in order."""
-    mask = expand(mask, tuple(x.layout.shape))
-    counts, total = _counted(mask)
-    _check_source(total, source)
-    return scattered(x, mask, counts, reshape(source, (-1,)))
-
-
-def masked_scatter_(x, mask, source):
-    """masked_scatter in place."""
-    mask = expand(mask, tuple(x.layout.shape))
-    counts, total = _counted(mask)
-    _check_source(total, source)
-    return scattered.in_place(x, mask, counts, reshape(source, (-1,)))
-
-
-def _check_source(total, source):
-    if source.layout.numel < total:
+def check_written_lines(name, x, dim, index, src):
+    """Raise unless a tensor of src's layout can be scattered into one of x's."""
+    check_lines(name, x, dim, index)
+    if src.dtype is not x.dtype:
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same number of elements; the mask "
-            f"holds {total} times, the source has {source.layout.numel} elements"
+            f"{name}: Expected self.dtype to be equal to src.dtype; got {x.dtype} and {src.dtype}"
+        )
+    if index.numel and max(index.ndim, 1) != max(src.ndim, 1):
+        raise RuntimeError(
+            f"{name}: Index tensor must have the same number of dimensions as src tensor; got "
+            f"{index.ndim} and {src.ndim}"
+        )
+    if index.numel and any(n > m for n, m in zip(index.shape, src.shape)):
+        raise RuntimeError(
+            f"{name}: Expected index {list(index.shape)} to be no larger size than src "
+            f"{list(src.shape)}"
         )
 
 
-Tensor.masked_select = masked_select
-Tensor.masked_scatter = masked_scatter
-Tensor.masked_scatter_ = masked_scatter_
+@method()
+@with_out
+def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+    """x with x[i, index[i, j, k], k] = src[i, j, k] for dim 1; `src` may be a number.
+
+    Of repeated places the last write stays. `reduce` is "add" or "multiply", to join with what is
+    there. Raises RuntimeError where an index is out of range or the types differ.
+
+    >>> import cresset
+    >>> cresset.zeros(2, 3).scatter(1, cresset.tensor([[0], [2]]), 1.0)
+    tensor([[1., 0., 0.],
+            [0., 0., 1.]])
+    """
+    return _scatter(input, dim, index, src, value, reduce, lambda form: form)
+
+
+def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
+    """scatter in place."""
+    return _scatter(input, dim, index, src, value, reduce, lambda form: form.in_place)
+
+
+def _scatter(x, dim, index, src, value, reduce, chosen):
+    src = src if value is None else value
+    if not isinstance(src, Tensor):
+        number = filled((), x.layout.dtype, dispatch.freeze(src))
+        src = expand(number, tuple(index.layout.shape))
+    if reduce is None:
+        return chosen(scatter_put)(x, dim, index, src)
+    if reduce == "add":
+        return chosen(scatter_add)(x, dim, index, src)
+    if reduce == "multiply":
+        return chosen(scatter_combine)(x, dim, index, src, "multiply")
+    raise RuntimeError(f"scatter: reduce argument must be either add or multiply; got {reduce!r}")
+
+
+@method()
+@with_out
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+    """x with the elements of `src` joined into it at the indices, as in `scatter`.
+
+    `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self` what was there does
+    not count where something is written.
+
+    >>> import cresset
+    >>> x, index = cresset.tensor([5.0, 1.0]), cresset.tensor([0, 1, 1])
+    >>> x.scatter_reduce(0, index, cresset.tensor([3.0, 4.0, 2.0]), "amax")
+    tensor([5., 4.])
+    """
+    return _scatter_reduce(input, dim, index, src, reduce, include_self, lambda form: form)
+
+
+def scatter_reduce_(input, dim, index, src, reduce, *, include_self=True):
+    """scatter_reduce in place."""
+    return _scatter_reduce(input, dim, index, src, reduce, include_self, lambda f: f.in_place)
+
+
+def _scatter_reduce(x, dim, index, src, reduce, include_self, chosen):
+    check_reduction("scatter_reduce", reduce, ("sum", *MODES), x.layout.dtype)
+    check_written_lines("scatter_reduce", x.layout, dim, index.layout, src.layout)
+    if index.layout.numel and src.layout.shape != index.layout.shape:
+        src = src[tuple(slice(n) for n in index.layout.shape)]
+    forms = [chosen(form) for form in (scatter_put, scatter_add, scatter_combine)]
+    return reduce_into(x, dim, index, src, reduce, include_self, forms, scatter_add)
+
+
+Tensor.scatter_ = scatter_
+Tensor.scatter_reduce_ = scatter_reduce_
+
+
+# --- reductions into a tensor ---------------------------------------------------------------------
+# By the name of a reduction, the mode of the kernels that joins two values.
+MODES = {"prod": "multiply", "mean": "add", "amax": "maximum", "amin": "minimum"}
+
+
+def check_reduction(operation, reduce, allowed, d):
+    """Raise unless `reduce` is one of those allowed, and possible for an element type."""
+    if reduce not in allowed:
+        raise RuntimeError(
+            f"{operation}: reduce argument must be either {', '.join(allowed)}; got {reduce!r}"
+        )
+    if reduce == "mean" and d is types.bool:
+        raise NotImplementedError(f"{operation}: there is no mean of booleans; convert them first")
+
+
+def reduce_into(x, dim, index, src, reduce, include_self, forms, add):
+    """x with src joined into it by forms (put, add, combine) of one kind of indexed write."""
+    put, added, combined = forms
+    d = src.layout.dtype
+    if not include_self:
+        start = filled((), d, _identity(reduce, d))
+        x = put(x, dim, index, expand(start, tuple(src.layout.shape)))
+    if reduce in ("sum", "mean"):
+        total = added(x, dim, index, src)
+        if reduce == "sum":
+            return total
+        real = d.to_real()
+        count = filled(tuple(x.layout.shape), real, int(include_self))
+        one = expand(filled((), real, 1), tuple(src.layout.shape))
+        count = add(count, dim, index, one).clamp(min=1)
+        rounding = None if d.is_differentiable else "floor"
+        form = total.div if added is add else total.div_
+        return form(count, rounding_mode=rounding)
+    return combined(x, dim, index, src, MODES[reduce])
+
+
+def _identity(reduce, d):
+    """The number that changes nothing in a reduction, as far as the type goes."""
+    if reduce in ("sum", "mean", "prod"):
+        return int(reduce == "prod")
+    if d.is_floating_point:
+        return -math.inf if reduce == "amax" else math.inf
+    bits = 8 * d.itemsize - d.is_signed
+    greatest = 1 if d is types.bool else (1 << bits) - 1
+    least = -(1 << bits) if d.is_signed else 0
+    return least if reduce == "amax" else greatest
+
+
+def combined_gradient(g, x, src, out, mode, read, add, combine):
+    """(gradient of x, of src) where src was joined into x at indices, with `out` as the result.
+
+    `read` reads at the indices, `add` and `combine` write there.
+    """
+    if mode != "multiply":
+        # All that are equal to the result share its gradient.
+        hits, src_hits = eq(x, out).to(g.layout.dtype), eq(src, read(out)).to(g.layout.dtype)
+        share = g / add(hits, src_hits)
+        return share * hits, read(share) * src_hits
+    ones = filled(tuple(x.layout.shape), x.layout.dtype, 1)
+    zero = eq(src, 0)
+    # A factor of zero leaves the others' product, unless there is another zero.
+    nonzero = src.masked_fill(zero, 1)
+    zeros_there = read(add(zeros(tuple(x.layout.shape), dtype=x.layout.dtype), zero.to(x.dtype)))
+    others = read(g * combine(x, nonzero)).masked_fill(zeros_there.gt(1), 0)
+    return g * combine(ones, src), where(zero, others, read(g * out) / nonzero)
+
+
+# --- elements by their flat positions -------------------------------------------------------------
+@called("take")
+@special(moves=True)
+def flat_take(x: Tensor, index: Tensor):
+    """x[index] for a vector x."""
+    out = Layout.packed(index.shape, x.dtype)
+    launches, temporaries = kernels.index(x, (index,), out, (1, 2, 0), 3)
+    return Program("tt", (out,), tuple(launches), tuple(temporaries),
+                   out_of_range("take", (x.numel,), negative=True))
+
+
+@flat_take.gradient
+def _flat_take_gradient(g, x_layout, index):
+    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
+    return flat_put(base, index, g, True), None
+
+
+@called("put")
+@overwrite
+def flat_put(x: Tensor, index: Tensor, source: Tensor, accumulate):
+    """A vector x with x[index] = source, or += to accumulate; index and source of one shape."""
+
+    def writer(target, values, first_temporary):
+        return kernels.index_put(target, (index,), source, values, first_temporary, accumulate)
+
+    return writer, out_of_range("put", (x.numel,), negative=True)
+
+
+@flat_put.gradient
+def _flat_put_gradient(g, index, accumulate):
+    by_x = g
+    if not accumulate:
+        by_x = flat_put(g, index, zeros(index.layout.shape, dtype=g.layout.dtype), False)
+    return by_x, None, flat_take(g, index)
+
+
+@method()
+@with_out
+def take(input, index):
+    """The elements of x at flat positions, in the shape of `index`; negative ones from the end.
+
+    Raises IndexError where a position is out of range, RuntimeError unless they are int64.
+
+    >>> import cresset
+    >>> cresset.take(cresset.tensor([[4, 3], [5, 1]]), cresset.tensor([0, -1]))
+    tensor([4, 1])
+    """
+    check_index("take", index.layout, (types.int64,))
+    return flat_take(reshape(input, (-1,)), index)
+
+
+@method()
+def put(input, index, source, accumulate=False):
+    """A copy of x with the elements at flat positions replaced, or added to, by those of `source`.
+
+    `index` and `source` have equally many elements; of repeated positions the last one stays.
+
+    >>> import cresset
+    >>> cresset.zeros(2, 2).put(cresset.tensor([0, 3]), cresset.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
+    return _flattened(input, index, source, accumulate).view(input.layout.shape)
+
+
+def put_(input, index, source, accumulate=False):
+    """put in place."""
+    x = input
+    if x.layout.contiguous:
+        flat_put.in_place(x.view(-1), *_putting(x, index, source), accumulate)
+        return x
+    return x.copy_(_flattened(x, index, source, accumulate).view(x.layout.shape))
+
+
+def _flattened(x, index, source, accumulate):
+    return flat_put(reshape(x, (-1,)), *_putting(x, index, source), accumulate)
+
+
+def _putting(x, index, source):
+    """(index, source) of `put`, checked and flat."""
+    check_index("put", index.layout, (types.int64,))
+    if source.layout.dtype is not x.layout.dtype:
+        raise RuntimeError(
+            "put: self and source expected to have the same dtype; got "
+            f"{x.layout.dtype} and {source.layout.dtype}"
+        )
+    if index.layout.numel != source.layout.numel:
+        raise IndexError(
+            "put: Expected source and index to have the same number of elements; got "
+            f"{source.layout.numel} and {index.layout.numel}"
+        )
+    return reshape(index, (-1,)), reshape(source, (-1,))
+
+
+def unravel_index(indices, shape):
+    """The coordinates of flat positions in a tensor of a shape: one tensor for each dim.
+
+    Positions are taken modulo the number of elements. Raises TypeError unless they are integers,
+    ValueError where a size is negative.
+
+    >>> import cresset
+    >>> cresset.unravel_index(cresset.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    if not isinstance(indices, Tensor) or indices.layout.dtype.category != types.dtype.INTEGER:
+        given = indices.layout.dtype if isinstance(indices, Tensor) else type(indices).__name__
+        raise TypeError(f"unravel_index: expected 'indices' to be integer dtype; got {given}")
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"unravel_index: 'shape' cannot have negative values; got {sizes}")
+    coordinates, step = [], 1
+    for n in reversed(sizes):
+        coordinates.append(indices.div(step, rounding_mode="floor").remainder(n))
+        step *= n
+    return tuple(reversed(coordinates))
+
+
+Tensor.put_ = put_

@@ -1,10 +1,12 @@
 """Indexing: x[...] and x[...] = y.
 
 Integers, slices, `None` and `...` give views, planned once per index and layout. Tensors, lists and
-masks give copies gathered by `advanced`.
+masks give copies; `advanced_indexing` takes over where an index holds any.
 """
 
 from __future__ import annotations
+
+from numbers import Integral, Number
 
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
@@ -14,34 +16,25 @@ from cresset.ops.operation import called
 BOUNDS = frozenset((int, type(None)))
 
 
-def freeze_index(index) -> tuple:
-    """A basic index as a hashable tuple: slices become (start, stop, step) marked as such."""
-    items = index if type(index) is tuple else (index,)
-    return tuple(
-        ("slice", i.start, i.stop, i.step) if type(i) is slice else i for i in items
-    )
-
-
 @called("slice")
 @view
 def basic_index(x, index):
-    """x at integers, slices, `None` and `...`, as a view."""
+    """x at integers, slices, `None` and `...`, as a view; slices are ("slice", start, stop, step).
+
+    Of several `...` the first takes the dims that are left over.
+    """
     consumed = sum(1 for i in index if i is not None and i is not Ellipsis)
-    if sum(1 for i in index if i is Ellipsis) > 1:
-        raise IndexError("index: an index can only have a single ellipsis ('...')")
     if consumed > x.ndim:
-        raise IndexError(
-            f"index: too many indices for tensor of dimension {x.ndim}; got {consumed}"
-        )
+        raise too_many(x, consumed)
     if Ellipsis not in index:
         index = (*index, Ellipsis)
     shape, strides, offset, dim = [], [], 0, 0
-    for i in index:
+    for place, i in enumerate(index):
         if i is None:
             shape.append(1)
             strides.append(x.shape[dim] * x.strides[dim] if dim < x.ndim else 1)
         elif i is Ellipsis:
-            rest = x.ndim - consumed
+            rest = left_over(x, index, place, consumed)
             shape += x.shape[dim : dim + rest]
             strides += x.strides[dim : dim + rest]
             dim += rest
@@ -69,12 +62,33 @@ def basic_index(x, index):
     return shape, strides, offset
 
 
+def too_many(x, consumed):
+    """The error of an index that names more dims than the layout x has."""
+    hint = "; use x.item() for its number" if not x.ndim else ""
+    return IndexError(
+        f"index: too many indices for tensor of dimension {x.ndim}; got {consumed}{hint}"
+    )
+
+
+def left_over(x, items, place, consumed) -> int:
+    """How many dims of the layout x the `...` at a place of an index stands for.
+
+    The first one takes all that are left over. One after it must have nothing behind it: its dims
+    would be behind the last.
+    """
+    rest = x.ndim - consumed
+    if all(i is not Ellipsis for i in items[:place]):
+        return rest
+    if rest and any(i is not Ellipsis for i in items[place:]):
+        raise IndexError(
+            f"index: a second ellipsis stands for {rest} more dims of a tensor that has {x.ndim}; "
+            "need one ellipsis ('...')"
+        )
+    return 0
+
+
 def getitem(x, index):
     """x[index]."""
-    frozen = _frozen(index)
-    if frozen is not None:
-        return basic_index(x, frozen)
-    index = _plain(index)
     frozen = _frozen(index)
     if frozen is not None:
         return basic_index(x, frozen)
@@ -103,49 +117,57 @@ def _frozen(index) -> tuple | None:
     return tuple(frozen)
 
 
-def _plain(index):
-    """The index with integers of other kinds (zero-dim tensors, NumPy's) as Python's."""
-    items = index if type(index) is tuple else (index,)
-    out: list = []
-    for i in items:
-        if isinstance(i, slice):
-            bounds = [None if b is None else b.__index__() for b in (i.start, i.stop, i.step)]
-            out.append(slice(*bounds))
-        elif isinstance(i, Tensor) and not i.layout.ndim and i.layout.dtype.category == 1:
-            out.append(int(i.item()))
-        elif not isinstance(i, (Tensor, bool, list, tuple, range)) and hasattr(i, "__index__") and (
-            not hasattr(i, "shape") or i.shape == ()
-        ):
-            out.append(i.__index__())
-        else:
-            out.append(i)
-    return tuple(out)
-
-
 def setitem(x, index, value):
-    """x[index] = value."""
+    """x[index] = value.
+
+    `value` is a number, or a tensor that broadcasts to the shape of x[index]; as in NumPy, its
+    leading dims of size 1 may be too many.
+    """
     frozen = _frozen(index)
     if frozen is None:
-        index = _plain(index)
-        frozen = _frozen(index)
-        if frozen is None:
-            dispatch.namespace["advanced_set"](x, index, value)
-            return
+        dispatch.namespace["advanced_set"](x, index, value)
+    else:
+        write(part(x, frozen, value), value)
+
+
+def part(x, frozen, value):
+    """The view of x at a basic index, for a write of `value`."""
     target = basic_index(x, frozen)
     if x.history is None and getattr(value, "history", None) is None:
         # Nobody else has this view, and nothing here has a history: a plain write will do.
         target.history = target.base = None
-    if not isinstance(value, Tensor):
-        if isinstance(value, (bool, int, float)):
-            target.fill_(value)
-            return
-        value = dispatch.namespace["tensor"](value, dtype=x.layout.dtype)
+    return target
+
+
+def write(target, value):
+    """Overwrite a tensor with a number, or with a tensor that broadcasts."""
+    if isinstance(value, Tensor):
+        target.copy_(fewer_dims(value, target.layout.ndim))
+    else:
+        target.fill_(number_for(target, value))
+
+
+def fewer_dims(value, rank):
+    """A tensor without its leading dims of size 1 beyond a rank."""
     shape = value.layout.shape
-    # As in NumPy, leading dims of size 1 of the value may be too many.
-    while len(shape) > target.layout.ndim and shape[0] == 1:
-        value = value.squeeze(0)
-        shape = value.layout.shape
-    target.copy_(value)
+    extra = 0
+    while len(shape) - extra > rank and shape[extra] == 1:
+        extra += 1
+    return value.view(shape[extra:]) if extra else value
+
+
+def number_for(x, value):
+    """The number that is written into x; TypeError if `value` is none."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Number) and not hasattr(value, "dtype"):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    raise TypeError(
+        f"index: can't assign a {type(value).__name__} to a {x.layout.dtype.name} tensor; need a "
+        "number or a tensor; make one with cresset.tensor(...)"
+    )
 
 
 Tensor.__getitem__ = getitem

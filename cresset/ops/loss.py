@@ -11,11 +11,12 @@ from cresset.ops.comparison import where as choose
 from cresset.ops.creation import arange
 from cresset.ops.exponential import exp as exp_of
 from cresset.ops.exponential import log as log_of
-from cresset.ops.gathering import gather, index_select
+from cresset.ops.gathering import gather
 from cresset.ops.kinds import composite, elementwise
 from cresset.ops.normalization import log_softmax
 from cresset.ops.operation import called
 from cresset.ops.reduction import amax, mean, sum
+from cresset.ops.selecting import index_select
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",

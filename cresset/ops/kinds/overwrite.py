@@ -12,7 +12,7 @@ from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch
 from cresset.ops.kinds.elementwise import refuse_overlapping
 from cresset.ops.operation import Operation
-from cresset.runtime.program import Program
+from cresset.runtime.program import STATUS, Program
 
 
 class Overwrite(Operation):
@@ -24,6 +24,7 @@ class Overwrite(Operation):
     """
 
     has_in_place = True
+    rearranges = True
 
     def _plan(self, specs):
         positional, keywords = [], {}
@@ -39,38 +40,38 @@ class Overwrite(Operation):
         return (Layout.packed(specs[0].shape, specs[0].dtype),)
 
     def program(self, specs) -> Program:
-        writer, explain = self._plan(specs)
-        x = specs[0]
         (out,) = self.infer(specs)
-        inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
-        operands = (Operand(1, x.dtype, x.strides), Operand(0, out.dtype, out.strides))
-        body = (Store(1, scalar.argument(0, x.dtype), False),)
-        copied, _ = steps(Nest(tuple(x.shape), frozenset(), operands, body))
-        places = (0, *range(2, 1 + len(inputs)))
-        written, temporaries = writer(out, places, 1 + len(inputs))
-        letters = "".join(map(dispatch.letter, inputs))
-        launches = (*_checks_first(written, copied),)
-        return Program(letters, (out,), launches, tuple(temporaries), explain)
+        return self._written_over(out, specs, copied=True)
 
-    def plan_into(self, out: Layout, specs, same: bool):
-        if not same:
-            raise NotImplementedError(
-                f"{self.label}: out= is not supported; call the form that returns a new tensor"
+    def program_into(self, out: Layout, specs, same: bool) -> Program:
+        if out.dtype is not specs[0].dtype:
+            raise RuntimeError(
+                f"{self.label}: Expected out tensor to have dtype {specs[0].dtype}; got {out.dtype}"
             )
         refuse_overlapping(self.label, out)
+        program = self._written_over(out, specs, copied=not same)
+        return program._replace(inputs="w" + program.inputs, outputs=())
+
+    def _written_over(self, out: Layout, specs, copied: bool) -> Program:
+        """The program of a result laid out as `out`, which holds x already unless it is copied."""
         writer, explain = self._plan(specs)
         inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
         places = (0, *range(2, 1 + len(inputs)))
         written, temporaries = writer(out, places, 1 + len(inputs))
-        letters = "w" + "".join(map(dispatch.letter, inputs))
-        program = Program(letters, (), tuple(written), tuple(temporaries), explain)
-        return dispatch.make_launcher(program)
+        if copied:
+            # What may find a fault goes first: nothing is written then.
+            checks = [step for step in written if STATUS in step.operands]
+            others = [step for step in written if STATUS not in step.operands]
+            written = (*checks, *_copied(specs[0], out), *others)
+        letters = "".join(map(dispatch.letter, inputs))
+        return Program(letters, (out,), tuple(written), tuple(temporaries), explain)
 
 
-def _checks_first(written, copied):
-    """The steps that may find a fault stand before the copy: they need not wait for it."""
-    checks = [step for step in written if -1 in step.operands]
-    return [*checks, *copied, *(step for step in written if -1 not in step.operands)]
+def _copied(x: Layout, out: Layout):
+    """The steps that copy value 1 to value 0."""
+    operands = (Operand(1, x.dtype, x.strides), Operand(0, out.dtype, out.strides))
+    body = (Store(1, scalar.argument(0, x.dtype), False),)
+    return steps(Nest(tuple(x.shape), frozenset(), operands, body))[0]
 
 
 def overwrite(body):
