@@ -10,7 +10,7 @@ from __future__ import annotations
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, OperationNode
 from cresset.autograd.recipe import TENSOR, recipe_of
-from cresset.autograd.record import live, view_node
+from cresset.autograd.record import live, view_node, viewed
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 
@@ -102,7 +102,7 @@ def _check(op, out):
             "operation; do it under no_grad(), or write to a clone()"
         )
     root = out
-    while root.base is not None:
+    while root.base is not None and type(root.history) is not Leaf:
         if root.history is None:
             raise RuntimeError(
                 f"{name}: a view was created in no_grad mode and is being modified inplace "
@@ -120,9 +120,9 @@ def _root(out):
     """(the tensor that out is a view of, the chain of views from there to out)."""
     chain = []
     root = out
-    while root.base is not None:
+    while root.base is not None and type(root.history) is not Leaf:
         chain.append(root)
-        root = root.base
+        root = root.base if root.history is None else viewed(root)
     return root, chain[::-1]
 
 

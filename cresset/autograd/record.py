@@ -81,13 +81,13 @@ def live(x: Tensor):
     A view whose base was overwritten with a history after the view was made is replayed from it.
     """
     history = x.history
-    if x.base is None or history is None:
+    if x.base is None or history is None or type(history) is Leaf:
         return history
     chain = []
     root = x
-    while root.base is not None and root.history is not None:
+    while root.base is not None and root.history is not None and type(root.history) is not Leaf:
         chain.append(root)
-        root = root.base
+        root = viewed(root)
     newest = root.history
     if newest is None or type(newest) is Leaf or newest.sequence <= history.sequence:
         return None if type(history) is Viewed else history
@@ -98,6 +98,21 @@ def live(x: Tensor):
         view.history = node
         parent = view
     return node
+
+
+def viewed(view: Tensor) -> Tensor:
+    """The tensor that a view was made of: its base, or what that was before it changed shape."""
+    node = view.history
+    made_as = node.edges[0].layouts[0] if type(node) is Piece else node.layouts[0]
+    base = view.base
+    while base.layout is not made_as and base.base is not None:
+        base = base.base
+    if base.layout is not made_as:
+        raise RuntimeError(
+            "backward: a view's base was changed in shape in place since the view was made, before "
+            "it had a history, and then overwritten; make the view again"
+        )
+    return base
 
 
 def view_node(op, args, parent: Tensor, edge) -> ViewNode:

@@ -17,7 +17,8 @@ from cresset.ops.kinds.promotion import computed, result_type
 from cresset.ops.operation import method
 from cresset.ops.reduction import amax, amin, any, sum
 from cresset.ops.selecting import index_add
-from cresset.ops.shape import narrow, reshape, unbind
+from cresset.ops.shape import narrow, reshape
+from cresset.ops.splitting import unbind
 from cresset.runtime.program import Program
 
 __all__ = ["bincount", "bucketize", "histc", "histogram", "histogramdd", "searchsorted"]

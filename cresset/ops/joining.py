@@ -11,7 +11,8 @@ from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import kept, result_type
-from cresset.ops.shape import canonical_dim, narrow, permute, reshape, unbind, unsqueeze
+from cresset.ops.shape import canonical_dim, narrow, permute, reshape
+from cresset.ops.splitting import unbind
 from cresset.runtime.program import Program
 
 __all__ = ["cat", "concat", "concatenate", "einsum", "stack"]
@@ -112,7 +113,7 @@ def cat(tensors, dim=0, *, out=None):
     if isinstance(tensors, Tensor):
         tensors = tensors.unbind(0)
     if not tensors:
-        raise RuntimeError("cat: expected a non-empty list of Tensors")
+        raise ValueError("cat: expected a non-empty list of Tensors")
     made = join("cat", len(tensors))(*tensors, dim)
     return made if out is None else out.copy_(made)
 

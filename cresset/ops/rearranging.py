@@ -17,7 +17,7 @@ from cresset.ops.operation import called, method
 from cresset.ops.reduction import amin
 from cresset.ops.scans import cumsum_dim
 from cresset.ops.selecting import index_select
-from cresset.ops.shape import canonical_dim, expand, reshape, transpose, unsqueeze
+from cresset.ops.shape import canonical_dim, expand, reshape, transpose
 from cresset.runtime.program import Program
 
 __all__ = ["flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile"]
@@ -219,8 +219,8 @@ def _places(repeats, output_size):
         raise RuntimeError("repeat_interleave: only accept 1D vector as repeat; got "
                            f"{repeats.layout.ndim} dims")
     if repeats.layout.dtype not in (types.int64, types.int32):
-        raise RuntimeError(f"repeat_interleave: repeats has to be Long or Int tensor; got "
-                           f"{repeats.layout.dtype}")
+        raise NotImplementedError(f"repeat_interleave: repeats has to be Long or Int tensor; got "
+                                  f"{repeats.layout.dtype}")
     if not repeats.layout.numel:
         return arange(0)
     if amin(repeats).item() < 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.layout import Layout
@@ -117,14 +119,18 @@ def cumsum(x, dim, *, dtype=None):
     >>> cresset.cumsum(cresset.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
-    return cumsum_dim(x if dtype is None else x.to(dtype), dim, False)
+    if dtype is None:
+        return cumsum_dim(x, dim, False)
+    return cumsum_dim(x.to(dtype), dim, False).to(dtype)
 
 
 @method()
 @in_place
 def cumprod(x, dim, *, dtype=None):
     """out[i] = x[0] * ... * x[i] along a dim; integers give int64."""
-    return cumprod_dim(x if dtype is None else x.to(dtype), dim, False)
+    if dtype is None:
+        return cumprod_dim(x, dim, False)
+    return cumprod_dim(x.to(dtype), dim, False).to(dtype)
 
 
 # --- running extremes -----------------------------------------------------------------------------
@@ -182,7 +188,7 @@ def logcumsumexp(x: Tensor, dim):
         )
     top = running_extreme(x, dim, True)[0]
     top = where(top.isfinite(), top, 0.0)
-    total = recurrence(exp(shifted(top, dim, 0.0, False) - top), exp(x - top), dim, False)
+    total = recurrence(exp(shifted(top, dim, -inf, False) - top), exp(x - top), dim, False)
     return log(total) + top
 
 

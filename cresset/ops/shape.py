@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
-from cresset.core.layout import Layout
+from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
-from cresset.ops import dispatch
 from cresset.ops.kinds import view
 from cresset.ops.operation import called, method
 
-__all__ = ["as_strided", "broadcast_tensors", "broadcast_to", "chunk", "diagonal", "flatten",
-           "movedim", "narrow", "permute", "ravel", "reshape", "select", "split", "squeeze",
-           "swapaxes", "swapdims", "t", "transpose", "unbind", "unflatten", "unfold", "unsqueeze"]
+__all__ = ["as_strided", "broadcast_tensors", "broadcast_to", "diagonal", "flatten", "moveaxis",
+           "movedim", "narrow", "permute", "ravel", "reshape", "select", "squeeze", "swapaxes",
+           "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze"]
 
 
 def canonical_dim(operation: str, dim: int, rank: int) -> int:
@@ -291,10 +290,12 @@ def _unsqueeze_gradient(g, dim):
 def squeeze(x, dim=None):
     """x without its dims of size 1: all of them, or those among `dim`."""
     if dim is None:
-        dims = set(range(x.ndim))
+        dims = range(x.ndim)
     else:
-        dims = {canonical_dim("squeeze", d, x.ndim)
-                for d in ((dim,) if isinstance(dim, int) else dim)}
+        dims = [canonical_dim("squeeze", d, x.ndim)
+                for d in ((dim,) if isinstance(dim, int) else dim)]
+        if len(set(dims)) < len(dims):
+            raise RuntimeError(f"squeeze: a dim appears multiple times in the list of dims {dim}")
     keep = [d for d in range(x.ndim) if x.shape[d] != 1 or d not in dims]
     return [x.shape[d] for d in keep], [x.strides[d] for d in keep], 0
 
@@ -430,64 +431,6 @@ def ravel(x):
 Tensor.ravel = ravel
 
 
-def unbind(x, dim=0):
-    """The entries along a dim, as a tuple of views."""
-    d = canonical_dim("unbind", dim, x.layout.ndim)
-    if not x.layout.ndim:
-        raise RuntimeError("unbind: dimension specified as 0 but tensor has no dimensions")
-    count = x.layout.shape[d]
-    if x.history is None:
-        return tuple([select(x, d, k) for k in range(count)])
-    calls = [(d, k) for k in range(count)]
-    return dispatch.namespace["record_pieces"](x, select.op, calls, d, True)
-
-
-def split(x, split_size_or_sections, dim=0):
-    """Views of consecutive pieces along a dim: of one size (the last may be less), or of sizes."""
-    d = canonical_dim("split", dim, x.layout.ndim)
-    size = x.layout.shape[d]
-    sizes = split_size_or_sections
-    if isinstance(sizes, int):
-        if sizes < 0 or sizes == 0 and size:
-            raise RuntimeError(f"split: expects split_size to be positive; got {sizes}")
-        step = max(sizes, 1)
-        sizes = [min(step, size - k) for k in range(0, size, step)] or [0]
-    elif sum(sizes) != size:
-        raise RuntimeError(
-            f"split: split_sizes must sum to {size}, the size of dim {d}; got {list(sizes)}"
-        )
-    calls, start = [], 0
-    for length in sizes:
-        calls.append((d, start, length))
-        start += length
-    if x.history is None:
-        return tuple([narrow(x, *args) for args in calls])
-    return dispatch.namespace["record_pieces"](x, narrow.op, calls, d, False)
-
-
-def chunk(x, chunks, dim=0):
-    """At most `chunks` views of equal pieces along a dim; the last may be less."""
-    if chunks <= 0:
-        raise RuntimeError(f"chunk: expects chunks to be greater than 0; got {chunks}")
-    size = x.layout.shape[canonical_dim("chunk", dim, x.layout.ndim)]
-    return split(x, max(1, -(-size // chunks)), dim)
-
-
-Tensor.unbind = unbind
-Tensor.split = split
-Tensor.chunk = chunk
-
-
-def _iterate(x):
-    """The entries along the first dim."""
-    if not x.layout.ndim:
-        raise TypeError("iteration over a 0-d tensor")
-    return iter(unbind(x, 0))
-
-
-Tensor.__iter__ = _iterate
-
-
 @method("diagonal")
 @view
 def diagonal(x, offset=0, dim1=0, dim2=1):
@@ -536,20 +479,29 @@ def movedim(x, source, destination):
     destination = [destination] if isinstance(destination, int) else destination
     source = [canonical_dim("movedim", d, rank) for d in source]
     destination = [canonical_dim("movedim", d, rank) for d in destination]
+    for name, dims in (("source", source), ("destination", destination)):
+        if len(set(dims)) < len(dims) or len(dims) != len(source):
+            raise RuntimeError(f"movedim: repeated dim, or not as many as there are in the other, "
+                               f"in `{name}` ({dims})")
     order = [d for d in range(rank) if d not in source]
     for place, d in sorted(zip(destination, source)):
         order.insert(place, d)
     return permute(x, tuple(order))
 
 
-Tensor.movedim = Tensor.moveaxis = movedim
+moveaxis = Tensor.movedim = Tensor.moveaxis = movedim
 
 
 def broadcast_tensors(*tensors):
     """All tensors expanded to their common shape."""
-    from cresset.core.layout import broadcast_shapes
-
-    shape = broadcast_shapes(*(x.layout.shape for x in tensors))
+    shapes = [x.layout.shape for x in tensors]
+    try:
+        shape = broadcast_shapes(*shapes)
+    except ValueError as problem:
+        raise RuntimeError(
+            f"broadcast_tensors: cannot broadcast {' with '.join(str(tuple(s)) for s in shapes)}; "
+            f"{problem}; need equal sizes or 1 in every dim"
+        ) from None
     return tuple([expand(x, shape) for x in tensors])
 
 

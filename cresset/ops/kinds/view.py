@@ -43,7 +43,7 @@ class View(Operation):
 
     def plan(self, specs):
         layout, offset = self.restride(*specs)
-        return native.make_viewer(layout, offset * layout.dtype.itemsize, Viewed(self, specs[1:]))
+        return native.make_viewer(layout, offset * layout.dtype.itemsize, Viewed(self, specs))
 
     def declare(self, register=True):
         function = super().declare(register)
@@ -57,14 +57,15 @@ class Viewed:
     Should its base get a history later, by an in-place write, autograd replays the view from there.
     """
 
-    __slots__ = ("args", "op")
+    __slots__ = ("args", "layouts", "op")
 
     # Older than every node of the graph.
     sequence = -1
 
-    def __init__(self, op, statics):
+    def __init__(self, op, specs):
         self.op = op
-        self.args = (None, *statics)
+        self.args = (None, *specs[1:])
+        self.layouts = specs[:1]
 
 
 def view(body):
