@@ -14,9 +14,9 @@ from cresset.autograd.node import Leaf, Pick, Piece
 from cresset.autograd.record import live
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops import meta
 from cresset.ops.creation import filled, zeros_like
 from cresset.ops.reduction import sum_to
-from cresset.runtime import native
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
@@ -118,7 +118,13 @@ def _roots(tensors, gradients):
                     "backward: grad can be implicitly created only for scalar outputs; got shape "
                     f"{tuple(x.layout.shape)}; reduce it, e.g. with sum(), or give its gradient"
                 )
-            g = filled(x.layout.shape, x.layout.dtype, 1)
+            if x.layout.dtype.is_complex:
+                raise RuntimeError(
+                    "backward: grad can be implicitly created only for real scalar outputs but got "
+                    f"{x.layout.dtype}; make a real loss of it, e.g. with abs(), or give its "
+                    "gradient"
+                )
+            g = filled(x.layout.shape, x.layout.dtype, 1, x.layout.device)
         elif tuple(g.layout.shape) != tuple(x.layout.shape):
             raise RuntimeError(
                 f"backward: Mismatch in shape: grad_output has a shape of {tuple(g.layout.shape)} "
@@ -177,7 +183,10 @@ def walk(roots, keep, create_graph, accumulate, only=None):
                 if slots is None:
                     slots = pending[parent] = [None] * node.total
                     heappush(heap, (-parent.sequence, parent))
-                slots[node.slot] = g
+                # An output that a gradient has read again is there twice.
+                held = slots[node.slot]
+                slots[node.slot] = g if held is None else held + g
+                held = None
             continue
         if type(g) is list:
             g = node.complete(g)
@@ -247,4 +256,4 @@ def _owned(g, layout: Layout):
     """A copy of a gradient that lies in memory as what it belongs to."""
     if not layout.dense:
         return g.detach().clone()
-    return native.new(layout).copy_(g.detach())
+    return meta.new(layout).copy_(g.detach())
