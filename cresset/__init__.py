@@ -28,12 +28,20 @@ from cresset.capture import graph as _graph
 from cresset.compiler import fuse as _fuse
 from cresset.compiler.show import show
 from cresset.core import dtype as _types
+from cresset.core import return_types
 from cresset.core.device import device
 from cresset.core.dtype import dtype, get_default_dtype, promote
 from cresset.core.errors import OutOfMemoryError
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Size, broadcast_shapes
 from cresset.core.limits import finfo, iinfo
+from cresset.core.memory_format import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+    preserve_format,
+)
 from cresset.core.missing import missing as _missing
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
@@ -50,7 +58,6 @@ for _d in _types.ALL:
 globals().update(_types.ALIASES)
 promote_types = promote
 strided = "torch.strided"
-contiguous_format, preserve_format = "torch.contiguous_format", "torch.preserve_format"
 
 for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))

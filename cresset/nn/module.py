@@ -383,9 +383,10 @@ class Module(Hookable, Stateful):
         """Moves the module in place: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`.
 
         A dtype is given to the floating-point parameters and buffers alone; it must be a floating
-        type, else TypeError.
+        type, else TypeError. A `memory_format` is given to those of four or five dims.
         """
         device, dtype = _device_and_dtype(*args, **kwargs)
+        order = kwargs.get("memory_format")
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, but got desired "
@@ -397,6 +398,8 @@ class Module(Hookable, Stateful):
                 tensor = tensor.to(device)
             if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()):
                 tensor = tensor.to(dtype)
+            if order is not None and tensor.dim() in (4, 5):
+                tensor = tensor.to(memory_format=order)
             return tensor
 
         return self._apply(convert)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from cresset.core.device import device
+from cresset.core.device import HERE, device
 from cresset.core.dtype import dtype
+from cresset.core.memory_format import contiguous_format
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import promotion
 from cresset.ops.shape import canonical_dim
 
-__all__ = ["is_floating_point", "is_nonzero", "is_tensor", "numel", "result_type"]
+__all__ = ["is_floating_point", "is_nonzero", "is_same_size", "is_tensor", "numel", "result_type"]
 
+# The devices of tensors, by what layouts call them.
+DEVICES = {name: device(place) for name, place in HERE.items()}
 
 Tensor.shape = property(lambda x: x.layout.shape, doc="The size of every dim, a torch.Size.")
 Tensor.dtype = property(lambda x: x.layout.dtype, doc="The element type.")
-Tensor.device = property(lambda x: device(x.layout.device), doc="Where the tensor lives.")
+Tensor.device = property(lambda x: DEVICES[x.layout.device], doc="Where the tensor lives.")
 Tensor.ndim = property(lambda x: x.layout.ndim, doc="The number of dims.")
 Tensor.nbytes = property(lambda x: x.layout.nbytes, doc="Bytes that the elements take.")
 Tensor.itemsize = property(lambda x: x.layout.dtype.itemsize, doc="Bytes of one element.")
-Tensor.is_cuda = False
+Tensor.is_cpu = property(lambda x: x.layout.device != "meta", doc="Whether it has elements.")
+Tensor.is_meta = property(lambda x: x.layout.device == "meta", doc="Whether it has a shape alone.")
+Tensor.is_cuda = Tensor.is_mps = Tensor.is_xpu = False
 Tensor.is_sparse = False
 Tensor.is_quantized = False
 
@@ -34,9 +39,9 @@ def _storage_offset(x):
     return (x.ptr - x.memory.ptr) // x.layout.dtype.itemsize
 
 
-def _is_contiguous(x, memory_format=None):
-    """Whether the elements lie in row order without gaps."""
-    return x.layout.contiguous
+def _is_contiguous(x, memory_format=contiguous_format):
+    """Whether the elements lie in row order, or that of another format, without gaps."""
+    return memory_format.fits(x.layout)
 
 
 def _length(x):
@@ -53,7 +58,7 @@ Tensor.__len__ = _length
 Tensor.dim = Tensor.ndimension = lambda x: x.layout.ndim
 Tensor.numel = Tensor.nelement = lambda x: x.layout.numel
 Tensor.element_size = lambda x: x.layout.dtype.itemsize
-Tensor.data_ptr = lambda x: x.ptr
+Tensor.data_ptr = lambda x: 0 if x.layout.device == "meta" else x.ptr
 Tensor.is_floating_point = lambda x: x.layout.dtype.is_floating_point
 Tensor.is_complex = lambda x: x.layout.dtype.is_complex
 Tensor.is_signed = lambda x: x.layout.dtype.is_signed
@@ -63,6 +68,11 @@ Tensor.get_device = lambda x: -1
 def numel(x) -> int:
     """The number of elements."""
     return x.layout.numel
+
+
+def is_same_size(x, other) -> bool:
+    """Whether two tensors have one shape."""
+    return x.layout.shape == other.layout.shape
 
 
 def is_tensor(x) -> bool:
@@ -102,3 +112,4 @@ def _tensor(operation, x):
 
 
 Tensor.is_nonzero = is_nonzero
+Tensor.is_same_size = is_same_size

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.device import placed
 from cresset.core.layout import Layout
 from cresset.core.limits import RANGES, fitted
+from cresset.core.memory_format import contiguous_format, preserve_format
 from cresset.core.tensor import Number, Tensor
-from cresset.ops import dispatch
+from cresset.ops import dispatch, meta
 from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
 from cresset.ops.kinds.promotion import kept
 from cresset.ops.operation import called
@@ -25,13 +27,23 @@ class Copy(Elementwise):
     def infer(self, specs):
         x, target, order = specs
         d = kept(self.label, target or x.dtype)
-        if order == "packed":
-            return (Layout.packed(x.shape, d, x.device),)
-        return (x.like(d),)
+        if order is preserve_format:
+            return (x.like(d),)
+        return (Layout.of(x.shape, order.strides(x.shape), d, x.device),)
 
     def expressions(self, specs):
         x, target, order = specs
         return (scalar.cast(scalar.argument(0, kept(self.label, x.dtype)), target or x.dtype),)
+
+    def plan_into(self, out, specs, same):
+        x, *how = specs
+        if out.device == "cpu" and x.device == "meta":
+            raise NotImplementedError(
+                f"{self.label}: Cannot copy out of meta tensor; no data! It has the shape "
+                f"{tuple(x.shape)} alone; make the tensor on the cpu"
+            )
+        # A copy may come from anywhere else.
+        return super().plan_into(out, (x.on(out.device), *how), same)
 
     def program_into(self, out, specs, same) -> Program:
         x = specs[0]
@@ -52,7 +64,7 @@ class Copy(Elementwise):
 
 
 def copy_as(x: Tensor, dtype, order):
-    """A copy as `dtype` (None: its own), "packed" or in the order of dims that x has ("kept")."""
+    """A copy as `dtype` (None: its own), in an order of dims, a memory format."""
     return x
 
 
@@ -66,8 +78,8 @@ def _copy_gradient(g, dtype, order):
     return g
 
 
-def clone(x, *, memory_format=None):
-    """A copy in memory of its own; the gradient flows through.
+def clone(x, *, memory_format=preserve_format):
+    """A copy in memory of its own, in x's order of dims or another; the gradient flows through.
 
     >>> import cresset
     >>> a = cresset.zeros(2)
@@ -76,19 +88,29 @@ def clone(x, *, memory_format=None):
     >>> a
     tensor([0., 0.])
     """
-    return copy_as(x, None, "kept")
+    return copy_as(x, None, memory_format or preserve_format)
 
 
-def contiguous(x, memory_format=None):
-    """x itself if its elements lie in row order, else a copy that does."""
-    return x if x.layout.contiguous else copy_as(x, None, "packed")
+def contiguous(x, memory_format=contiguous_format):
+    """x itself if its elements lie in row order, or that of another format, else a copy that does.
+
+    >>> import cresset
+    >>> x = cresset.zeros(1, 3, 2, 2).contiguous(memory_format=cresset.channels_last)
+    >>> x.stride()
+    (12, 1, 6, 3)
+    """
+    if memory_format.fits(x.layout):
+        return x
+    if memory_format is preserve_format:
+        raise RuntimeError("contiguous: preserve memory format is unsupported; need another")
+    return copy_as(x, None, memory_format)
 
 
 def _copy_(x, source, non_blocking=False):
     """Overwrite x with `source`, broadcast and converted."""
     try:
         launch = dispatch.plans[
-            "into", False, x.layout, COPY, source.layout, None, "kept"
+            "into", False, x.layout, COPY, source.layout, None, preserve_format
         ]
     except (KeyError, AttributeError):
         launch = None
@@ -103,7 +125,7 @@ def _copy_(x, source, non_blocking=False):
         source = dispatch.namespace["tensor"](source)
     if source is x:
         return x
-    return dispatch.miss_into(copy_as.op, (source, None, "kept"), x)
+    return dispatch.miss_into(copy_as.op, (source, None, preserve_format), x)
 
 
 Tensor.clone = clone
@@ -170,7 +192,8 @@ def _zero_(x):
 Tensor.zero_ = _zero_
 
 
-def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
+def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
+       memory_format=preserve_format):
     """x as another type or on another device; x itself where nothing changes.
 
     Accepts `to(dtype)`, `to(device)`, `to(device, dtype)` and `to(other tensor)`.
@@ -186,16 +209,26 @@ def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False, memory
             dtype, device = a.layout.dtype, a.layout.device
         elif a is not None and not isinstance(a, bool):
             device = a
-    if device is not None and str(device).split(":")[0] != "cpu":
-        raise RuntimeError(f"to: there is no device {str(device)!r} here; need 'cpu'")
-    if not copy and (dtype is None or dtype is x.layout.dtype):
+    memory_format = memory_format or preserve_format
+    if device is not None:
+        where, here = placed("to", device), x.layout.device
+        if where == "meta" != here:
+            return meta.new(x.layout.like(dtype).on(where))
+        if where == "cpu" and here == "meta":
+            raise NotImplementedError(
+                "to: Cannot copy out of meta tensor; no data! Please use Module.to_empty() instead "
+                f"of Module.to() when moving a module; got shape {tuple(x.layout.shape)}; for a "
+                "tensor use empty_like(x, device='cpu')"
+            )
+    same = memory_format is preserve_format or memory_format.fits(x.layout)
+    if not copy and same and (dtype is None or dtype is x.layout.dtype):
         return x
-    return copy_as(x, dtype, "kept")
+    return copy_as(x, dtype, memory_format)
 
 
 Tensor.to = to
 Tensor.type_as = lambda x, other: to(x, other.layout.dtype)
-Tensor.cpu = lambda x: x
+Tensor.cpu = lambda x, memory_format=None: to(x, device="cpu")
 
 for _name, _target in {
     "float": types.float32, "double": types.float64, "half": types.float16,
@@ -204,7 +237,7 @@ for _name, _target in {
     "cfloat": types.complex64, "cdouble": types.complex128,
 }.items():
     def _convert(x, memory_format=None, _target=_target):
-        return x if x.layout.dtype is _target else copy_as(x, _target, "kept")
+        return x if x.layout.dtype is _target else copy_as(x, _target, preserve_format)
 
     _convert.__name__ = _name
     _convert.__doc__ = f"x as {_target.name}."
@@ -213,7 +246,7 @@ for _name, _target in {
 
 def detached_copy(x):
     """A packed copy outside of autograd."""
-    args = (x, None, "packed")
+    args = (x, None, contiguous_format)
     return dispatch.launcher_of(copy_as.op, args)(x)
 
 

@@ -29,7 +29,7 @@ def sorted_dim(x: Tensor, dim, descending):
     """(values, indices) in order along a dim, equals in the order in which they stood."""
     _refuse("sort", x, types.complex64, types.complex128)
     d = canonical_dim("sort", dim, x.ndim)
-    out, indices = Layout.packed(x.shape, x.dtype), Layout.packed(x.shape, types.int64)
+    out, indices = x.like(), x.like(types.int64)
     launches, temporaries = kernels.sort(x, d, out, indices, (2, 0, 1), 3, descending)
     return Program("t", (out, indices), tuple(launches), tuple(temporaries))
 

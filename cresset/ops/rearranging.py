@@ -29,7 +29,7 @@ __all__ = ["flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "ti
 def flipped(x: Tensor, dims):
     """x with its entries along dims in reverse order: a copy with strides that go back."""
     dims = canonical_dims("flip", dims, x.ndim) if dims else ()
-    out = Layout.packed(x.shape, x.dtype)
+    out = x.like()
     strides = tuple(-s if d in dims else s for d, s in enumerate(x.strides))
     last = sum((x.shape[d] - 1) * x.strides[d] for d in dims)
     operands = (Operand(1, x.dtype, strides, last), Operand(0, x.dtype, out.strides))

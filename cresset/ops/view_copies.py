@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 
+from cresset.core.memory_format import contiguous_format
 from cresset.core.tensor import Tensor
 from cresset.ops.conversion import copy_as
 from cresset.ops.indexing import basic_index
@@ -101,7 +102,7 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
 # --- copies ---------------------------------------------------------------------------------------
 def _copied(made):
     if isinstance(made, Tensor):
-        return copy_as(made, None, "packed")
+        return copy_as(made, None, contiguous_format)
     return tuple(map(_copied, made))
 
 
