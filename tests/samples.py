@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import samples_complex
 import samples_creation
 import samples_elementwise
 import samples_products
@@ -32,6 +33,13 @@ FAMILIES = (
     samples_products.products,
     samples_products.losses,
     samples_products.attention,
+    samples_complex.arithmetic,
+    samples_complex.functions,
+    samples_complex.parts,
+    samples_complex.reductions,
+    samples_complex.products,
+    samples_complex.moving,
+    samples_complex.creation,
 )
 
 
@@ -75,6 +83,13 @@ INTERNAL = {
 # Modules whose operations have files of tests of their own.
 ELSEWHERE = {
     "cresset.ops.convolution": "test_contractions.py",
+    "cresset.ops.linear_algebra.factors": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.functions": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.least_squares": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.lu": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.spectra": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.systems": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.triangular": "test_linear_algebra.py",
     "cresset.ops.pooling": "test_nn_layers.py",
     "cresset.ops.recurrence": "test_nn_layers.py",
 }

@@ -169,9 +169,9 @@ def lstsq(A, B, rcond=None, *, driver=None):
 
     Shapes (..., m, n) and (..., m, k), or (..., m) for vectors. Of several minima the solution is
     that of least norm, by singular values: `rcond` times the greatest counts as zero, by default
-    eps * max(m, n). `residuals` is the sum of squares for each column where m > n and the rank is
-    full, else empty. As in PyTorch `driver` ("gelsy" by default) decides which of the others are
-    filled: no rank for "gels", singular values for "gelsd" and "gelss".
+    eps * max(m, n). As in PyTorch `driver` ("gelsy" by default) decides what else is filled: the
+    rank unless it is "gels", singular values for "gelsd" and "gelss", and unless it is "gelsy", for
+    m > n and a full rank, `residuals`, the sum of squares for each column.
 
     >>> import cresset
     >>> A = cresset.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
@@ -189,15 +189,14 @@ def lstsq(A, B, rcond=None, *, driver=None):
     b = unsqueeze(B, -1) if vectors else B
     x, rank, values = least_squares(A, b, rcond)
     m, n = A.layout.shape[-2:]
-    full = rank.layout.device != "meta" and bool(rank.eq(min(m, n)).all())
+    full = not rank.layout.absent and bool(rank.eq(min(m, n)).all())
     residuals = empty(0, dtype=values.layout.dtype)
-    if m > n and full:
+    if m > n and full and driver not in (None, "gelsy"):
         residuals = (A @ x - b).abs().square().sum(-2)
-        residuals = residuals.squeeze(-1) if vectors else residuals
     nothing = empty(0, dtype=types.int64)
     return linalg_lstsq((
         x.squeeze(-1) if vectors else x,
         residuals,
         nothing if driver == "gels" else rank,
-        values if driver in ("gelsd", "gelss") else empty(0, dtype=values.layout.dtype),
+        values.detach() if driver in ("gelsd", "gelss") else empty(0, dtype=values.layout.dtype),
     ))
