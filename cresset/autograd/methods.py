@@ -8,7 +8,6 @@ from itertools import count
 from cresset.autograd.engine import backward
 from cresset.autograd.node import Leaf, alias
 from cresset.autograd.record import live
-from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
 
 _hook_numbers = count()
@@ -118,7 +117,7 @@ def _retain_grad(x):
 def _data(x):
     """The same elements without history, and with writes that autograd does not see."""
     out = alias(x)
-    out.memory = Storage(x.memory.ptr, x.memory.nbytes, x.memory.owner)
+    out.memory = x.memory.alias()
     return out
 
 

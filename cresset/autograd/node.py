@@ -163,7 +163,7 @@ def complete(gradients, layouts) -> tuple:
 
 def zeros_of(layout) -> Tensor:
     """Zeros in the shape and type of a layout."""
-    return filled(layout.shape, layout.dtype, 0)
+    return filled(layout.shape, layout.dtype, 0, layout.device)
 
 
 def alias(x: Tensor) -> Tensor:

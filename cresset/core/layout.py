@@ -35,11 +35,12 @@ class Layout:
 
     Make one with `Layout.of`; never by the constructor. `dense` says that the elements fill one
     block of memory without gaps or overlaps, in any order of the dims; `contiguous` that they do so
-    in row order.
+    in row order. `absent` says that there are no elements to read: on the device "meta", which has
+    no memory, and for values of a program that is being captured.
     """
 
-    __slots__ = ("__weakref__", "contiguous", "dense", "device", "dtype", "nbytes", "ndim", "numel",
-                 "shape", "strides")
+    __slots__ = ("__weakref__", "absent", "contiguous", "dense", "device", "dtype", "nbytes",
+                 "ndim", "numel", "shape", "strides")
 
     table: dict[tuple, Layout] = {}
     # Interned layouts are dropped all at once when there are this many; the plans that hold some of
@@ -66,6 +67,7 @@ class Layout:
         layout.strides = tuple(strides)
         layout.dtype = dtype
         layout.device = device
+        layout.absent = device != "cpu"
         layout.ndim = len(shape)
         layout.numel = prod(shape)
         layout.nbytes = layout.numel * dtype.itemsize
@@ -79,6 +81,10 @@ class Layout:
     def restride(self, shape, strides) -> Layout:
         """The layout with another shape and strides over the same type and device."""
         return Layout.of(tuple(shape), tuple(strides), self.dtype, self.device)
+
+    def on(self, device: str) -> Layout:
+        """The layout on another device."""
+        return Layout.of(self.shape, self.strides, self.dtype, device)
 
     def cast(self, dtype: dtype) -> Layout:
         """The layout with another element type."""

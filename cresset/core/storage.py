@@ -27,6 +27,10 @@ class Storage:
         self.version = 0
         self.writer = None
 
+    def alias(self) -> Storage:
+        """The same memory with writes of its own count."""
+        return Storage(self.ptr, self.nbytes, self.owner)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(nbytes={self.nbytes}, version={self.version})"
 
@@ -43,6 +47,9 @@ class MetaStorage(Storage):
 
     def __init__(self, nbytes: int):
         super().__init__(0, nbytes, None)
+
+    def alias(self) -> Storage:
+        return MetaStorage(self.nbytes)
 
 
 class Loan:

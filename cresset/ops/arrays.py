@@ -51,7 +51,7 @@ def exposed(x: Tensor):
 def _type_of_array(x: Tensor):
     """The type of x as an array; raises where x cannot be one."""
     layout = x.layout
-    if layout.device == "meta":
+    if layout.absent:
         raise TypeError(
             "numpy: can't convert meta device type tensor to numpy; it has a shape and no data; "
             "make it on the cpu"

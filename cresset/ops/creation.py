@@ -7,14 +7,15 @@ import math
 
 from cresset.core import dtype as types
 from cresset.core import scalar
-from cresset.core.device import device as Device
+from cresset.core.device import _Default as default_device
+from cresset.core.device import placed
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
 from cresset.core.limits import fitted
 from cresset.core.scalar import Expression
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops import dispatch
+from cresset.ops import dispatch, meta
 from cresset.ops.conversion import fill
 from cresset.ops.kinds.promotion import computed, kept
 from cresset.runtime import native
@@ -43,8 +44,8 @@ def _shape(operation: str, size) -> tuple:
 
 
 def _finish(operation, x, requires_grad, device=None, out=None):
-    if device is not None:
-        Device(device)
+    if device is not None and x.layout.device != placed(operation, device):
+        x = x.to(device=device)
     if out is not None:
         return out.copy_(x)
     if requires_grad:
@@ -61,29 +62,30 @@ def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     torch.Size([2, 3])
     """
     d = kept("empty", dtype or types.get_default_dtype())
-    x = native.new(Layout.packed(_shape("empty", size), d))
-    return _finish("empty", x, requires_grad, device, out)
+    x = meta.new(Layout.packed(_shape("empty", size), d, placed("empty", device)))
+    return _finish("empty", x, requires_grad, None, out)
 
 
 def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False):
     """An uninitialised tensor with given strides."""
     d = kept("empty_strided", dtype or types.get_default_dtype())
     layout = Layout.of(tuple(size), tuple(stride), d)
-    memory = native.new(Layout.packed((layout.reach(),), d))
-    return _finish("empty_strided", memory.as_strided(size, stride), requires_grad, device)
+    memory = meta.new(Layout.packed((layout.reach(),), d, placed("empty_strided", device)))
+    return _finish("empty_strided", memory.as_strided(size, stride), requires_grad)
 
 
-def filled(shape, d: DType, value) -> Tensor:
+def filled(shape, d: DType, value, device=None) -> Tensor:
     """A tensor of `shape` with one number; the launcher is in the plan table.
 
     Raises RuntimeError where the type does not hold the number.
     """
     value = fitted("full", value, d)
+    where = placed("full", device)
     try:
-        return dispatch.plans["full", shape, d, type(value)](value)
+        return dispatch.plans["full", shape, d, type(value), where](value)
     except (KeyError, TypeError):
         pass
-    out = Layout.packed(shape, kept("full", d))
+    out = Layout.packed(shape, kept("full", d), where)
     if type(value) is complex:
         if not d.is_complex:
             raise RuntimeError(
@@ -101,7 +103,7 @@ def filled(shape, d: DType, value) -> Tensor:
     body = (Store(len(numbers), scalar.cast(number, d), False),)
     launches, _ = steps(Nest(tuple(out.shape), frozenset(), operands, body))
     launch = dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
-    dispatch.remember(("full", tuple(shape), d, type(value)), launch)
+    dispatch.remember(("full", tuple(shape), d, type(value), where), launch)
     return launch(value)
 
 
@@ -114,19 +116,20 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     tensor([0., 0.])
     """
     try:
-        x = dispatch.plans["full", size, dtype or types._Default.dtype, int](0)
+        where = default_device.device if device is None else device
+        x = dispatch.plans["full", size, dtype or types._Default.dtype, int, where](0)
     except (KeyError, TypeError):
-        x = filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0)
-    if requires_grad or device is not None or out is not None:
-        return _finish("zeros", x, requires_grad, device, out)
+        x = filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0, device)
+    if requires_grad or out is not None:
+        return _finish("zeros", x, requires_grad, None, out)
     return x
 
 
 def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
          pin_memory=False):
     """A tensor of ones."""
-    x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1)
-    return _finish("ones", x, requires_grad, device, out)
+    x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1, device)
+    return _finish("ones", x, requires_grad, None, out)
 
 
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
@@ -136,61 +139,66 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
         fill_value = fill_value.item()
     fill_value = dispatch.freeze(fill_value)
     d = dtype or types.of_number(fill_value)
-    x = filled(_shape("full", (size,) if isinstance(size, int) else (tuple(size),)), d, fill_value)
-    return _finish("full", x, requires_grad, device, out)
+    shape = _shape("full", (size,) if isinstance(size, int) else (tuple(size),))
+    return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
 
 
-def _like(x, dtype):
-    return native.new(x.layout.like(kept("empty_like", dtype or x.layout.dtype)))
+def _like(x, dtype, device):
+    layout = x.layout.like(kept("empty_like", dtype or x.layout.dtype))
+    return meta.new(layout if device is None else layout.on(placed("empty_like", device)))
 
 
 def empty_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
                memory_format=None):
     """An uninitialised tensor of x's shape and type."""
-    return _finish("empty_like", _like(x, dtype), requires_grad, device)
+    return _finish("empty_like", _like(x, dtype, device), requires_grad)
 
 
 def zeros_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
                memory_format=None):
     """Zeros in x's shape and type."""
-    return _finish("zeros_like", fill.in_place(_like(x, dtype), 0), requires_grad, device)
+    made = fill.in_place(_like(x, dtype, device), 0)
+    return _finish("zeros_like", made, requires_grad)
 
 
 def ones_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
               memory_format=None):
     """Ones in x's shape and type."""
-    return _finish("ones_like", fill.in_place(_like(x, dtype), 1), requires_grad, device)
+    made = fill.in_place(_like(x, dtype, device), 1)
+    return _finish("ones_like", made, requires_grad)
 
 
 def full_like(x, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
               memory_format=None):
     """One number in x's shape and type."""
-    made = _like(x, dtype).fill_(fill_value)
-    return _finish("full_like", made, requires_grad, device)
+    made = _like(x, dtype, device).fill_(fill_value)
+    return _finish("full_like", made, requires_grad)
 
 
 for _name, _make in {"empty": empty, "zeros": zeros, "ones": ones, "full": full}.items():
     def _new(x, *size, _make=_make, dtype=None, device=None, requires_grad=False):
-        return _make(*size, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
+        return _make(*size, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
+                     device=x.device if device is None else device)
 
     _new.__name__ = "new_" + _name
     _new.__doc__ = f"{_name}(...) of the tensor's own type unless told otherwise."
     setattr(Tensor, "new_" + _name, _new)
 
 
-def _counted(name, shape, d: DType, values: tuple, body) -> Tensor:
+def _counted(name, shape, d: DType, values: tuple, body, device) -> Tensor:
     """A tensor whose elements are `body(index, *values)` of their index along the last dim.
 
     The index is read with a stride of 0 from nothing: it is the position within a nest.
     """
-    key = (name, shape, d, tuple(map(type, values)))
+    where = placed(name, device)
+    key = (name, shape, d, tuple(map(type, values)), where)
     launch = dispatch.plans.get(key)
     if launch is None:
-        launch = dispatch.remember(key, _plan_counted(shape, d, values, body))
+        launch = dispatch.remember(key, _plan_counted(shape, d, values, body, where))
     return launch(*values)
 
 
-def _plan_counted(shape, d, values, body):
+def _plan_counted(shape, d, values, body, device):
     kinds = "".join("d" if type(v) is float else "i" for v in values)
     leaves = [
         scalar.argument(k, types.float64 if kind == "d" else types.int64)
@@ -198,7 +206,7 @@ def _plan_counted(shape, d, values, body):
     ]
     operands = [Operand(1 + k, e.dtype, None, 0, kind)
                 for k, (e, kind) in enumerate(zip(leaves, kinds))]
-    out = Layout.packed(shape, computed("arange", d))
+    out = Layout.packed(shape, computed("arange", d), device)
     operands.append(Operand(0, d, out.strides))
     value: Expression = scalar.cast(body(scalar.position(), *leaves), d)
     nest = Nest(tuple(shape), frozenset(), tuple(operands),
@@ -235,10 +243,10 @@ def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device
     length = math.ceil((end - start) / step)
     if d.is_floating_point:
         values = (float(start), float(step))
-        x = _counted("arange float", (length,), d, values, _line)
+        x = _counted("arange float", (length,), d, values, _line, device)
     else:
-        x = _counted("arange", (length,), d, (int(start), int(step)), _line)
-    return _finish("arange", x, requires_grad, device, out)
+        x = _counted("arange", (length,), d, (int(start), int(step)), _line, device)
+    return _finish("arange", x, requires_grad, None, out)
 
 
 def _line(index, start, step):
@@ -254,8 +262,8 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     d = dtype or types.get_default_dtype()
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     values = (start, end, step, float(steps - 1), float((steps + 1) // 2))
-    x = _counted("linspace", (steps,), d, values, _even)
-    return _finish("linspace", x, requires_grad, device, out)
+    x = _counted("linspace", (steps,), d, values, _even, device)
+    return _finish("linspace", x, requires_grad, None, out)
 
 
 def _even(index, start, end, step, last, half):
@@ -269,16 +277,16 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
     """base ** linspace(start, end, steps)."""
     from cresset.ops.arithmetic import reverse_power
 
-    exponents = linspace(start, end, steps, dtype=types.float64)
+    exponents = linspace(start, end, steps, dtype=types.float64, device=device)
     x = reverse_power(exponents, float(base)).to(dtype or types.get_default_dtype())
-    return _finish("logspace", x, requires_grad, device, out)
+    return _finish("logspace", x, requires_grad, None, out)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """Ones on the diagonal of a matrix of zeros."""
-    x = zeros(n, n if m is None else m, dtype=dtype)
+    x = zeros(n, n if m is None else m, dtype=dtype, device=device)
     x.diagonal().fill_(1)
-    return _finish("eye", x, requires_grad, device, out)
+    return _finish("eye", x, requires_grad, None, out)
 
 
 # --- from Python's lists --------------------------------------------------------------------------
@@ -312,7 +320,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         flat: list = []
         _flatten(data, shape, 0, flat)
         x = _from_numbers(flat, shape, dtype)
-    return _finish("tensor", x, requires_grad, device)
+    return _finish("tensor", x, requires_grad, placed("tensor", device))
 
 
 def _is_numpys(data) -> bool:
@@ -426,13 +434,14 @@ def _number(v):
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False):
     """A tensor of no dims."""
-    x = filled((), dtype or types.get_default_dtype(), dispatch.freeze(value))
-    return _finish("scalar_tensor", x, requires_grad, device)
+    x = filled((), dtype or types.get_default_dtype(), dispatch.freeze(value), device)
+    return _finish("scalar_tensor", x, requires_grad)
 
 
 def _new_tensor(x, data, *, dtype=None, device=None, requires_grad=False):
     """tensor(data) of the tensor's own type unless told otherwise."""
-    return tensor(data, dtype=dtype or x.layout.dtype, requires_grad=requires_grad)
+    return tensor(data, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
+                  device=x.device if device is None else device)
 
 
 Tensor.new_tensor = _new_tensor

@@ -129,7 +129,7 @@ def clean(op, args) -> tuple:
 
 def captured(args) -> bool:
     """Whether any argument stands for a value that is not there, as while capturing."""
-    return any(isinstance(a, Tensor) and a.layout.device == "meta" for a in args)
+    return any(isinstance(a, Tensor) and a.layout.device == "captured" for a in args)
 
 
 def remember(key, launcher):
@@ -169,7 +169,7 @@ def miss_into(op, args, out):
     args = clean(op, args)
     if not isinstance(out, Tensor):
         raise TypeError(f"{op.label}: out must be a tensor; got {type(out).__name__}")
-    if captured(args) or out.layout.device == "meta":
+    if captured((*args, out)):
         raise NotImplementedError(f"{op.label}: writing while capturing is not supported yet")
     same = False
     safe = []
@@ -367,6 +367,8 @@ def fill(**slots) -> None:
 
 def make_launcher(program):
     """The builtin that runs a program; kernels that no cache has are compiled now."""
+    if program.outputs and program.outputs[0].device == "meta":
+        return namespace["launch_meta"](program.outputs)
     addresses = [build.load(step.key, step.write) for step in program.steps]
     if "c" in program.inputs:
         return _complex_launcher(program, addresses)

@@ -42,7 +42,7 @@ def _dlpack_device(x):
 
     Raises ValueError for a meta tensor.
     """
-    if x.layout.device == "meta":
+    if x.layout.absent:
         raise ValueError("__dlpack_device__: Unknown device type meta for Dlpack; it has no data")
     return dlpack.CPU, 0
 
@@ -60,7 +60,7 @@ def _dlpack(x, *, stream=None, max_version=None, dl_device=None, copy=None):
         raise BufferError(
             "__dlpack__: Can't export tensors that require gradient, use tensor.detach()"
         )
-    if x.layout.device == "meta":
+    if x.layout.absent:
         raise BufferError("__dlpack__: Cannot pack tensors on meta; they have no data")
     if stream is not None and stream != -1:
         raise AssertionError(f"__dlpack__: stream should be None on cpu; got {stream!r}")

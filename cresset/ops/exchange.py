@@ -38,6 +38,11 @@ def item(x):
             f"item: a Tensor with {layout.numel} elements cannot be converted to Scalar; got shape "
             f"{tuple(layout.shape)}; index or reduce it to one element"
         )
+    if layout.absent:
+        raise RuntimeError(
+            "item: Tensor.item() cannot be called on meta tensors, nor on values that are captured;"
+            " there is a shape and no element; compute on the cpu what depends on elements"
+        )
     d = layout.dtype
     if d.is_complex:
         part = d.to_real()
@@ -50,6 +55,11 @@ def item(x):
 def tolist(x):
     """The elements as nested lists of Python numbers; a number for a tensor without dims."""
     layout = x.layout
+    if layout.absent:
+        raise NotImplementedError(
+            f"tolist: Cannot copy out of meta tensor; no data! It has the shape "
+            f"{tuple(layout.shape)} alone; make the tensor on the cpu"
+        )
     if not layout.ndim:
         return item(x)
     packed = x.detach().contiguous()

@@ -11,7 +11,7 @@ import inspect
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.ops import dispatch
+from cresset.ops import dispatch, meta
 from cresset.runtime.program import Program
 
 # Every declared operation by name; the tests walk through it.
@@ -111,10 +111,23 @@ class Operation:
 
     def plan(self, specs):
         """The launcher of a call with such operands."""
+        if meta.concerned(specs):
+            return meta.launcher(self.infer(meta.processor(self.label, specs)))
         return dispatch.make_launcher(self.program(specs))
 
     def plan_into(self, out: Layout, specs, same: bool):
-        """The launcher `launch(out, *operands)` that writes the result over `out`."""
+        """The launcher of a call that writes its result over `out`."""
+        if meta.concerned((out, *specs)):
+            specs = meta.processor(self.label, specs, out)
+            self.program_into(out.on("cpu"), specs, same)
+            return meta.writer()
+        return dispatch.make_launcher(self.program_into(out, specs, same))
+
+    def program_into(self, out: Layout, specs, same: bool) -> Program:
+        """What a call `launch(out, *operands)` runs that writes the result over `out`.
+
+        `same` says that the first operand is the written tensor itself.
+        """
         raise NotImplementedError(
             f"{self.label}: there is no form that writes into a given tensor; "
             f"call {self.label}(...) and copy_ its result"

@@ -6,7 +6,7 @@ import ctypes
 import pickle
 
 from cresset.core.layout import Layout
-from cresset.core.storage import Loan, Storage
+from cresset.core.storage import Loan, MetaStorage, Storage
 from cresset.core.tensor import Tensor
 from cresset.runtime import native
 
@@ -42,6 +42,13 @@ def _storage_of(content) -> Storage:
     return storage_over(bytearray(view) if view.readonly else view)
 
 
+def _copied_size(storage: MetaStorage, memo) -> MetaStorage:
+    copy = memo[id(storage)] = MetaStorage(storage.nbytes)
+    return copy
+
+
+MetaStorage.__deepcopy__ = _copied_size
+MetaStorage.__reduce_ex__ = lambda storage, protocol: (MetaStorage, (storage.nbytes,))  # type: ignore
 Storage.__deepcopy__ = _copied
 Storage.__reduce_ex__ = _reduced  # type: ignore
 
@@ -50,7 +57,7 @@ def rebuilt(kind, storage, dtype, offset, shape, strides, requires_grad) -> Tens
     """A tensor of class `kind` over a storage, `offset` elements from its start."""
     x = object.__new__(Tensor)
     x.memory = storage
-    x.layout = Layout.of(shape, strides, dtype)
+    x.layout = Layout.of(shape, strides, dtype, storage.device)
     x.ptr = storage.ptr + offset * dtype.itemsize
     x.base = x.history = x.grad = None
     if kind is Tensor:

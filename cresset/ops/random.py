@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 from cresset.core import dtype as types
+from cresset.core.device import placed
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Number, Tensor
 from cresset.kernels import random as kernels
-from cresset.ops import dispatch
+from cresset.ops import dispatch, meta
 from cresset.ops.complex_numbers import view_as_real
 from cresset.ops.creation import _finish, _shape, empty, empty_like
 from cresset.ops.kinds import elementwise
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called
-from cresset.runtime import native
 from cresset.runtime.program import Program
 
 __all__ = ["bernoulli", "dropout", "get_rng_state", "initial_seed", "manual_seed", "multinomial",
@@ -34,6 +34,8 @@ FILLS = {
 
 def _fill(name: str, x: Tensor, *numbers, generator: Generator | None = None, words=None) -> Tensor:
     """Overwrite a new tensor with random numbers, of a complex one both parts."""
+    if x.layout.device == "meta":
+        return x
     if x.layout.dtype.is_complex:
         if name == "normal":
             # The deviation of a complex number is that of both parts together.
@@ -67,7 +69,7 @@ def _new(operation, size, dtype, device):
     d = computed(operation, dtype or types.get_default_dtype())
     if not d.is_differentiable:
         raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
-    return native.new(Layout.packed(_shape(operation, size), d))
+    return meta.new(Layout.packed(_shape(operation, size), d, placed(operation, device)))
 
 
 def _floating_like(operation, x, dtype):
@@ -115,14 +117,14 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """Uniform numbers in [0, 1)."""
     x = _fill("uniform", _new("rand", size, dtype, device), 0.0, 1.0, generator=generator)
-    return _finish("rand", x, requires_grad, device, out)
+    return _finish("rand", x, requires_grad, None, out)
 
 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False):
     """Normal numbers of mean 0 and standard deviation 1."""
     x = _fill("normal", _new("randn", size, dtype, device), 0.0, 1.0, generator=generator)
-    return _finish("randn", x, requires_grad, device, out)
+    return _finish("randn", x, requires_grad, None, out)
 
 
 def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None,
@@ -132,9 +134,9 @@ def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, 
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    x = empty(size, dtype=dtype or types.int64)
+    x = empty(size, dtype=dtype or types.int64, device=device)
     x = _fill("integers", x, low, _span("randint", low, high), generator=generator)
-    return _finish("randint", x, requires_grad, device, out)
+    return _finish("randint", x, requires_grad, None, out)
 
 
 def _span(operation, low, high):
@@ -150,8 +152,9 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     """The numbers 0 .. n - 1 in random order."""
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative; got {n}")
-    x = _fill("permutation", empty(n, dtype=dtype or types.int64), generator=generator)
-    return _finish("randperm", x, requires_grad, device, out)
+    x = empty(n, dtype=dtype or types.int64, device=device)
+    x = _fill("permutation", x, generator=generator)
+    return _finish("randperm", x, requires_grad, None, out)
 
 
 def rand_like(x, *, dtype=None, requires_grad=False, device=None, generator=None):
@@ -262,7 +265,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
         return input
     if p == 1.0:
         return input.mul_(0.0) if inplace else input * 0.0
-    mask = _fill("bernoulli", native.new(input.layout.like()), 1.0 - p)
+    mask = _fill("bernoulli", meta.new(input.layout.like()), 1.0 - p)
     if inplace:
         return scale_kept.in_place(input, mask, 1.0 - p)
     return scale_kept(input, mask, 1.0 - p)

@@ -34,7 +34,7 @@ class Update:
 
     def __call__(self, *lists, **numbers):
         """Run over the k-th tensors of all lists together, for every k."""
-        if not lists[0]:
+        if not lists[0] or lists[0][0].layout.device == "meta":
             return
         values = [float(numbers[n]) for n in self.numbers]
         updater = self.updaters.get(lists[0][0].layout.dtype)

@@ -8,6 +8,7 @@ stated.
 from __future__ import annotations
 
 from cresset.core.layout import Layout
+from cresset.ops import meta
 from cresset.ops.operation import Operation
 from cresset.runtime import native
 from cresset.runtime.program import Program
@@ -43,7 +44,8 @@ class View(Operation):
 
     def plan(self, specs):
         layout, offset = self.restride(*specs)
-        return native.make_viewer(layout, offset * layout.dtype.itemsize, Viewed(self, specs))
+        make = meta.viewer if layout.device == "meta" else native.make_viewer
+        return make(layout, offset * layout.dtype.itemsize, Viewed(self, specs))
 
     def declare(self, register=True):
         function = super().declare(register)
