@@ -33,8 +33,9 @@ def convert(f: Function, x: Value, source: dtype, target: dtype) -> Value:
     """x as another element type.
 
     Floats become integers towards zero, narrow integers through a wider one whose low bits are
-    kept; anything is true unless it is zero. What becomes a floating type below 32 bits is rounded
-    to float32, then to it.
+    kept: uint32 through int64, the others that have less than 64 bits through int32. What the wider
+    one does not hold becomes its least number (on x86, as in PyTorch). Anything is true unless it
+    is zero. What becomes a floating type below 32 bits is rounded to float32, then to it.
     """
     count = ir.lanes(x.type)
     if target.category == dtype.BOOL:
@@ -44,11 +45,18 @@ def convert(f: Function, x: Value, source: dtype, target: dtype) -> Value:
         return small_floats.widen(f, target, small_floats.narrow(f, target, value))
     type = ir.vector(target.llvm, count)
     if source.category == dtype.FLOAT and target.category == dtype.INTEGER:
-        unsigned = not target.is_signed and target.itemsize > 1
-        wide = "i64" if target.itemsize == 8 or unsigned else "i32"
+        if target is types.uint64:
+            return _unsigned_whole(f, x, type)
+        wide = "i64" if target.itemsize == 8 or target is types.uint32 else "i32"
         whole = f.convert(x, ir.vector(wide, count))
         return f.convert(whole, type)
     return f.convert(x, type, source.is_signed)
+
+
+def _unsigned_whole(f, x, type):
+    """A float as uint64: from 2**63 on what is above that, with the highest bit turned over."""
+    half = f.convert(x - 2.0**63, type) ^ -(1 << 63)
+    return f.select(x >= 2.0**63, half, f.convert(x, type))
 
 
 def _less(f, kind, x, y):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import view
@@ -189,15 +190,54 @@ def _shape_of(shape) -> tuple:
     return shape
 
 
-def _view_method(x, *shape):
-    """The same elements in another shape, never copied; raises RuntimeError where that cannot be.
+@called("view")
+@view
+def view_as_type(x, dtype):
+    """The same bytes as elements of another type; where its size differs the last dim changes."""
+    old, new = x.dtype.itemsize, dtype.itemsize
+    if old == new:
+        return x.shape, x.strides, 0, dtype
+    fits = x.ndim and x.strides[-1] == 1
+    if new > old:
+        times = new // old
+        fits = fits and not x.shape[-1] % times and not any(s % times for s in x.strides[:-1])
+    if not fits:
+        raise RuntimeError(
+            f"view: {x.dtype} cannot be seen as {dtype}, whose elements are of {new} bytes and not "
+            f"{old}; got shape {tuple(x.shape)} with strides {x.strides}; need a last dim of stride "
+            "1 that holds whole elements, like all other strides; use .contiguous()"
+        )
+    if new > old:
+        return (
+            (*x.shape[:-1], x.shape[-1] // times), (*(s // times for s in x.strides[:-1]), 1), 0,
+            dtype,
+        )
+    times = old // new
+    return (*x.shape[:-1], x.shape[-1] * times), (*(s * times for s in x.strides[:-1]), 1), 0, dtype
+
+
+def _view_method(x, *shape, dtype=None):
+    """The same elements in another shape, or the same bytes as another type; never copied.
+
+    Another type's elements have no gradient. Raises RuntimeError where a view cannot be.
 
     >>> import cresset
     >>> cresset.arange(6).view(2, -1)
     tensor([[0, 1, 2],
             [3, 4, 5]])
+    >>> cresset.tensor([1.0]).view(cresset.int32)
+    tensor([1065353216], dtype=torch.int32)
     """
-    return view_as_shape(x, _shape_of(shape))
+    if len(shape) == 1 and isinstance(shape[0], DType):
+        (dtype,) = shape
+    if dtype is None or dtype is x.layout.dtype:
+        return view_as_shape(x, x.layout.shape if dtype else _shape_of(shape))
+    if (x.ptr - x.memory.ptr) % dtype.itemsize:
+        raise RuntimeError(
+            f"view: the first element does not lie on a multiple of {dtype.itemsize} bytes in its "
+            f"storage, as {dtype} needs it; use .clone()"
+        )
+    return view_as_type(x.detach(), dtype)
 
 
 def reshape(x, shape):

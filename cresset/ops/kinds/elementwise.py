@@ -10,16 +10,17 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
-from cresset.core.layout import Layout, broadcast_shapes, expand_strides
+from cresset.core.layout import Layout, broadcast_shapes, contiguous_strides, expand_strides
 from cresset.core.scalar import NotComplexError
-from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.kernels.nest import Nest, Operand, Reduce, Store, steps
 from cresset.ops import dispatch
 from cresset.ops.kinds.promotion import can_cast, computed, kept, result_type
 from cresset.ops.operation import Operation
-from cresset.runtime.program import Program
+from cresset.runtime.program import STATUS, Program
 
 # What is done with types that are stored alone.
 NOT_ARITHMETIC = {"argument", "constant", "cast", "where", "eq", "ne"}
+DIVISIONS = {"floor_divide", "trunc_divide", "remainder", "fmod"}
 NUMBER_WORDS = {float: "d", int: "i", bool: "i", complex: "d"}
 
 
@@ -135,9 +136,10 @@ class Elementwise(Operation):
     def program(self, specs) -> Program:
         outs = self.infer(specs)
         inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
-        launches = self.launches(self.expressions(specs), outs, inputs, range(len(outs)), len(outs))
+        expressions = self.expressions(specs)
+        launches = self.launches(expressions, outs, inputs, range(len(outs)), len(outs))
         letters = "".join(map(dispatch.letter, inputs))
-        return Program(letters, outs, tuple(launches))
+        return self._guarded(Program(letters, outs, tuple(launches)), expressions, inputs, outs[0])
 
     def program_into(self, out: Layout, specs, same: bool) -> Program:
         (expression,) = self.expressions(specs)
@@ -159,7 +161,58 @@ class Elementwise(Operation):
         value = scalar.cast(expression, out.dtype)
         launches = self.launches((value,), (out,), inputs, (0,), 1, in_place=same)
         letters = "w" + "".join(map(dispatch.letter, inputs))
-        return Program(letters, (), tuple(launches))
+        return self._guarded(Program(letters, (), tuple(launches)), (value,), inputs, out)
+
+    def _guarded(self, program, expressions, inputs, out: Layout) -> Program:
+        """The program with steps before it that find zeros among the divisors of integers."""
+        first = 1 if program.inputs.startswith("w") else len(program.outputs)
+        checks: list = []
+        temporaries: list = []
+        for divisor in divisors(expressions) if out.numel else ():
+            read = {a.value for a in scalar.arguments(divisor)}
+            shapes = [s.shape for k, s in enumerate(inputs) if k in read and isinstance(s, Layout)]
+            shape = broadcast_shapes((1,), *shapes)
+            check, more = steps(
+                self._zero_check(divisor, inputs, first, shape),
+                first + len(inputs) + len(temporaries),
+            )
+            checks += check
+            temporaries += more
+        if not checks:
+            return program
+
+        def explain(position, *_):
+            raise RuntimeError(
+                f"{self.label}: ZeroDivisionError: integers have no quotient or remainder by zero; "
+                f"got a divisor of 0, the first at flat position {position}; need another; divide "
+                "as floating numbers, or choose with where()"
+            )
+
+        return program._replace(
+            steps=(*checks, *program.steps), temporaries=tuple(temporaries), explain=explain
+        )
+
+    def _zero_check(self, divisor, inputs, first, shape) -> Nest:
+        """The nest that stores whether a divisor is zero, and where first, at the status block."""
+        leaves = scalar.arguments(divisor)
+        operands = [
+            operand(inputs[a.value], first + a.value, shape)._replace(dtype=a.dtype) for a in leaves
+        ]
+        renumber = {a: scalar.argument(k, a.dtype) for k, a in enumerate(leaves)}
+        nowhere = scalar.constant((1 << 62) - 1, types.int64)
+        zero = scalar.eq(scalar.substitute(divisor, renumber), 0)
+        place = scalar.where(zero, scalar.position(), nowhere)
+        a, b = (scalar.argument(k, types.int64) for k in range(2))
+        found = scalar.accumulator(0, types.int64)
+        still = (0,) * len(shape)
+        operands += [Operand(STATUS, types.int64, still, word) for word in range(2)]
+        body = (
+            Reduce((place,), (scalar.minimum(a, b),), (nowhere.value,)),
+            Store(len(leaves), scalar.cast(scalar.ne(found, nowhere), types.int64), True),
+            Store(len(leaves) + 1, found, True),
+        )
+        every = frozenset(range(len(shape)))
+        return Nest(shape, every, tuple(operands), body, contiguous_strides(shape))
 
     def launches(self, expressions, outs, inputs, out_indices, first_input, in_place=False):
         shape = outs[0].shape
@@ -190,6 +243,15 @@ class Elementwise(Operation):
         if found is None:
             found = self.derived[needs, present] = Derived(self, needs, present)
         return found
+
+
+def divisors(expressions) -> list:
+    """The divisors of integers in some expressions, those that are constants aside."""
+    return [
+        e.args[1] for e in scalar.topological(*expressions)
+        if e.name in DIVISIONS and e.dtype.category == dtype.INTEGER
+        and e.args[1].name != "constant"
+    ]
 
 
 class Derived:
