@@ -18,23 +18,56 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cresset.autograd.record import record
+from cresset.core.device import device
 from cresset.core.layout import Layout
+from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds.composite import Composite
+from cresset.ops.kinds.view import View, Viewed
+
+
+class Absent(Storage):
+    """The storage of a value: none, but what is made over it, a detached value say, is the value.
+
+    Autograd keeps storages, and so finds back to the values that it saved.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value):
+        super().__init__(0, 0, None)
+        self.value = value
 
 
 class Value(Tensor):
     """A tensor that is not there: what a captured program computes with."""
 
-    # Layouts on the device "meta" have no plans, so every operation on a value is a miss.
+    # Layouts on the device "captured" have no plans, so every operation on a value is a miss.
     def __init__(self, graph, name, layout: Layout):
         self.graph = graph
         self.name = name
-        self.layout = meta(layout)
+        self.layout = captured(layout)
         self.actual = layout
         self.base = self.history = self.grad = None
-        self.storage = self.ptr = None
+        self.memory, self.ptr = Absent(self), 0
+
+    device = property(lambda self: device(self.actual.device), doc="Where it is to be computed.")
+
+    def _unknown(self, *args, **options):
+        """Refuse to give the elements, which no captured program can know."""
+        raise RuntimeError(
+            f"capture: the function asks for the elements of {self.name}, a tensor of shape "
+            f"{tuple(self.layout.shape)} that is not there while it is captured; a graph cannot "
+            "depend on them; choose by torch.where(...), or capture the parts between such places"
+        )
+
+    def detach(self):
+        """The same elements, through which no gradient comes."""
+        return self.graph.enter(DETACH, (self,))
+
+    item = tolist = numpy = __bool__ = __int__ = __float__ = __index__ = __array__ = _unknown
 
     def __repr__(self):
         return self.name
@@ -67,12 +100,37 @@ class Graph:
         self.outputs: tuple[Value, ...] = ()
         self.count = 0
 
-    def value(self, layout: Layout) -> Value:
-        self.count += 1
-        return Value(self, f"v{self.count - 1}", layout)
+    def take(self, op, args):
+        """Enter a call; returns its values. Of a composite enter what its body calls."""
+        return op.call_body(args) if isinstance(op, Composite) else self.enter(op, args)
 
-    def input(self, layout: Layout) -> Value:
-        value = self.value(layout)
+    def enter(self, op, args):
+        """Enter a call as it is."""
+        args = tuple(
+            self.constant(op, a) if isinstance(a, Tensor) and not isinstance(a, Value) else a
+            for a in args
+        )
+        specs = tuple(
+            a.actual if isinstance(a, Value) else dispatch.spec_of(kind, a)
+            for kind, a in zip(op.parameter_kinds, args)
+        )
+        outputs = tuple(self.value(layout) for layout in op.infer(specs))
+        self.calls.append(Call(op, args, outputs))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def constant(self, op, tensor) -> Value:
+        """What stands for a tensor with elements."""
+        raise NotImplementedError(
+            f"{op.name}: a tensor that is not an argument was met while capturing; pass it to the "
+            "captured function as an argument"
+        )
+
+    def value(self, layout: Layout, name: str | None = None) -> Value:
+        self.count += 1
+        return Value(self, name or f"v{self.count - 1}", layout)
+
+    def input(self, layout: Layout, name: str | None = None) -> Value:
+        value = self.value(layout, name)
         self.inputs.append(value)
         return value
 
@@ -83,29 +141,35 @@ class Graph:
         return "\n".join([head, *lines])
 
 
-def meta(layout: Layout) -> Layout:
-    """The layout on the device that has no memory."""
-    return Layout.of(layout.shape, layout.strides, layout.dtype, "meta")
+def _as_it_is(x):
+    return x.shape, x.strides, 0
+
+
+# What `detach` is in a graph.
+DETACH = View(_as_it_is, "detach")
+DETACH.function = lambda x: x.detach()
+
+
+def captured(layout: Layout) -> Layout:
+    """The layout of a value, which no plan is made for."""
+    return Layout.of(layout.shape, layout.strides, layout.dtype, "captured")
+
+
+def value_of(x):
+    """The value that a tensor over it is, such as a detached one; anything else itself."""
+    return x.memory.value if isinstance(x, Tensor) and isinstance(x.memory, Absent) else x
 
 
 def bind(op, args):
     """Enter a call on captured values into their graph; returns its values."""
-    graph = next(a.graph for a in args if isinstance(a, Value))
-    if isinstance(op, Composite):
-        return op.call_body(args)
-    for a in args:
-        if isinstance(a, Tensor) and not isinstance(a, Value):
-            raise NotImplementedError(
-                f"{op.name}: a tensor that is not an argument was met while capturing; pass it to "
-                "the captured function as an argument"
-            )
-    specs = tuple(
-        a.actual if isinstance(a, Value) else dispatch.spec_of(kind, a)
-        for kind, a in zip(op.parameter_kinds, args)
-    )
-    outputs = tuple(graph.value(layout) for layout in op.infer(specs))
-    graph.calls.append(Call(op, tuple(args), outputs))
-    return outputs[0] if len(outputs) == 1 else outputs
+    found = tuple(map(value_of, args))
+    graph = next(a.graph for a in found if isinstance(a, Value))
+    result = graph.take(op, found)
+    if dispatch.tracked(args):
+        if isinstance(op, View):
+            result.history = Viewed(op, dispatch.specs_of(op, args))
+        record(op, result, args)
+    return result
 
 
 def capture(function, *examples) -> Graph:

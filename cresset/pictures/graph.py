@@ -38,7 +38,16 @@ def draw_graph(result, **named) -> Picture:
     >>> draw_graph(cresset.tanh(3.0 * w + b), w=w, b=b)
     <picture of the graph of a result: 2 tensors and 3 operations, ... by ...>
     """
-    nodes, edges = _history(result, {id(tensor): name for name, tensor in named.items()})
+    if isinstance(result, cresset.Tensor):
+        names = {id(tensor): name for name, tensor in named.items()}
+        nodes, edges = _history(result, names)
+    elif hasattr(result, "calls"):
+        nodes, edges = _program(result)
+    else:
+        raise TypeError(
+            f"draw_graph: can draw what a tensor was made of, or a traced graph; got "
+            f"{type(result).__name__}; give it the tensor that the operations resulted in"
+        )
     scene = Scene()
     sizes = {key: _size(node) for key, node in nodes.items()}
     drawn = lay_out(sizes, edges)
@@ -59,11 +68,6 @@ def _several(count, what):
 # --- what autograd recorded -----------------------------------------------------------------------
 def _history(result, names) -> tuple[dict, list]:
     """The nodes and edges behind a tensor, operands before what is made of them."""
-    if not isinstance(result, cresset.Tensor):
-        raise TypeError(
-            f"draw_graph: can draw what a tensor was made of; got {type(result).__name__}; give it "
-            "the tensor that the operations resulted in"
-        )
     root = _maker(result.grad_fn)
     if root is None:
         raise RuntimeError(
@@ -117,6 +121,27 @@ def _last_operations(root) -> tuple[set, list]:
                 if source.edges and source not in chosen and source not in waiting:
                     waiting.append(source)
     return chosen, edges
+
+
+# --- a traced graph -------------------------------------------------------------------------------
+def _program(graph) -> tuple[dict, list]:
+    """The nodes and edges of a traced graph."""
+    nodes, edges, makers = {}, [], {}
+    for value in graph.inputs:
+        nodes[value], makers[value] = Node(value.name, str(tuple(value.shape)), LEAF), value
+    for call in graph.calls:
+        sources = [a for a in call.args if isinstance(a, cresset.Tensor)]
+        for source in sources:
+            if source not in makers:
+                nodes[source] = Node(source.name, str(tuple(source.shape)), None)
+                makers[source] = source
+        key = call.outputs[0]
+        edges += dict.fromkeys((makers[source], key) for source in sources)
+        makers.update(dict.fromkeys(call.outputs, key))
+        remark = ", ".join(f"{value.name} {tuple(value.shape)}" for value in call.outputs)
+        result = any(value is out for value in call.outputs for out in graph.outputs)
+        nodes[key] = Node(graph.spelled(call), remark, RESULT if result else OPERATION)
+    return nodes, edges
 
 
 # --- drawing --------------------------------------------------------------------------------------
