@@ -152,6 +152,13 @@ def cast(x: Expression, dtype: dtype) -> Expression:
     return node("cast", dtype, (x,))
 
 
+def carried(x: Expression, dtype: dtype) -> Expression:
+    """x as a value of a type to which it is rounded when it is stored, and no sooner."""
+    if dtype not in types.SMALL:
+        return cast(x, dtype)
+    return node("carry", dtype, (cast(x, types.float32),))
+
+
 def together(*args) -> tuple[Expression, ...]:
     """The arguments as expressions of one type; Python numbers adapt, as in PyTorch."""
     found = [a for a in args if type(a) is Expression]

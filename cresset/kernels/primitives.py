@@ -20,6 +20,8 @@ def emit(f: Function, e: Expression, args: list[Value], lanes: int) -> Value:
         return f.constant(ir.vector(e.dtype.register, lanes), e.value)
     if e.name == "cast":
         return convert(f, args[0], e.args[0].dtype, e.dtype)
+    if e.name == "carry":
+        return args[0]
     kind = e.args[0].dtype
     if e.name == "where":
         return f.select(*args)

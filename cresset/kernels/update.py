@@ -39,11 +39,11 @@ def write(d, lists: int, numbers: int, writes, values) -> Module:
     for k in range(numbers):
         leaf = scalar.argument(lists + k, d)
         number = f.load("double", f.offset(words, k, "i64"))
-        known[leaf] = f.convert(number, d.llvm)
+        known[leaf] = f.convert(number, d.register)
     # What depends on the numbers alone is computed once.
     emitter = _Emitter(f, known)
     emitter.still(values)
-    width = 2 * host().vector_bytes // d.itemsize
+    width = 2 * host().vector_bytes // ir.size(d.register)
     with f.loop(begin, end) as row:
         start = f.offset(table, row * (lists + 1), "i64")
         pointers = [f.load("ptr", f.offset(start, k, "i64")) for k in range(lists)]
@@ -85,8 +85,9 @@ class _Emitter:
         f, known = self.f, {}
         for k, pointer in enumerate(pointers):
             at = f.offset(pointer, i, d.llvm)
-            known[scalar.argument(k, d)] = f.load(ir.vector(d.llvm, lanes), at)
+            known[scalar.argument(k, d)] = loops.load(f, d, at, lanes)
         for e in scalar.topological(*values):
             self._value(e, known, lanes)
         for w, e in zip(writes, values):
-            f.store(self._value(e, known, lanes), f.offset(pointers[w], i, d.llvm))
+            value = loops.to_memory(f, d, self._value(e, known, lanes))
+            f.store(value, f.offset(pointers[w], i, d.llvm), d.itemsize)

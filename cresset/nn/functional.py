@@ -13,6 +13,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor, ops
+from cresset.core.missing import missing
 from cresset.nn.losses import (
     cosine_embedding_loss,
     gaussian_nll_loss,
@@ -393,9 +394,10 @@ def instance_norm(
     return group_norm(input, channels, weight, bias, eps)
 
 
+# Of the type in which it is computed, which for the half types is float32.
 _STEP_FROM_ONE = {
-    cresset.float16: 2.0**-10,
-    cresset.bfloat16: 2.0**-7,
+    cresset.float16: 2.0**-23,
+    cresset.bfloat16: 2.0**-23,
     cresset.float32: 2.0**-23,
     cresset.float64: 2.0**-52,
 }
@@ -409,7 +411,7 @@ def rms_norm(
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight over the last dims, those of `normalized_shape`.
 
-    `eps` defaults to the step from 1 to the next number of the type. Raises RuntimeError if the
+    `eps` defaults to the step from 1 to the next number of the type computed in. Raises RuntimeError if the
     input does not end in `normalized_shape`. Zhang and Sennrich (2019).
     """
     shape = tuple(normalized_shape)
@@ -487,3 +489,7 @@ def alpha_dropout(
     shift = (kept - 1) * (-_SELU_FLOOR * scale) - _SELU_FLOOR * scale * p
     kept = kept * scale
     return input.mul_(kept).add_(shift) if inplace else input * kept + shift
+
+
+def __getattr__(name):
+    raise missing("nn.functional", name, globals())

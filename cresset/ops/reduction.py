@@ -24,13 +24,15 @@ def wide(d: dtype) -> dtype:
     """The type that sums of a type are kept in while they grow."""
     if d.is_complex:
         return types.complex128
+    if d in types.HALVES:
+        return types.float32
     return types.float64 if d.is_floating_point else types.int64
 
 
 class Sum:
     """The sum over dims (all by default); integers and booleans give int64.
 
-    float32 is added up in float64 and rounded once.
+    float32 is added up in float64, the half types in float32, and rounded once.
 
     >>> import cresset
     >>> cresset.tensor([[1, 2], [3, 4]]).sum(dim=0)

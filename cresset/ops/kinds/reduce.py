@@ -95,7 +95,11 @@ class Reduction(Operation):
         keep = options.get("keepdim", False)
         shape = kept if keep else tuple(n for d, n in enumerate(x.shape) if d not in dims)
         states = tuple(scalar.accumulator(k, e.dtype) for k, e in enumerate(lift))
-        finish = _several(rule.finish(states))
+        # What is computed from a result in the same kernel reads it unrounded.
+        finish = tuple(
+            scalar.carried(e.args[0], e.dtype) if e.name == "cast" else e
+            for e in _several(rule.finish(states))
+        )
         outs = tuple(Layout.packed(shape, e.dtype) for e in finish)
         return outs, dims, kept, (lift, merge, start, finish)
 

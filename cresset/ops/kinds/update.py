@@ -51,9 +51,9 @@ class Update:
             )
         d = lists[0][0].layout.dtype
         for tensors in lists:
-            if tensors[0].layout.dtype is not d or d not in (types.float32, types.float64):
+            if tensors[0].layout.dtype is not d or not d.is_floating_point or d in types.STORED:
                 raise TypeError(
-                    f"{self.name}: needs float32 or float64 tensors of one type; got "
+                    f"{self.name}: needs tensors of one floating type to compute on; got "
                     f"{d.name} and {tensors[0].layout.dtype.name}"
                 )
         address = build.load(*self.kernel(d))
