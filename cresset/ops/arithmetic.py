@@ -38,13 +38,26 @@ def plus_scaled(x, y, alpha: Number):
 @elementwise
 def minus(x, y):
     """x - y."""
+    _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
     return x - y
+
+
+def _refuse_booleans(what, *operands):
+    """Raise RuntimeError where an operand, before its conversion to the common type, is a truth."""
+    for operand in operands:
+        source = operand.args[0] if operand.name == "cast" else operand
+        if source.dtype is types.bool:
+            raise RuntimeError(
+                f"{what} with a bool tensor is not supported; need numbers; use `^` or "
+                "logical_xor() for the difference of masks, `~` or logical_not() to invert one"
+            )
 
 
 @called("sub")
 @elementwise
 def minus_scaled(x, y, alpha: Number):
     """x - alpha * y."""
+    _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
     return x - alpha * y
 
 
@@ -53,6 +66,7 @@ def minus_scaled(x, y, alpha: Number):
 @elementwise
 def reverse_minus(x, y):
     """y - x."""
+    _refuse_booleans("rsub: Subtraction, the `-` operator,", x, y)
     return y - x
 
 
@@ -247,6 +261,7 @@ def fmod(x, y):
 @elementwise
 def neg(x):
     """-x."""
+    _refuse_booleans("neg: Negation, the `-` operator,", x)
     return -x
 
 
@@ -257,6 +272,7 @@ negative = neg
 @elementwise
 def positive(x):
     """x itself."""
+    _refuse_booleans("positive: The `+` operator", x)
     return x
 
 
@@ -351,7 +367,7 @@ def pow_(x, exponent):
 
 
 def _short_power(d, exponent, kind):
-    if d.is_floating_point:
+    if d.is_differentiable:
         return SHORT_POWERS.get(exponent)
     if kind is int:
         if exponent < 0:

@@ -295,7 +295,8 @@ def in_place(op):
         else f"type({n}) in tensor_types and {n}.memory is {x}.memory"
         for n, k in zip(op.parameter_names[1:], op.parameter_kinds[1:]) if n in others
     ]
-    unusual = " or ".join(histories + distinct)
+    # A view may belong to a tensor with a history though it has none itself.
+    unusual = " or ".join([*histories, f"{x}.base is not None", *distinct])
     lines = [
         f"def call({_spelled_signature(op)}):",
         "    try:",
