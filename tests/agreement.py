@@ -17,7 +17,7 @@ BFLOAT16 = np.dtype([("bfloat16", "f4")])
 
 def _array(tensor):
     if str(tensor.dtype) != "torch.bfloat16":
-        return tensor.numpy()
+        return tensor.resolve_conj().resolve_neg().numpy()
     return tensor.float().numpy().view(BFLOAT16).reshape(tuple(tensor.shape))
 
 
@@ -33,7 +33,7 @@ def disagreement(got, expected, ulps=0.0, scale=0.0):
 
     Types and shapes are equal; integers too. Floating numbers may differ by `ulps` units in the
     last place of the expected one or of `scale`, whichever is greater; where they may not, zeros
-    have the same sign.
+    have the same sign. A complex number differs by the size of the difference.
     """
     if len(got) != len(expected):
         return f"{len(got)} results instead of {len(expected)}"
@@ -62,6 +62,8 @@ def _difference(got, expected, ulps, scale):
 
 
 def _close(got, expected, ulps, scale):
+    if expected.dtype.kind == "c":
+        return _close_complex(got, expected, ulps, scale)
     if expected.dtype == BFLOAT16:
         # Its last bit weighs as much as the 16th from the last of float32.
         return _close(got["bfloat16"], expected["bfloat16"], ulps * 2.0**16, scale)
@@ -76,3 +78,13 @@ def _close(got, expected, ulps, scale):
         allowed = ulps * (limits.eps * np.maximum(np.abs(expected), scale) + limits.tiny)
         near = np.abs(got.astype("f8") - expected.astype("f8")) <= allowed
     return np.asarray(near & np.isfinite(expected) | (got == expected) | both_nan)
+
+
+def _close_complex(got, expected, ulps, scale):
+    both = [(got.real, expected.real), (got.imag, expected.imag)]
+    same = np.logical_and(*[(g == e) | np.isnan(g) & np.isnan(e) for g, e in both])
+    limits = np.finfo(expected.dtype)
+    with np.errstate(all="ignore"):
+        allowed = ulps * (limits.eps * np.maximum(np.abs(expected), scale) + limits.tiny)
+        near = np.abs(got.astype("c16") - expected.astype("c16")) <= allowed
+    return np.asarray(near & np.isfinite(expected) | same)

@@ -19,7 +19,8 @@ GOLDEN = 0.6180339887498949
 class Operand(NamedTuple):
     """A tensor operand: values between `low` and `high`, at least `hole` away from zero.
 
-    Without a `dtype` it has the type that the sample is run with.
+    Without a `dtype` it has the type that the sample is run with. With "complex" for one its parts
+    have, complex64 where that is no floating type.
     """
 
     shape: tuple
@@ -53,6 +54,14 @@ def probability(*shape):
     return Operand(shape, 0.05, 0.95)
 
 
+def plane(*shape):
+    return Operand(shape, dtype="complex")
+
+
+def off_axes(*shape):
+    return Operand(shape, hole=0.3, dtype="complex")
+
+
 def few_bits(*shape):
     return Operand(shape, 0.0, 6.0)
 
@@ -69,6 +78,10 @@ def build(operand: Operand, dtype: str, seed: int) -> np.ndarray:
     """The operand's values; other seeds give others."""
     if dtype == "bfloat16" and operand.dtype is None:
         return build(operand, "float32", seed).view(BFLOAT16).reshape(operand.shape)
+    if operand.dtype == "complex":
+        part = dtype if dtype in ("float32", "float64") else "float32"
+        real, imaginary = (build(operand._replace(dtype=part), part, seed + k) for k in (0, 7))
+        return np.asarray(real + 1j * imaginary)
     kind = np.dtype(operand.dtype or dtype)
     places = np.arange(prod(operand.shape)).reshape(operand.shape)
     fraction = (places * GOLDEN + 0.31 * (seed + 1)) % 1.0

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 # Of longer results the first elements are kept.
 KEPT = 12
 
@@ -19,5 +21,16 @@ def recorded(sample):
 def kept(result):
     """A part of a result, a NumPy array, in the form in which it is kept."""
     first = result.reshape(-1)[:KEPT]
-    values = [float(str(v)) for v in first] if result.dtype.kind == "f" else first.tolist()
+    if result.dtype.kind == "c":
+        first = first.view(first.real.dtype)
+    values = [float(str(v)) for v in first] if first.dtype.kind == "f" else first.tolist()
     return [result.dtype.name, list(result.shape), values]
+
+
+def restored(part):
+    """The first elements of a result, from what is kept of it; parts of complex ones in turn."""
+    dtype, _, values = part
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        return np.array(values, np.zeros(0, dtype).real.dtype).view(dtype)
+    return np.array(values, dtype)

@@ -47,6 +47,7 @@ class Sample:
     judged: int = 0
     every_type: bool = False
     apart: bool = False
+    finite: bool = False
 
     def within(self, ulps, scale=0.0):
         """The results may differ by so much."""
@@ -85,6 +86,8 @@ class Sample:
     @property
     def types(self):
         """The element types to call it with: all of them where it leads."""
+        if any(o.dtype == "complex" for o in self.operands):
+            return ("float32", "float64") if self.leads else COMMON_TYPES[:1]
         if all(o.dtype is not None for o in self.operands):
             return COMMON_TYPES[:1]
         return TYPES if self.leads else COMMON_TYPES if self.elementwise else COMMON_TYPES[:1]

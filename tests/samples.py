@@ -7,7 +7,9 @@ from dataclasses import replace
 import samples_complex
 import samples_creation
 import samples_elementwise
+import samples_ordering
 import samples_products
+import samples_rearranging
 import samples_reductions
 import samples_shape
 import samples_special
@@ -18,19 +20,33 @@ FAMILIES = (
     samples_elementwise.exponential,
     samples_elementwise.activation,
     samples_special.floating_point,
+    samples_special.special,
+    samples_special.rough,
     samples_special.agreement,
     samples_special.foreach,
     samples_reductions.reductions,
-    samples_reductions.ordering,
     samples_reductions.normalization,
     samples_shape.views,
     samples_shape.indexing,
     samples_shape.replaced_views,
-    samples_shape.joining,
+    samples_ordering.scans,
+    samples_ordering.ordering,
+    samples_ordering.ranks,
+    samples_ordering.histograms,
+    samples_ordering.sets,
+    samples_ordering.statistics,
+    samples_rearranging.joining,
+    samples_rearranging.rearranging,
+    samples_rearranging.diagonals,
+    samples_rearranging.pieces,
+    samples_rearranging.grids,
+    samples_rearranging.padding,
+    samples_rearranging.windows,
     samples_creation.conversion,
     samples_creation.creation,
     samples_creation.random,
     samples_products.products,
+    samples_products.distances,
     samples_products.losses,
     samples_products.attention,
     samples_complex.arithmetic,
@@ -63,8 +79,10 @@ INTERNAL = {
     "cross_entropy_backward": "nn.functional.cross_entropy",
     "kl_log_terms": "nn.functional.kl_div",
     "kl_terms": "nn.functional.kl_div",
+    "bordered": "nn.functional.pad",
     "layer_norm_backward": "nn.functional.layer_norm",
     "layer_norm_rows": "nn.functional.layer_norm",
+    "linear_recurrence": "cumprod",
     "log_softmax_backward": "log_softmax",
     "log_softmax_rows": "log_softmax",
     "max_with_index": "max",
@@ -74,10 +92,19 @@ INTERNAL = {
     "normalized": "nn.functional.group_norm",
     "picked_backward": "nn.functional.nll_loss",
     "placed": "Tensor.__setitem__",
+    "pulled": "cdist",
+    "p_norm": "norm",
     "prelu_kernel": "nn.functional.prelu",
     "rms_rows": "rms_norm",
+    "running_extreme": "cummax",
+    "among": "isin",
+    "exponents": "frexp",
+    "significands": "frexp",
     "scaled_softmax": "nn.functional.scaled_dot_product_attention",
+    "searched": "searchsorted",
+    "shifted": "cumprod",
     "softmax_backward": "softmax",
+    "triangle": "tril",
 }
 
 # Modules whose operations have files of tests of their own.

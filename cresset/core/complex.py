@@ -421,7 +421,7 @@ def _sinh(z):
 
 @_wide("cosh")
 def _cosh(z):
-    return _cos(_turned(z))
+    return _cos(_turned_back(z))
 
 
 @_wide("tanh")

@@ -17,7 +17,7 @@ from cresset.ops.operation import called, method
 from cresset.ops.shape import expand, matrix_transpose, t
 
 __all__ = ["adjoint", "angle", "complex", "conj", "conj_physical", "imag", "is_complex", "is_conj",
-           "is_neg", "polar", "real", "resolve_conj", "resolve_neg", "view_as_complex",
+           "is_neg", "polar", "real", "resolve_conj", "resolve_neg", "sgn", "view_as_complex",
            "view_as_real"]
 
 
@@ -129,7 +129,7 @@ def view_as_complex(x):
             "view_as_complex: Tensor must have a last dimension of size 2; got shape "
             f"{tuple(x.shape)}"
         )
-    if x.strides[-1] != 1:
+    if x.strides[-1] != 1 and x.numel:
         raise RuntimeError(
             "view_as_complex: Tensor must have a last dimension with stride 1; got strides "
             f"{tuple(x.strides)}; call contiguous() first"
@@ -278,13 +278,25 @@ def angle_of_complex(x):
 @elementwise(promote="float")
 def angle_of_real(x):
     """0 for a real number, pi for a negative one."""
-    turned = scalar.where(x < 0.0, math.pi, x * 0.0)
-    return scalar.where(scalar.isnan(x), x, scalar.absolute(turned))
+    turned = scalar.where(x < 0.0, math.pi, scalar.constant(0.0, x.dtype))
+    return scalar.where(scalar.isnan(x), x, turned)
 
 
 @angle_of_real.gradient
 def _angle_of_real_gradient(g):
     return scalar.constant(0.0, g.dtype)
+
+
+@method()
+@elementwise
+def sgn(x):
+    """x / abs(x), zero at zero: the direction of a complex number, the sign of a real one.
+
+    >>> import cresset
+    >>> cresset.sgn(cresset.tensor([3 + 4j, 0]))
+    tensor([0.6000+0.8000j, 0.0000+0.0000j])
+    """
+    return scalar.sign(x)
 
 
 def angle(x, *, out=None):

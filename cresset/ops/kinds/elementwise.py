@@ -334,7 +334,9 @@ class Derived:
 
         def body(*values):
             parts = self._parts(values[:count], dict(zip(self.places, values[count:])))
-            wanted = tuple(parts[k] for k in self.computed)
+            # What only complex operands contribute to is zero of real ones.
+            zero = scalar.constant(0, values[0].dtype)
+            wanted = tuple(parts.get(k) or zero for k in self.computed)
             return wanted if len(wanted) > 1 else wanted[0]
 
         name = f"{self.forward.name}_backward"
