@@ -29,7 +29,7 @@ from cresset.compiler import fuse as _fuse
 from cresset.compiler.show import show
 from cresset.core import dtype as _types
 from cresset.core import return_types
-from cresset.core.device import device
+from cresset.core.device import device, get_default_device, set_default_device
 from cresset.core.dtype import dtype, get_default_dtype, promote
 from cresset.core.errors import OutOfMemoryError
 from cresset.core.generator import Generator, default_generator
@@ -47,6 +47,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops.kinds.promotion import can_cast
 from cresset.ops.out import call_out as _call_out
+from cresset.ops.similarity import cosine_similarity
 from cresset.runtime.memory import empty_cache, memory_stats
 from cresset.runtime.pool import get_num_threads, set_num_threads
 
@@ -66,6 +67,7 @@ _activations = ops.functions("activation")
 for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "threshold"):
     globals()[_name] = _activations[_name]
 threshold_ = _activations["threshold"].in_place
+globals().update(ops.functions("dropouts"))
 
 _dispatch.fill(
     call_out=_call_out,
@@ -90,9 +92,12 @@ Tensor._repr_html_ = _repr_html_
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE = {"nn": "cresset.nn", "linalg": "cresset.linalg", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
-         "save": "cresset.serialization", "load": "cresset.serialization",
+         "random": "cresset.random", "save": "cresset.serialization", "load": "cresset.serialization",
          "draw": "cresset.pictures", "draw_graph": "cresset.pictures",
-         "trace": "cresset.capture.trace"}
+         "trace": "cresset.capture.trace",
+         "cuda": "cresset.cuda", "xpu": "cresset.xpu", "mps": "cresset.mps",
+         "accelerator": "cresset.accelerator", "backends": "cresset.backends",
+         "version": "cresset.version"}
 
 
 def __getattr__(name):

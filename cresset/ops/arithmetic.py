@@ -542,7 +542,7 @@ def addcdiv(x, y, z, *, value: Number | None = None):
 
 
 @method()
-@elementwise
+@elementwise(exact_numbers=True)
 def lerp(x, end, weight):
     """x + weight * (end - x)."""
     return x + weight * (end - x)

@@ -1,9 +1,14 @@
-"""Exponentials, logarithms, trigonometry and special functions of one operand."""
+"""Exponentials, logarithms, trigonometry and the error and gamma functions."""
 
 from __future__ import annotations
 
+import math
+
+from cresset.core import dtype as types
 from cresset.core import scalar
-from cresset.core.tensor import Number
+from cresset.core.tensor import Number, Tensor
+from cresset.ops.arithmetic import pow
+from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
 
@@ -35,7 +40,13 @@ FUNCTIONS = {
     "tanh": "The hyperbolic tangent.",
     "sigmoid": "1 / (1 + exp(-x)).",
 }
-__all__ = ["atan2", "logaddexp", "logit", "xlogy", *FUNCTIONS]
+# Other names of the same functions.
+ALIASES = {
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
+    "arctanh": "atanh",
+}
+__all__ = ["arctan2", "atan2", "deg2rad", "float_power", "hypot", "logaddexp", "logaddexp2",
+           "logit", "rad2deg", "sinc", "xlogy", "xlogy_", *FUNCTIONS, *ALIASES]
 
 
 def _declare(name, doc):
@@ -47,32 +58,176 @@ def _declare(name, doc):
     body.__name__ = name
     body.__doc__ = doc
     body.__module__ = __name__
-    return method()(elementwise(body, promote="float"))
+    names = [name, *(alias for alias, meant in ALIASES.items() if meant == name)]
+    return method(*names)(elementwise(body, promote="float"))
 
 
 for _name, _doc in FUNCTIONS.items():
     globals()[_name] = _declare(_name, _doc)
+for _alias, _name in ALIASES.items():
+    globals()[_alias] = globals()[_name]
 
 
-@method()
+@method("atan2", "arctan2")
 @elementwise(promote="float")
-def atan2(x, y):
+def atan2(x, y: Tensor):
     """The angle in radians of the point (y, x): the arctangent of x / y in its quadrant."""
     return scalar.atan2(x, y)
 
 
+arctan2 = atan2
+
+
 @method()
 @elementwise(promote="float")
-def logaddexp(x, y):
-    """log(exp(x) + exp(y)) without overflow."""
+def deg2rad(x):
+    """Degrees as radians: x * pi / 180.
+
+    >>> import cresset
+    >>> cresset.deg2rad(cresset.tensor([180.0, -90.0]))
+    tensor([ 3.1416, -1.5708])
+    """
+    return x * (math.pi / 180.0)
+
+
+@method()
+@elementwise(promote="float")
+def rad2deg(x):
+    """Radians as degrees: x * 180 / pi."""
+    return x * (180.0 / math.pi)
+
+
+@method()
+@elementwise
+def hypot(x, y: Tensor):
+    """sqrt(x**2 + y**2), without overflow on the way.
+
+    >>> import cresset
+    >>> cresset.hypot(cresset.tensor([3.0, 3e30]), cresset.tensor([4.0, 4e30]))
+    tensor([5.0000e+00, 5.0000e+30])
+    """
+    floating("hypot", x, y)
+    high = scalar.maximum(scalar.absolute(x), scalar.absolute(y))
+    # A power of two near the greater: dividing by it is exact.
+    scale = scalar.exp2(scalar.exponent(high) - 1.0)
+    a, b = x / scale, y / scale
+    length = scale * scalar.sqrt(a * a + b * b)
+    return scalar.where(_is_infinite(x) | _is_infinite(y), math.inf, length)
+
+
+def _is_infinite(x):
+    return scalar.eq(scalar.absolute(x), math.inf)
+
+
+@hypot.gradient
+def _hypot_gradient(g, x, y, out):
+    return g * (x / out), g * (y / out)
+
+
+@method()
+@elementwise(promote="float")
+def sinc(x):
+    """sin(pi x) / (pi x), one at zero, zero at all other integers.
+
+    >>> import cresset
+    >>> cresset.sinc(cresset.tensor([0.0, 0.5, 1.0]))
+    tensor([1.0000, 0.6366, 0.0000])
+    """
+    zero = scalar.eq(x, 0.0)
+    x = scalar.where(zero, 1.0, x)
+    # sin(pi x) = (-1)**n sin(pi (x - n)), where the difference is exact.
+    n = scalar.round_half_even(x)
+    odd = scalar.ne(scalar.floor(n * 0.5) * 2.0, n)
+    sine = scalar.sin((x - n) * math.pi) / (x * math.pi)
+    sine = scalar.where(odd, -sine, sine)
+    infinite = scalar.eq(scalar.absolute(x), math.inf)
+    return scalar.where(zero, 1.0, scalar.where(infinite, 0.0, sine))
+
+
+@sinc.gradient
+def _sinc_gradient(g, x, out):
+    zero = scalar.eq(x, 0.0)
+    x = scalar.where(zero, 1.0, x)
+    n = scalar.round_half_even(x)
+    odd = scalar.ne(scalar.floor(n * 0.5) * 2.0, n)
+    cosine = scalar.cos((x - n) * math.pi)
+    slope = (scalar.where(odd, -cosine, cosine) - out) / x
+    return scalar.where(zero, 0.0, g * slope)
+
+
+def float_power(x, exponent, *, out=None):
+    """x ** exponent in float64, or complex128 where either is complex.
+
+    >>> import cresset
+    >>> cresset.float_power(cresset.tensor([1, 2, 3]), 2)
+    tensor([1., 4., 9.], dtype=torch.float64)
+    """
+    base, exponent = _wide(x), _wide(exponent)
+    if out is not None and out.dtype not in (types.float64, types.complex128):
+        raise RuntimeError(
+            f"float_power: the output given to float_power has dtype {out.dtype} but the "
+            "operation's result requires dtype Double; give a float64 tensor"
+        )
+    return pow(base, exponent, out=out)
+
+
+def float_power_(x, exponent):
+    """float_power in place, of float64 or complex128."""
+    if x.dtype not in (types.float64, types.complex128):
+        raise RuntimeError(
+            f"float_power_: the base given to float_power_ has dtype {x.dtype} but the operation's "
+            "result requires dtype Double; use float_power"
+        )
+    return x.pow_(_wide(exponent))
+
+
+def _wide(x):
+    if isinstance(x, Tensor):
+        return x.to(types.complex128 if x.dtype.is_complex else types.float64)
+    return x if isinstance(x, complex) else float(x)
+
+
+Tensor.float_power, Tensor.float_power_ = float_power, float_power_
+
+
+def _log_of_sum(x, y, power, logarithm_of_one_more, of_two):
+    """The logarithm of the sum of the powers of x and y, without overflow."""
     high, low = scalar.maximum(x, y), scalar.minimum(x, y)
-    return scalar.where(scalar.eq(high, low), high + 0.6931471805599453,
-                        high + scalar.log1p(scalar.exp(low - high)))
+    # Equal infinities have no difference.
+    return scalar.where(scalar.eq(high, low), high + of_two,
+                        high + logarithm_of_one_more(power(low - high)))
+
+
+@method()
+@elementwise
+def logaddexp(x, y: Tensor):
+    """log(exp(x) + exp(y)) without overflow."""
+    floating("logaddexp", x, y)
+    return _log_of_sum(x, y, scalar.exp, scalar.log1p, math.log(2.0))
 
 
 @logaddexp.gradient
 def _logaddexp_gradient(g, x, y):
     return g * scalar.sigmoid(x - y), g * scalar.sigmoid(y - x)
+
+
+@method()
+@elementwise
+def logaddexp2(x, y: Tensor):
+    """log2(2**x + 2**y) without overflow.
+
+    >>> import cresset
+    >>> cresset.logaddexp2(cresset.tensor([1.0, 500.0]), cresset.tensor([1.0, 500.0]))
+    tensor([  2., 501.])
+    """
+    floating("logaddexp2", x, y)
+    return _log_of_sum(x, y, scalar.exp2, lambda p: scalar.log1p(p) / math.log(2.0), 1.0)
+
+
+@logaddexp2.gradient
+def _logaddexp2_gradient(g, x, y):
+    difference = (x - y) * math.log(2.0)
+    return g * scalar.sigmoid(difference), g * scalar.sigmoid(-difference)
 
 
 @method()
@@ -103,3 +258,6 @@ def xlogy(x, y):
 def _xlogy_gradient(g, x, y):
     by_x = scalar.where(scalar.eq(x, 0.0) & scalar.le(y, 0.0), 0.0, g * scalar.log(y))
     return by_x, g * x / y
+
+
+xlogy_ = xlogy.in_place

@@ -208,17 +208,22 @@ class Value:
 
 
 class Loop:
-    """A counted loop being written: `index`, the carried `values`, `next(...)`, then `results`."""
+    """A loop being written: `index`, the carried `values`, `next(...)`, then `results`."""
 
     def __init__(self, index, values):
         self.index = index
         self.values = values
         self.results = ()
-        self._next = None
+        self.following = None
+        self.condition = None
 
     def next(self, *values):
         """State the carried values of the next turn."""
-        self._next = values
+        self.following = values
+
+    def again(self, condition, *values):
+        """State whether there is a next turn, and its carried values."""
+        self.condition, self.following = condition, values
 
 
 class Function:
@@ -422,14 +427,40 @@ class Function:
         self.branch(head)
         phis = [f"  {index.text} = phi i64 [{start.text}, %{before}], [{following.text}, %{last}]"]
         if carry:
-            if loop._next is None or len(loop._next) != len(carry):
+            if loop.following is None or len(loop.following) != len(carry):
                 raise ValueError("loop: the carried values of the next turn were not stated")
-            for value, old, new in zip(loop.values, carry, loop._next):
+            for value, old, new in zip(loop.values, carry, loop.following):
                 pairs = f"[{old.text}, %{before}], [{new.text}, %{last}]"
                 phis.append(f"  {value.text} = phi {value.type} {pairs}")
         self.lines[mark:mark] = phis
         self.place(done)
         loop.results = loop.values
+
+    @contextmanager
+    def repeat(self, *carry):
+        """A loop that runs at least once: the body states the next values and while what.
+
+        A `Loop` is yielded. Its `values` are the carried ones; `again(condition, ...)` must state
+        whether (i1) there is another turn and the following values; `results` holds the last ones.
+        """
+        head, done = self.label("repeat"), self.label("done")
+        before = self.block
+        self.branch(head)
+        self.place(head)
+        mark = len(self.lines)
+        self.count += len(carry)
+        names = [f"%v{self.count - k}" for k in range(len(carry))]
+        loop = Loop(None, [Value(self, v.type, n) for v, n in zip(carry, names)])
+        yield loop
+        if loop.condition is None or len(loop.following) != len(carry):
+            raise ValueError("repeat: the carried values of the next turn were not stated")
+        self.branch(head, loop.condition, done)
+        self.lines[mark:mark] = [
+            f"  {value.text} = phi {value.type} [{old.text}, %{before}], [{new.text}, %{self.block}]"
+            for value, old, new in zip(loop.values, carry, loop.following)
+        ]
+        self.place(done)
+        loop.results = loop.following
 
     @contextmanager
     def when(self, condition):

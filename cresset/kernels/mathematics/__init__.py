@@ -21,15 +21,35 @@ with a fused multiply-add; LLVM calls the C library's fma where there is none.
 
 from collections.abc import Callable
 
-from cresset.kernels.mathematics.error import erf, erfc, erfinv
+from cresset.kernels.mathematics.airy import airy_ai
+from cresset.kernels.mathematics.bessel import (
+    bessel_j0,
+    bessel_j1,
+    bessel_y0,
+    bessel_y1,
+    spherical_bessel_j0,
+)
+from cresset.kernels.mathematics.error import erf, erfc, erfcx, erfinv
 from cresset.kernels.mathematics.exponential import exp, exp2, expm1, sigmoid, tanh
 from cresset.kernels.mathematics.gamma import digamma, lgamma
 from cresset.kernels.mathematics.hyperbolic import acosh, asinh, atanh, cosh, sinh
+from cresset.kernels.mathematics.incomplete_gamma import gammainc, gammaincc
 from cresset.kernels.mathematics.inverse import acos, asin, atan, atan2
 from cresset.kernels.mathematics.logarithm import log, log1p, log2, log10
+from cresset.kernels.mathematics.modified_bessel import i0, i0e, i1, i1e, k0, k0e, k1, k1e
+from cresset.kernels.mathematics.normal import ndtr, ndtri
+from cresset.kernels.mathematics.orthogonal import (
+    chebyshev_polynomials,
+    hermite_polynomial_h,
+    hermite_polynomial_he,
+    laguerre_polynomial_l,
+    legendre_polynomial_p,
+)
 from cresset.kernels.mathematics.power import pow
+from cresset.kernels.mathematics.representation import exponent, nextafter, signbit, significand
 from cresset.kernels.mathematics.rounding import ceil, floor, fmod, round, rsqrt, sqrt, trunc
 from cresset.kernels.mathematics.trigonometric import cos, sin, tan
+from cresset.kernels.mathematics.zeta import zeta
 from cresset.runtime import ir
 
 TABLE: dict[str, Callable[..., ir.Value]] = {
@@ -41,5 +61,11 @@ TABLE: dict[str, Callable[..., ir.Value]] = {
         sinh, cosh, asinh, acosh, atanh,
         erf, erfc, erfinv, lgamma, digamma,
         sqrt, rsqrt, floor, ceil, trunc, round, fmod,
+        signbit, significand, exponent, nextafter,
+        bessel_j0, bessel_j1, bessel_y0, bessel_y1, spherical_bessel_j0,
+        *chebyshev_polynomials, hermite_polynomial_h, hermite_polynomial_he,
+        laguerre_polynomial_l, legendre_polynomial_p,
+        airy_ai, erfcx, ndtr, ndtri, zeta, gammainc, gammaincc,
+        i0, i0e, i1, i1e, k0, k0e, k1, k1e,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Error functions: erf, erfc, erfinv."""
+"""Error functions: erf, erfc, erfcx, erfinv."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from cresset.kernels.mathematics.arithmetic import (
     exact_product,
     exact_sum,
     format_of,
+    in_double,
     polynomial,
     with_sign,
 )
-from cresset.kernels.mathematics.exponential import reduced_expm1, times_power
+from cresset.kernels.mathematics.exponential import reduced_exp, reduced_expm1, times_power
 from cresset.kernels.mathematics.logarithm import log_in_two
 from cresset.runtime import ir
 
@@ -67,6 +68,12 @@ ERFC = {
         -5.027629085873874e-09, -5.115402163645515e-09,
     ),
 }  # fmt: skip
+
+# x e^(x^2) erfc x in 1 / x^2, for x >= 27.3: (-1)^k (2k - 1)!! / (2^k sqrt pi), of the asymptotic
+# series (Abramowitz and Stegun 1964, 7.1.23); what is left off is below 2^-58 of it.
+ERFCX_SERIES = tuple(
+    (-0.5) ** k * math.prod(range(1, 2 * k, 2)) / math.sqrt(math.pi) for k in range(7)
+)
 
 # With w = -log(1 - x^2): erfinv x / x in w, for w <= 5, and erfinv x - sqrt w in 8 / sqrt w - 5/2,
 # for w from there on to what the format reaches. The error of erfinv is 2^-24.7 and 2^-54 of it in
@@ -129,6 +136,19 @@ def erfc(f: ir.Function, x: ir.Value) -> ir.Value:
 
 def _erfc(f, x):
     """erfc x for x >= 1/2: e^(-x^2) ERFC / (x + 9/16)."""
+    square, square_rest = exact_product(f, x, x)
+    return falling(f, scaled_erfc(f, x), -square, -square_rest)
+
+
+def falling(f: ir.Function, value, x: ir.Value, rest: ir.Value) -> ir.Value:
+    """The product of e^(x + rest), for x <= 0, and a value in two parts, the second small."""
+    main, main_rest = value
+    part, n_bits = reduced_expm1(f, x, rest)
+    return times_power(f, main + f.fma(main + main_rest, part, main_rest), n_bits)
+
+
+def scaled_erfc(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """e^(x^2) erfc x as the sum of two numbers, for x from 1/2 to what ERFC reaches."""
     name = format_of(x).name
     centre = ERFC_CENTRE[name]
     # One division for 1 / (x + K) and 1 / (x + 9/16).
@@ -143,9 +163,25 @@ def _erfc(f, x):
     main, main_rest = exact_product(f, inverse, f.value(x.type, first))
     t = (x - centre) * (both * divisor)
     rest = f.fma(polynomial(f, t, others) * t, inverse, f.fma(main, lost, main_rest))
-    square, square_rest = exact_product(f, x, x)
-    part, n_bits = reduced_expm1(f, -square, -square_rest)
-    return times_power(f, main + f.fma(main + rest, part, rest), n_bits)
+    return main, rest
+
+
+def erfcx(f: ir.Function, x: ir.Value) -> ir.Value:
+    """e^(x^2) erfc x: erfc without its decay; infinite from -26.7 down."""
+    if format_of(x).name == "float":
+        return in_double(f, erfcx, x)
+    size = absolute(f, x)
+    bounded = at_most(f, size, 27.3)
+    main, rest = scaled_erfc(f, bounded)
+    inverse = 1.0 / size
+    tail = polynomial(f, inverse * inverse, ERFCX_SERIES) * inverse
+    positive = f.select(size < 27.3, main + rest, tail)
+    square, square_rest = exact_product(f, bounded, bounded)
+    part, n_bits = reduced_exp(f, square, square_rest)
+    power = times_power(f, part, n_bits, square < 0)
+    near = (1.0 - f.fma(polynomial(f, x * x, ERF_SMALL["double"]), x, x)) * power
+    far = f.select(x < 0, f.fma(power, 2.0, -positive), positive)
+    return f.select(size < 0.5, near, far)
 
 
 def erfinv(f: ir.Function, x: ir.Value) -> ir.Value:

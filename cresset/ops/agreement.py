@@ -1,0 +1,141 @@
+"""Whether tensors agree: equal, isclose, allclose, isin; how far they are apart: dist."""
+
+from __future__ import annotations
+
+import builtins
+
+from cresset.core import scalar
+from cresset.core.tensor import Number, Tensor
+from cresset.ops.comparison import eq, logical_not
+from cresset.ops.creation import tensor
+from cresset.ops.kinds import composite, elementwise
+from cresset.ops.operation import called
+from cresset.ops.reduction import all, any
+from cresset.ops.shape import reshape, unsqueeze
+
+__all__ = ["allclose", "dist", "equal", "isclose", "isin"]
+
+
+def _tensors(operation, **operands):
+    for name, x in operands.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{operation}(): argument '{name}' must be Tensor, not {type(x).__name__}; "
+                "make one with cresset.tensor(...)"
+            )
+
+
+def equal(x: Tensor, other: Tensor) -> bool:
+    """Whether both have one shape and equal elements; NaN equals nothing.
+
+    >>> import cresset
+    >>> cresset.equal(cresset.tensor([1, 2]), cresset.tensor([1, 2]))
+    True
+    """
+    _tensors("equal", input=x, other=other)
+    return tuple(x.shape) == tuple(other.shape) and builtins.bool(all(eq(x, other)))
+
+
+@called("isclose")
+@elementwise
+def close(x, y: Tensor, rtol: Number, atol: Number, equal_nan: bool):
+    """Where x == y or |x - y| is finite and at most atol + |rtol * y|."""
+    gap = scalar.absolute(x - y)
+    allowed = scalar.real(atol) + scalar.absolute(rtol * y)
+    found = scalar.eq(x, y) | scalar.le(gap, allowed) & scalar.lt(gap, float("inf"))
+    return found | scalar.isnan(x) & scalar.isnan(y) if equal_nan else found
+
+
+def isclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
+            equal_nan: bool = False) -> Tensor:
+    """Where |x - other| <= atol + rtol * |other|; shapes broadcast.
+
+    Infinities are close to themselves alone, NaN to nothing, or with `equal_nan` to NaN. Integers
+    are compared as float64. Raises RuntimeError for tensors of different types and for negative
+    tolerances.
+
+    >>> import cresset
+    >>> cresset.isclose(cresset.tensor([1.0, 2.0]), cresset.tensor([1.0 + 1e-6, 2.1]))
+    tensor([ True, False])
+    """
+    return _close("isclose", x, other, rtol, atol, equal_nan)
+
+
+def _close(operation, x, other, rtol, atol, equal_nan):
+    _tensors(operation, input=x, other=other)
+    if x.dtype is not other.dtype:
+        raise RuntimeError(
+            f"{operation}: needs tensors of one type; got {x.dtype} and {other.dtype}; convert one "
+            "with .to()"
+        )
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not tolerance >= 0:
+            raise RuntimeError(
+                f"{operation}: {name} must be greater than or equal to zero, but got {tolerance}"
+            )
+    if not (x.dtype.is_floating_point or x.dtype.is_complex):
+        if rtol == atol == 0:
+            return eq(x, other)
+        x, other = x.double(), other.double()
+    return close(x, other, float(rtol), float(atol), builtins.bool(equal_nan))
+
+
+def allclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
+             equal_nan: bool = False) -> bool:
+    """Whether `isclose` holds everywhere.
+
+    >>> import cresset
+    >>> cresset.allclose(cresset.tensor([1e-9]), cresset.tensor([0.0]))
+    True
+    """
+    return builtins.bool(all(_close("allclose", x, other, rtol, atol, equal_nan)))
+
+
+def dist(x: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of x - other, shapes broadcast.
+
+    >>> import cresset
+    >>> cresset.dist(cresset.tensor([3.0, 4.0]), cresset.tensor(0.0))
+    tensor(5.)
+    """
+    _tensors("dist", input=x, other=other)
+    return (x - other).norm(p)
+
+
+@composite
+def among(x: Tensor, candidates: Tensor):
+    """Where x equals one of the candidates, a tensor of one dim."""
+    return any(eq(unsqueeze(x, -1), candidates), -1)
+
+
+def isin(elements: Tensor | Number, test_elements: Tensor | Number, *,
+         assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Where `elements` are among `test_elements`, or with `invert` are not; one may be a number.
+
+    `assume_unique` is taken for PyTorch's sake and changes nothing.
+
+    >>> import cresset
+    >>> cresset.isin(cresset.tensor([1, 2, 3]), cresset.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError(
+            f"isin(): elements or test_elements must be a Tensor; got {type(elements).__name__} "
+            f"and {type(test_elements).__name__}"
+        )
+    where = (elements if isinstance(elements, Tensor) else test_elements).device
+    x, candidates = (
+        part if isinstance(part, Tensor) else tensor(part, device=where)
+        for part in (elements, test_elements)
+    )
+    for part in (x, candidates):
+        if part.dtype.category == part.dtype.BOOL or part.dtype.is_complex:
+            raise RuntimeError(
+                f"isin: Unsupported input type encountered for isin(): {part.dtype}; need real "
+                "numbers; convert with .to(cresset.int64)"
+            )
+    found = among(x, reshape(candidates, (-1,)))
+    return logical_not(found) if invert else found
+
+
+Tensor.allclose, Tensor.dist, Tensor.equal, Tensor.isclose = allclose, dist, equal, isclose
