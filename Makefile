@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 GROUP ?= small models
+CALLS ?= 100000
 venv := .venv/bin/python
 
-.PHONY: demo test compare bench lint
+.PHONY: demo test compare bench lint coverage fuzz
 .NOTPARALLEL:
 
 demo: .venv/installed-plot  ## train a network on handwritten digits
@@ -20,6 +21,12 @@ bench: .venv/installed-compare  ## measure beside PyTorch: make bench GROUP="big
 	@for group in $(GROUP); do \
 		$(venv) benchmarks/side_by_side.py --libs torch,cresset --group $$group || exit; \
 	done
+
+coverage: .venv/installed-test  ## how many of the names that programs use are there
+	$(venv) scripts/coverage.py
+
+fuzz: .venv/installed-test  ## random calls with bad arguments: make fuzz CALLS=100000
+	$(venv) tests/fuzz.py --calls $(CALLS)
 
 lint: .venv/installed-lint  ## style and types
 	$(venv) -m ruff check .

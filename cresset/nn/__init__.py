@@ -1,5 +1,6 @@
 """Neural networks: `Module`, the layers, `functional`, `init` and `utils`."""
 
+from cresset.core.missing import missing
 from cresset.nn import functional, init, modules, utils
 from cresset.nn.module import Module
 from cresset.nn.modules import *  # noqa: F403
@@ -7,3 +8,7 @@ from cresset.nn.modules import __all__ as _layers
 from cresset.nn.parameter import Buffer, Parameter
 
 __all__ = ["Buffer", "Module", "Parameter", "functional", "init", "modules", "utils", *_layers]
+
+
+def __getattr__(name):
+    raise missing("nn", name, globals())

@@ -19,13 +19,13 @@ from cresset.nn.losses import (
     gaussian_nll_loss,
     hinge_embedding_loss,
     margin_ranking_loss,
-    pairwise_distance,
     poisson_nll_loss,
     soft_margin_loss,
     triplet_margin_loss,
 )
 from cresset.ops import (
     adaptive_avg_pool2d,
+    alpha_dropout,
     avg_pool2d,
     batch_norm,
     binary_cross_entropy,
@@ -36,6 +36,7 @@ from cresset.ops import (
     cross_entropy,
     dropout,
     embedding,
+    feature_alpha_dropout,
     gelu,
     group_norm,
     hardshrink,
@@ -51,6 +52,10 @@ from cresset.ops import (
     normalize,
     one_hot,
     pad,
+    pairwise_distance,
+    pdist,
+    rrelu,
+    rrelu_,
     scaled_dot_product_attention,
     sigmoid,
     smooth_l1_loss,
@@ -80,8 +85,10 @@ __all__ = [
     "dropout",
     "dropout1d",
     "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
+    "feature_alpha_dropout",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -111,11 +118,14 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
     "rms_norm",
+    "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
@@ -444,51 +454,24 @@ def dropout2d(
     return _drop_channels("dropout2d", input, p, training, inplace, unbatched=0)
 
 
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    return _drop_channels("dropout3d", input, p, training, inplace, unbatched=4)
+
+
 def _drop_channels(
     name: str, input: Tensor, p: float, training: bool, inplace: bool, unbatched: int
 ) -> Tensor:
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: dropout probability has to be between 0 and 1, but got {p}")
-    if input.dim() < 2:
-        raise RuntimeError(
-            f"{name}: the input has shape {tuple(input.shape)}; need a batch and a channel dim"
-        )
-    if not training or p == 0:
+    if input.dim() != unbatched:
+        return ops.feature_dropout(input, p, training, inplace)
+    if inplace:
+        ops.feature_dropout(input.unsqueeze(0), p, training, True)
         return input
-    if input.dim() == unbatched:
-        channels = (input.shape[0],) + (1,) * (input.dim() - 1)
-    else:
-        channels = tuple(input.shape[:2]) + (1,) * (input.dim() - 2)
-    kept = cresset.empty(channels, dtype=input.dtype, device=input.device).bernoulli_(1 - p)
-    if p < 1:
-        kept = kept.div_(1 - p)
-    return input.mul_(kept) if inplace else input * kept
-
-
-# What selu tends to for x -> -inf: -scale * alpha of Klambauer and others (2017).
-_SELU_FLOOR = -1.7580993408473766
-
-
-def alpha_dropout(
-    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
-) -> Tensor:
-    """Dropout that sets to SELU's lowest value and then keeps mean 0 and variance 1.
-
-    Klambauer and others (2017).
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(
-            f"alpha_dropout: dropout probability has to be between 0 and 1, but got {p}"
-        )
-    if not training or p == 0:
-        return input
-    if p == 1:
-        return input.mul_(0) if inplace else cresset.mul(input, 0)
-    kept = cresset.empty_like(input).bernoulli_(1 - p)
-    scale = 1 / math.sqrt((_SELU_FLOOR**2 * p + 1) * (1 - p))
-    shift = (kept - 1) * (-_SELU_FLOOR * scale) - _SELU_FLOOR * scale * p
-    kept = kept * scale
-    return input.mul_(kept).add_(shift) if inplace else input * kept + shift
+    return ops.feature_dropout(input.unsqueeze(0), p, training).squeeze(0)
 
 
 def __getattr__(name):
