@@ -23,9 +23,6 @@ def conversion():
     yield sample("Tensor.fill_", real(2, 3), real()).writing()
     yield sample("fill", real(2, 3), 1.5)
     yield sample("Tensor.zero_", real(2, 3)).writing()
-    yield sample("tril", real(3, 4))
-    yield sample("tril", real(2, 3, 3), -1)
-    yield sample("triu", real(4, 3), 1)
 
 
 def creation():

@@ -123,8 +123,8 @@ class Fold:
     def __init__(self, kind: str, types):
         self.kind = kind
         self.target = types[-1]
-        self.carriers = ("double" if self.target.is_floating_point else "i64",)
-        self.start = (1 if kind == "product" else 0,)
+        self.carriers: tuple[str, ...] = ("double" if self.target.is_floating_point else "i64",)
+        self.start: tuple[float, ...] = (1 if kind == "product" else 0,)
 
     def item(self, f: Function, value: Value, source: dtype) -> Value:
         """An item that was read, as it is folded."""
@@ -224,7 +224,8 @@ def _write(kind, types, columns, abreast):
                     pointers, batch.offsets(f, row), starts, types)
             ])
         with f.loop(0, count, carry=first * abreast) as loop:
-            carried, places = [], []
+            carried: list[Value] = []
+            places: list[Value] = []
             for k, base in enumerate(bases):
                 at = [
                     f.offset(pointer, loop.index * step, type.llvm)

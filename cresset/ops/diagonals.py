@@ -114,7 +114,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     size = shape.pop() + abs(offset)
     for d in sorted((a, b)):
         shape.insert(d, size)
-    return placed(input, diagonal.op, (offset, a, b), Layout.packed(shape, input.layout.dtype))
+    return placed(input, diagonal.op, (offset, a, b), Layout.packed(tuple(shape), input.layout.dtype))
 
 
 @method()

@@ -1,16 +1,18 @@
-"""Grids and combinations of vectors: meshgrid, cartesian_prod, combinations."""
+"""Grids, combinations and powers of vectors."""
 
 from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
 from cresset.ops.creation import arange, ones
-from cresset.ops.joining import stack
+from cresset.ops.joining import cat, stack
 from cresset.ops.masks import masked_select
 from cresset.ops.operation import method
+from cresset.ops.rearranging import flip
+from cresset.ops.scans import cumprod
 from cresset.ops.shape import expand, permute, reshape
 
-__all__ = ["cartesian_prod", "combinations", "meshgrid"]
+__all__ = ["cartesian_prod", "combinations", "meshgrid", "vander"]
 
 
 def meshgrid(*tensors, indexing="ij"):
@@ -85,8 +87,30 @@ def combinations(input, r=2, with_replacement=False):
         raise RuntimeError(f"combinations: Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty(0)
-    places = meshgrid(*[arange(input.layout.numel)] * r)
-    chosen = ones(*places[0].layout.shape, dtype=types.bool)
+    places = meshgrid(*[arange(input.layout.numel, device=input.layout.device)] * r)
+    chosen = ones(*places[0].layout.shape, dtype=types.bool, device=input.layout.device)
     for a, b in zip(places, places[1:]):
         chosen = chosen & ((a <= b) if with_replacement else (a < b))
     return stack([input[masked_select(place, chosen)] for place in places], 1)
+
+
+def vander(x, N=None, increasing=False):
+    """The powers of a vector's elements as N columns, as many as elements by default.
+
+    They go from N - 1 down to 0, or up if `increasing`: a Vandermonde matrix.
+
+    >>> import cresset
+    >>> cresset.vander(cresset.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
+    if x.layout.ndim != 1:
+        raise RuntimeError(f"vander: x must be a one-dimensional tensor; got {x.layout.ndim} dims")
+    count = x.layout.numel if N is None else N
+    if count < 0:
+        raise RuntimeError(f"vander: N must be non-negative; got {N}")
+    first = ones(x.layout.numel, min(count, 1), dtype=x.layout.dtype, device=x.layout.device)
+    more = expand(reshape(x, (-1, 1)), (x.layout.numel, max(count - 1, 0)))
+    powers = cumprod(cat((first, more), 1), 1)
+    return powers if increasing else flip(powers, 1)

@@ -10,6 +10,7 @@ from cresset.ops.creation import arange
 from cresset.ops.kinds import special
 from cresset.ops.operation import called
 from cresset.ops.selecting import index_select
+from cresset.ops.shape import narrow
 from cresset.runtime.program import Program
 
 __all__ = ["pad"]
@@ -31,12 +32,12 @@ def bordered(x: Tensor, counts, value):
         target = Operand(0, x.dtype, out.strides)
         body = (Store(0, scalar.constant(value, x.dtype), False),)
         launches += steps(Nest(shape, frozenset(), (target,), body))[0]
-    kept, source, target = [], 0, 0
+    kept, first, place = [], 0, 0
     for n, s, t, (before, after) in zip(x.shape, x.strides, out.strides, counts):
         kept.append(max(0, n + min(before, 0) + min(after, 0)))
-        source += max(-before, 0) * s
-        target += max(before, 0) * t
-    operands = (Operand(1, x.dtype, x.strides, source), Operand(0, x.dtype, out.strides, target))
+        first += max(-before, 0) * s
+        place += max(before, 0) * t
+    operands = (Operand(1, x.dtype, x.strides, first), Operand(0, x.dtype, out.strides, place))
     body = (Store(1, scalar.argument(0, x.dtype), False),)
     launches += steps(Nest(tuple(kept), frozenset(), operands, body))[0]
     return Program("t", (out,), tuple(launches))
@@ -82,9 +83,14 @@ def pad(input, pad, mode="constant", value=None):
     x = input
     for k, (before, after) in enumerate(pairs):
         dim = rank - 1 - k
+        if mode == "circular" and min(before, after) < 0:
+            # What is left after cutting goes round.
+            cut = -min(before, 0)
+            x = narrow(x, dim, cut, x.layout.shape[dim] - cut + min(after, 0))
+            before, after = max(before, 0), max(after, 0)
         if before or after:
             places = PLACES[mode](x.layout.shape[dim], before, after)
-            x = index_select(x, dim, places)
+            x = index_select(x, dim, places.to(device=x.layout.device))
     return x if x is not input else x.clone()
 
 

@@ -379,6 +379,8 @@ def logsumexp(x: Tensor, dim, keepdim=False):
     tensor(0.6931)
     """
     dims = canonical_dims("logsumexp", dim, x.layout.ndim)
+    if not x.layout.dtype.is_differentiable:
+        x = x.to(types.get_default_dtype())
     if 0 in [x.layout.shape[d] for d in dims]:
         return log(sum(exp(x), dim, keepdim))
     top = amax(real(x), dim, True)

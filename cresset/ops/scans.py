@@ -63,25 +63,25 @@ def cumprod_dim(x: Tensor, dim, reverse):
 def _cumprod_gradient(g, x, out, dim, reverse):
     # The products that hold a factor are those before it times a recurrence from the other end.
     # Nothing is divided by the factor, so derivatives of every order are right at zero.
-    after = recurrence(conj(shifted(x, dim, 0, not reverse)), g, dim, not reverse)
+    after = linear_recurrence(conj(shifted(x, dim, 0, not reverse)), g, dim, not reverse)
     return conj(shifted(out, dim, 1, reverse)) * after
 
 
 @special(takes_complex=True)
-def recurrence(a: Tensor, b: Tensor, dim, reverse):
+def linear_recurrence(a: Tensor, b: Tensor, dim, reverse):
     """out[i] = a[i] * out[i - 1] + b[i] along a dim, from zero; out[i + 1] in reverse.
 
     a and b have one shape and type. Sums, products and linear filters are recurrences, and so are
     their gradients.
     """
-    d, out = _scanned("recurrence", b, dim)
+    d, out = _scanned("linear_recurrence", b, dim)
     launches, temporaries = scan.recurrence(a, b, d, out, (1, 2, 0), reverse)
     return Program("tt", (out,), tuple(launches), tuple(temporaries))
 
 
-@recurrence.gradient
+@linear_recurrence.gradient
 def _recurrence_gradient(g, a, out, dim, reverse):
-    after = recurrence(conj(shifted(a, dim, 0, not reverse)), g, dim, not reverse)
+    after = linear_recurrence(conj(shifted(a, dim, 0, not reverse)), g, dim, not reverse)
     return after * conj(shifted(out, dim, 0, reverse)), after
 
 
@@ -92,7 +92,7 @@ def shifted(x: Tensor, dim, first, reverse):
     out = Layout.packed(x.shape, x.dtype)
     leaf, number = scalar.argument(0, x.dtype), scalar.constant(first, x.dtype)
     shape = list(x.shape) or [1]
-    count, step = shape[d], [(layout.strides or (0,))[d] for layout in (x, out)]
+    count, step = shape[d], ((x.strides or (0,))[d], (out.strides or (0,))[d])
     shape[d] = min(count, 1)
     free = Operand(0, x.dtype, out.strides or (0,), (count - 1) * step[1] if reverse else 0)
     launches = steps(Nest(tuple(shape), frozenset(), (free,), (Store(0, number, False),)))[0]
@@ -186,17 +186,17 @@ def logcumsumexp(x: Tensor, dim):
             f"logcumsumexp: not implemented for {x.layout.dtype}; need a floating type; convert "
             "with .float()"
         )
-    top = running_extreme(x, dim, True)[0]
-    top = where(top.isfinite(), top, 0.0)
-    total = recurrence(exp(shifted(top, dim, -inf, False) - top), exp(x - top), dim, False)
-    return log(total) + top
+    greatest = running_extreme(x, dim, True)[0]
+    top = where(greatest.isfinite(), greatest, 0.0)
+    kept = exp(shifted(greatest, dim, -inf, False) - top)
+    return log(linear_recurrence(kept, exp(x - top), dim, False)) + top
 
 
 @logcumsumexp.gradient
 def _logcumsumexp_gradient(g, x, out, dim):
     # What is scaled are ratios of sums, so the exponents are never positive.
     following = shifted(out, dim, 0.0, True)
-    after = recurrence(exp(_difference(out, following)), g, dim, True)
+    after = linear_recurrence(exp(_difference(out, following)), g, dim, True)
     return exp(_difference(x, out)) * after
 
 

@@ -330,7 +330,7 @@ def _unsqueeze_gradient(g, dim):
 def squeeze(x, dim=None):
     """x without its dims of size 1: all of them, or those among `dim`."""
     if dim is None:
-        dims = range(x.ndim)
+        dims = list(range(x.ndim))
     else:
         dims = [canonical_dim("squeeze", d, x.ndim)
                 for d in ((dim,) if isinstance(dim, int) else dim)]

@@ -1,0 +1,209 @@
+"""Reductions, scans and orders where samples do not reach: zeros, NaN, ties, sizes, refusals."""
+
+import numpy as np
+import pytest
+
+import cresset
+from cresset import tensor
+
+inf, nan = float("inf"), float("nan")
+
+
+# --- derivatives at zero --------------------------------------------------------------------------
+def hessian(function, values):
+    """The second derivatives of a function of a vector to a number."""
+    x = tensor(values, dtype=cresset.float64, requires_grad=True)
+    (g,) = cresset.autograd.grad(function(x), x, create_graph=True)
+    rows = [cresset.autograd.grad(part, x, retain_graph=True)[0] for part in g]
+    return g.tolist(), [row.tolist() for row in rows]
+
+
+def test_second_derivatives_of_prod_at_zeros():
+    gradient, second = hessian(lambda x: x.prod(), [0.0, 3.0, 0.0, 2.0])
+    assert gradient == [0, 0, 0, 0]
+    assert second == [[0, 0, 6, 0], [0, 0, 0, 0], [6, 0, 0, 0], [0, 0, 0, 0]]
+    gradient, second = hessian(lambda x: x.prod(), [2.0, 0.0, 5.0])
+    assert gradient == [0, 10, 0]
+    assert second == [[0, 5, 0], [5, 0, 2], [0, 2, 0]]
+
+
+def test_second_derivatives_of_cumprod_at_zeros():
+    weights = tensor([1.0, 2.0, 3.0, 4.0], dtype=cresset.float64)
+    gradient, second = hessian(lambda x: (x.cumprod(0) * weights).sum(), [2.0, 0.0, 3.0, 0.0])
+    assert gradient == [1, 22, 0, 0]
+    assert second == [[0, 11, 0, 0], [11, 0, 6, 24], [0, 6, 0, 0], [0, 24, 0, 0]]
+
+
+def test_third_derivatives_of_prod_at_zeros():
+    x = cresset.zeros(3, dtype=cresset.float64, requires_grad=True)
+    first = cresset.autograd.grad(x.prod(), x, create_graph=True)[0]
+    second = cresset.autograd.grad(first[0], x, create_graph=True)[0]
+    third = cresset.autograd.grad(second[1], x)[0]
+    assert third.tolist() == [0, 0, 1]
+
+
+# --- scans ----------------------------------------------------------------------------------------
+def test_running_extremes_name_the_last_of_equals_and_keep_nan():
+    values, indices = cresset.cummax(tensor([1.0, 3.0, 3.0, nan, 5.0, nan]), 0)
+    assert np.array_equal(values.numpy(), [1, 3, 3, nan, nan, nan], equal_nan=True)
+    assert indices.tolist() == [0, 1, 2, 3, 3, 5]
+    values, indices = cresset.cummin(tensor([255, 3, 255], dtype=cresset.uint8), 0)
+    assert values.tolist() == [255, 3, 3]
+    assert indices.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("shape", [(3, 1000), (1000, 3), (40, 40), (2, 70, 33)])
+def test_running_extremes_of_many_elements(shape):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-50, 50, shape).astype("f4")
+    for dim in range(len(shape)):
+        values, _ = cresset.cummax(cresset.from_numpy(x), dim)
+        assert np.array_equal(values.numpy(), np.maximum.accumulate(x, dim))
+        values, _ = cresset.cummin(cresset.from_numpy(x), dim)
+        assert np.array_equal(values.numpy(), np.minimum.accumulate(x, dim))
+
+
+def test_logcumsumexp_neither_overflows_nor_vanishes():
+    x = tensor([-inf, -1000.0, 0.0, 1000.0, -5.0, inf, 1.0])
+    assert cresset.logcumsumexp(x, 0).tolist() == [-inf, -1000, 0, 1000, 1000, inf, inf]
+    x = tensor([-1000.0, 0.0, 700.0], dtype=cresset.float64, requires_grad=True)
+    (g,) = cresset.autograd.grad(cresset.logcumsumexp(x, 0).sum(), x)
+    assert g.tolist() == [1, 1, 1]
+
+
+# --- results with names ---------------------------------------------------------------------------
+def test_results_have_names():
+    result = tensor([[1, 5], [7, 3]]).max(dim=1)
+    assert type(result) is cresset.return_types.max
+    values, indices = result
+    assert values is result.values
+    assert indices is result.indices
+    assert repr(result) == (
+        "torch.return_types.max(\nvalues=tensor([5, 7]),\nindices=tensor([1, 0]))")
+    assert cresset.aminmax(tensor([1, 5])).max == 5
+    with pytest.raises(TypeError, match="takes a 2-sequence"):
+        cresset.return_types.sort((1,))
+
+
+# --- ranks ----------------------------------------------------------------------------------------
+def test_quantiles_know_nan():
+    x = tensor([[1.0, nan, 3.0], [nan, nan, nan], [4.0, 5.0, 6.0]])
+    q = tensor([0.0, 0.5, 1.0])
+    ignored = cresset.nanquantile(x, q, dim=1).numpy()
+    assert np.array_equal(ignored, [[1, nan, 4], [2, nan, 5], [3, nan, 6]], equal_nan=True)
+    kept = cresset.quantile(x, 0.5, dim=1).numpy()
+    assert np.array_equal(kept, [nan, nan, 5], equal_nan=True)
+    medians = cresset.nanmedian(x, 1).values.numpy()
+    assert np.array_equal(medians, [1, nan, 5], equal_nan=True)
+
+
+# --- histograms -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 7, 8, 9, 1000])
+def test_search_is_as_numpys(length, right):
+    rng = np.random.default_rng(length)
+    boundaries = np.sort(rng.integers(0, 40, length)).astype("f8")
+    values = rng.integers(-2, 42, (3, 5)).astype("f8")
+    got = cresset.searchsorted(cresset.from_numpy(boundaries), cresset.from_numpy(values),
+                               right=right)
+    expected = np.searchsorted(boundaries, values, side="right" if right else "left")
+    assert np.array_equal(got.numpy(), expected)
+
+
+def test_search_row_by_row():
+    boundaries = tensor([[1, 3, 5], [2, 2, 9]])
+    values = tensor([[0, 3, 6, 5], [2, 3, 9, 10]])
+    assert cresset.searchsorted(boundaries, values).tolist() == [[0, 1, 3, 2], [0, 2, 2, 3]]
+    order = tensor([2, 0, 1])
+    assert cresset.searchsorted(tensor([3, 5, 1]), tensor([4]), sorter=order).tolist() == [2]
+
+
+def test_histograms_of_points_are_as_numpys():
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((50, 2))
+    edges = [np.array([-2.0, 0.0, 0.5, 2.0]), np.array([-1.0, 1.0])]
+    expected, _ = np.histogramdd(points, edges)
+    got = cresset.histogramdd(cresset.from_numpy(points), [cresset.from_numpy(e) for e in edges])
+    assert np.array_equal(got.hist.numpy(), expected)
+    expected, expected_edges = np.histogramdd(points, (3, 4), [(-2, 2), (-1, 1)], density=True)
+    got = cresset.histogramdd(cresset.from_numpy(points), [3, 4], range=[-2, 2, -1, 1],
+                              density=True)
+    assert np.allclose(got.hist.numpy(), expected, rtol=1e-14)
+    for found, edge in zip(got.bin_edges, expected_edges):
+        assert np.allclose(found.numpy(), edge, rtol=1e-14)
+
+
+# --- sets -----------------------------------------------------------------------------------------
+def test_unique_rows_are_as_numpys():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (40, 3))
+    rows, inverse, counts = cresset.unique(cresset.from_numpy(x), dim=0, return_inverse=True,
+                                           return_counts=True)
+    expected, places, times = np.unique(x, axis=0, return_inverse=True, return_counts=True)
+    assert np.array_equal(rows.numpy(), expected)
+    assert np.array_equal(inverse.numpy(), places.reshape(-1))
+    assert np.array_equal(counts.numpy(), times)
+
+
+def test_nan_equals_nothing():
+    x = tensor([nan, 1.0, nan, 0.0, -0.0])
+    values, counts = cresset.unique(x, return_counts=True)
+    assert np.array_equal(values.numpy(), [0, 1, nan, nan], equal_nan=True)
+    assert counts.tolist() == [2, 1, 1, 1]
+    assert cresset.isin(tensor([nan]), tensor([nan])).tolist() == [False]
+
+
+# --- refusals -------------------------------------------------------------------------------------
+REFUSED = [
+    (lambda: cresset.amax(cresset.empty(0, 3), 0), IndexError, "amax: Expected reduction dim"),
+    (lambda: cresset.empty(0).max(), RuntimeError, "Expected reduction dim"),
+    (lambda: cresset.empty(0).argmax(), IndexError, "argmax: Expected reduction dim"),
+    (lambda: cresset.prod(cresset.ones(2, 2), (0, 1)), TypeError, "prod: dim must be one integer"),
+    (lambda: cresset.ones(2).sum((0, 0)), RuntimeError, "appears multiple times"),
+    (lambda: cresset.ones(2).long().std(), RuntimeError, "var only support floating point"),
+    (lambda: cresset.ones(2).long().norm(), RuntimeError, "norm: Expected a floating point"),
+    (lambda: cresset.kthvalue(cresset.ones(3), 4), RuntimeError, "selected number k out of range"),
+    (lambda: cresset.mode(cresset.empty(0)), IndexError, "mode: Expected reduction dim"),
+    (lambda: cresset.quantile(cresset.ones(3), 1.5), RuntimeError, "must be in the range"),
+    (lambda: cresset.topk(cresset.ones(3), 4), RuntimeError, "selected index k out of range"),
+    (lambda: cresset.searchsorted(cresset.ones(3), tensor([1.0]), sorter=tensor([0, 1, 3])),
+     RuntimeError, "sorter index out of range"),
+    (lambda: cresset.bincount(tensor([1, -1])), RuntimeError, "non-negative"),
+    (lambda: cresset.histc(tensor([1.0, nan])), RuntimeError, "is not finite"),
+    (lambda: cresset.unique(cresset.empty(0, 3), dim=1), RuntimeError, "0 sized dimensions"),
+    (lambda: cresset.diff(tensor(1.0)), RuntimeError, "at least one-dimensional"),
+    (lambda: cresset.cumsum(cresset.ones(2), 1), IndexError, "Dimension out of range"),
+    (lambda: cresset.renorm(cresset.ones(2), 2, 0, 1), RuntimeError, "at least 2 dimensions"),
+    (lambda: cresset.split(cresset.ones(3), -1), RuntimeError, "split_size to be positive"),
+    (lambda: cresset.hsplit(cresset.ones(3), 2), RuntimeError, "is not divisible"),
+    (lambda: cresset.rot90(cresset.ones(2, 2), 1, (0, 0)), RuntimeError, "to be different"),
+    (lambda: cresset.roll(cresset.ones(2), (1, 2), 0), RuntimeError, "must align"),
+    (lambda: cresset.diag(cresset.ones(1, 1, 1)), RuntimeError, "Supports 1D or 2D"),
+    (lambda: cresset.tril(cresset.ones(3)), RuntimeError, "at least 2 dimensions"),
+    (lambda: cresset.meshgrid(cresset.ones(2), indexing="yx"), RuntimeError, "must be one of"),
+    (lambda: cresset.hann_window(-1), RuntimeError, "non-negative window_length"),
+    (lambda: cresset.ones(2, 3).contiguous(memory_format=cresset.channels_last), RuntimeError,
+     "required rank 4"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+def test_refusals(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# --- memory formats -------------------------------------------------------------------------------
+def test_channels_last():
+    x = cresset.arange(24.0).view(1, 2, 3, 4)
+    y = x.contiguous(memory_format=cresset.channels_last)
+    assert y.stride() == (24, 1, 8, 2)
+    assert y.tolist() == x.tolist()
+    assert y.is_contiguous(memory_format=cresset.channels_last)
+    assert not y.is_contiguous()
+    assert y.contiguous(memory_format=cresset.channels_last) is y
+    assert (y + 1).stride() == y.clone().stride() == y.stride()
+    assert y.to(memory_format=cresset.contiguous_format).is_contiguous()
+    assert repr(cresset.channels_last) == "torch.channels_last"
+    module = cresset.nn.Conv2d(2, 3, 2).to(memory_format=cresset.channels_last)
+    assert module.weight.is_contiguous(memory_format=cresset.channels_last)
