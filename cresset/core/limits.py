@@ -88,11 +88,13 @@ class iinfo(_Limits):
         return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
-def _range(d: dtype) -> tuple[int, int]:
-    if d.category != dtype.INTEGER:
-        return -(1 << 63), (1 << 63) - 1
-    info = iinfo(d)
-    return info.min, min(info.max, (1 << 63) - 1)
+def _range(d: dtype) -> tuple[float, float]:
+    words = -(1 << 63), (1 << 63) - 1
+    if d.is_differentiable:
+        return max(words[0], -FLOATS[d.to_real()][1]), min(words[1], FLOATS[d.to_real()][1])
+    if d is types.bool:
+        return words
+    return iinfo(d).min, min(words[1], iinfo(d).max)
 
 
 # Numbers from which elements of a type are made as they are; of others `fitted` decides.
@@ -102,25 +104,23 @@ RANGES = {d: _range(d) for d in types.ALL}
 def fitted(operation: str, number, d: dtype):
     """A number that becomes an element, as kernels take it: in a word of 64 bits.
 
-    Raises RuntimeError where the type does not hold it, as PyTorch has it: integers and float32
-    overflow, smaller floats round to infinity, and negative integers wrap in unsigned types as long
-    as their size fits. OverflowError for integers of more than 64 bits.
+    Raises RuntimeError where the type does not hold it, as PyTorch has it: finite numbers do not
+    become infinite, and negative integers wrap in unsigned types as long as their size fits.
+    OverflowError for integers of more than 64 bits.
     """
     low, high = RANGES[d]
     if type(number) is complex or low <= number <= high:
         return number
-    if type(number) is int:
-        if not -(1 << 63) <= number < 1 << 64:
-            raise OverflowError(f"{operation}: got {number}; need an integer of 64 bits at most")
-        if d.category != dtype.INTEGER:
+    whole = type(number) is int
+    if whole and not -(1 << 63) <= number < 1 << 64:
+        raise OverflowError(f"{operation}: got {number}; need an integer of 64 bits at most")
+    if d.category != dtype.INTEGER:
+        if d is types.bool or not FLOATS[d.to_real()][1] < abs(number) < math.inf:
             return float(number)
-        if d is types.uint64:
-            return number - (1 << 64) if number > 0 else number
-        if not d.is_signed and -high <= number < 0:
-            return number
-    elif d.category != dtype.INTEGER:
-        if d is not types.float32 or not FLOATS[d][1] < abs(number) < math.inf:
-            return number
+    elif whole and d is types.uint64:
+        return number - (1 << 64) if number > 0 else number
+    elif whole and not d.is_signed and -high <= number < 0:
+        return number
     raise RuntimeError(
         f"{operation}: value cannot be converted to type {d.name} without overflow; got {number}; "
         f"need one that {d.name} holds; use a wider type"

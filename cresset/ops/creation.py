@@ -380,7 +380,7 @@ def _from_numbers(flat, shape, d) -> Tensor:
     )
     d = kept("tensor", d or natural)
     # Written in the widest type of the values' category, then converted as any tensor is.
-    code = "d" if float in kinds or d.is_floating_point else "q"
+    code = "d" if float in kinds or d.is_differentiable else "q"
     if d is types.bool:
         flat = list(map(bool, flat))
     elif d is types.uint64:
@@ -428,8 +428,10 @@ def _number(v):
             f"tensor: a value is a {type(v).__name__}; need numbers, or lists of numbers"
         )
     # A number of a class of its own, such as NumPy's float64, as one of Python's.
-    return next(kind(frozen) for kind in (bool, int, float, complex)
-                if isinstance(frozen, kind))
+    for kind in (bool, int, float):
+        if isinstance(frozen, kind):
+            return kind(frozen)
+    return complex(frozen)
 
 
 def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False):

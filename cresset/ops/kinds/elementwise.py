@@ -205,11 +205,12 @@ class Elementwise(Operation):
         a, b = (scalar.argument(k, types.int64) for k in range(2))
         found = scalar.accumulator(0, types.int64)
         still = (0,) * len(shape)
-        operands += [Operand(STATUS, types.int64, still, word) for word in range(2)]
+        # The place first: once the first word says that there is a fault the program stops.
+        operands += [Operand(STATUS, types.int64, still, word) for word in (1, 0)]
         body = (
             Reduce((place,), (scalar.minimum(a, b),), (nowhere.value,)),
-            Store(len(leaves), scalar.cast(scalar.ne(found, nowhere), types.int64), True),
-            Store(len(leaves) + 1, found, True),
+            Store(len(leaves), found, True),
+            Store(len(leaves) + 1, scalar.cast(scalar.ne(found, nowhere), types.int64), True),
         )
         every = frozenset(range(len(shape)))
         return Nest(shape, every, tuple(operands), body, contiguous_strides(shape))
