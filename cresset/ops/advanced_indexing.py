@@ -16,8 +16,8 @@ from cresset.core.layout import Layout, broadcast_shapes, expand_strides
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops import dispatch
-from cresset.ops.comparison import fill_where
-from cresset.ops.creation import arange, filled, tensor, zeros
+from cresset.ops.comparison import masked_fill_
+from cresset.ops.creation import arange, filled, tensor
 from cresset.ops.gathering import out_of_range
 from cresset.ops.indexing import (
     basic_index,
@@ -107,11 +107,12 @@ class Indexed:
         return writer, out_of_range("index_put", sizes, negative=True)
 
     def _read_gradient(self, g, x_layout, indices):
-        base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
+        base = g.new_zeros(x_layout.shape)
         return (self.write(base, *indices, g, True), *(None for _ in indices))
 
     def _write_gradient(self, g, indices, accumulate):
-        by_x = g if accumulate else self.write(g, *indices, filled((), g.layout.dtype, 0), False)
+        zero = filled((), g.layout.dtype, 0, g.layout.device)
+        by_x = g if accumulate else self.write(g, *indices, zero, False)
         return (by_x, *(None for _ in indices), self.read(g, *indices))
 
 
@@ -262,6 +263,9 @@ def _resolved(x, entries):
             _check_mask(i, x.layout, len(pattern))
             pattern += "t" * i.layout.ndim
             tensors += nonzero(i, as_tuple=True)
+    if x.layout.device == "meta":
+        # The indices of a meta tensor may be on the cpu.
+        tensors = [i.to(device="meta") for i in tensors]
     return tensors, pattern.rstrip(".")
 
 
@@ -277,7 +281,7 @@ def _lone_mask(entries):
 def advanced_get(x, index):
     """x at index tensors, lists and masks, mixed with basic indices; a copy where there are any."""
     if isinstance(index, Tensor) and index.layout.ndim and index.layout.dtype is types.int64 and (
-        x.layout.ndim
+        x.layout.ndim and index.layout.device == x.layout.device
     ):
         return indexed("t").read(x, index)
     basic, entries = _divided(x, index)
@@ -309,32 +313,34 @@ def advanced_set(x, index, value):
         return
     if any(i != EVERYTHING for i in basic):
         x = part(x, basic, value)
-    if not isinstance(value, Tensor):
-        value = filled((), x.layout.dtype, dispatch.freeze(number_for(x, value)))
-    put(x, entries, fewer_dims(value, 0), False)
+    if isinstance(value, Tensor):
+        put(x, entries, fewer_dims(value, 0), False)
+        return
+    number = number_for(x, value)
+    lone = _lone_mask(entries)
+    if lone is not None:
+        masked_fill_(x, _widened(*lone, x), number)
+    else:
+        put(x, entries, filled((), x.layout.dtype, dispatch.freeze(number), x.layout.device), False)
 
 
 def put(x, entries, value, accumulate):
-    """Write `value`, broadcast, at the places of x that the entries name."""
+    """Write the tensor `value`, broadcast, at the places of x that the entries name."""
     lone = None if accumulate or value.layout.numel != 1 else _lone_mask(entries)
     if lone is not None:
-        fill_at(x, *lone, value)
+        masked_fill_(x, _widened(*lone, x), value.view(()))
     else:
         tensors, pattern = _resolved(x, entries)
         indexed(pattern).write.in_place(x, *tensors, value, accumulate)
 
 
-def fill_at(x, dim, mask, value):
-    """Write a tensor of one element where a mask of the dims from `dim` on holds."""
-    if mask.layout.dtype is not types.bool:
-        raise RuntimeError(
-            "index: masked_fill_ only supports boolean masks; got a mask with dtype "
-            f"{mask.layout.dtype.name}; convert it with .bool()"
-        )
+def _widened(dim, mask, x):
+    """A mask of the dims of x from `dim` on, in a shape that broadcasts to x's."""
     _check_mask(mask, x.layout, dim)
+    if x.layout.device == "meta":
+        mask = mask.to(device="meta")
     behind = x.layout.ndim - dim - mask.layout.ndim
-    mask = mask.view((*mask.layout.shape, *[1] * behind))
-    fill_where.in_place(x, mask, value.to(x.layout.dtype).view(()))
+    return mask.view((*mask.layout.shape, *[1] * behind)) if behind else mask
 
 
 def index_put_(x, indices, values, accumulate=False):

@@ -11,7 +11,7 @@ from cresset.ops.creation import arange
 from cresset.ops.kinds import composite
 from cresset.ops.normalization import softmax_backward
 from cresset.ops.products import matmul
-from cresset.ops.random import dropout
+from cresset.ops.dropouts import dropout
 from cresset.ops.reduction import amax, sum
 from cresset.ops.shape import matrix_transpose, unsqueeze
 
@@ -70,7 +70,8 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     scores = matmul(query, matrix_transpose(key))
     rows = columns = None
     if is_causal:
-        rows = unsqueeze(arange(scores.layout.shape[-2]), -1)
-        columns = arange(scores.layout.shape[-1])
+        device = scores.layout.device
+        rows = unsqueeze(arange(scores.layout.shape[-2], device=device), -1)
+        columns = arange(scores.layout.shape[-1], device=device)
     weights = scaled_softmax(scores, rows, columns, attn_mask, float(scale))
     return matmul(dropout(weights, dropout_p), value)

@@ -63,6 +63,18 @@ Tensor.is_floating_point = lambda x: x.layout.dtype.is_floating_point
 Tensor.is_complex = lambda x: x.layout.dtype.is_complex
 Tensor.is_signed = lambda x: x.layout.dtype.is_signed
 Tensor.get_device = lambda x: -1
+Tensor.is_pinned = lambda x, device=None: False
+
+
+def _pin_memory(x, device=None):
+    """Move x to memory that an accelerator reads directly: RuntimeError, there is none."""
+    raise RuntimeError(
+        "pin_memory: Cannot access accelerator device when none is available; leave the tensor "
+        "where it is"
+    )
+
+
+Tensor.pin_memory = _pin_memory
 
 
 def numel(x) -> int:

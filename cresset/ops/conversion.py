@@ -229,6 +229,9 @@ def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
 Tensor.to = to
 Tensor.type_as = lambda x, other: to(x, other.layout.dtype)
 Tensor.cpu = lambda x, memory_format=None: to(x, device="cpu")
+Tensor.cuda = lambda x, device=None, non_blocking=False, memory_format=None: to(
+    x, device="cuda" if device is None else device
+)
 
 for _name, _target in {
     "float": types.float32, "double": types.float64, "half": types.float16,

@@ -33,7 +33,7 @@ def embedding_rows(weight: Tensor, index: Tensor):
 @embedding_rows.gradient
 def _embedding_gradient(g, weight_layout, index):
     rows = reshape(g, (-1, g.layout.shape[-1]))
-    base = zeros(tuple(weight_layout.shape), dtype=g.layout.dtype)
+    base = g.new_zeros(weight_layout.shape)
     return add_rows(base, 0, reshape(index, (-1,)), rows), None
 
 
@@ -76,5 +76,5 @@ def one_hot(input, num_classes=-1):
         if not input.layout.numel:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor")
         num_classes = int(input.max().item()) + 1
-    made = zeros(*input.layout.shape, num_classes, dtype=types.int64)
+    made = zeros(*input.layout.shape, num_classes, dtype=types.int64, device=input.layout.device)
     return made.scatter_(-1, input.unsqueeze(-1), 1)

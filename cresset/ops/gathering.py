@@ -14,7 +14,7 @@ from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops import dispatch
 from cresset.ops.comparison import eq, where
-from cresset.ops.creation import filled, zeros
+from cresset.ops.creation import filled
 from cresset.ops.kinds import overwrite, special
 from cresset.ops.operation import called, method
 from cresset.ops.out import with_out
@@ -99,7 +99,7 @@ def check_lines(name, x, dim, index):
 
 @gather.gradient
 def _gather_gradient(g, x_layout, dim, index):
-    return scatter_add(zeros(tuple(x_layout.shape), dtype=g.layout.dtype), dim, index, g), None
+    return scatter_add(g.new_zeros(x_layout.shape), dim, index, g), None
 
 
 @method()
@@ -157,7 +157,7 @@ def _gathered(g, dim, index, src_layout):
     from cresset.ops.padding import pad
 
     if not index.layout.numel:
-        return zeros(src_layout.shape, dtype=g.layout.dtype)
+        return g.new_zeros(src_layout.shape)
     by_src = gather(g, dim, index)
     beyond = [n - m for n, m in zip(src_layout.shape, index.layout.shape)]
     if not any(beyond):
@@ -174,7 +174,7 @@ def scatter_put(x: Tensor, dim, index: Tensor, src: Tensor):
 
 @scatter_put.gradient
 def _scatter_gradient(g, dim, index, src_layout):
-    gone = expand(filled((), g.layout.dtype, 0), index.layout.shape)
+    gone = expand(filled((), g.layout.dtype, 0, g.layout.device), index.layout.shape)
     return scatter_put(g, dim, index, gone), None, _gathered(g, dim, index, src_layout)
 
 
@@ -253,7 +253,7 @@ def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
 def _scatter(x, dim, index, src, value, reduce, chosen):
     src = src if value is None else value
     if not isinstance(src, Tensor):
-        number = filled((), x.layout.dtype, dispatch.freeze(src))
+        number = filled((), x.layout.dtype, dispatch.freeze(src), x.layout.device)
         src = expand(number, tuple(index.layout.shape))
     if reduce is None:
         return chosen(scatter_put)(x, dim, index, src)
@@ -318,15 +318,15 @@ def reduce_into(x, dim, index, src, reduce, include_self, forms, add):
     put, added, combined = forms
     d = src.layout.dtype
     if not include_self:
-        start = filled((), d, _identity(reduce, d))
+        start = filled((), d, _identity(reduce, d), x.layout.device)
         x = put(x, dim, index, expand(start, tuple(src.layout.shape)))
     if reduce in ("sum", "mean"):
         total = added(x, dim, index, src)
         if reduce == "sum":
             return total
         real = d.to_real()
-        count = filled(tuple(x.layout.shape), real, int(include_self))
-        one = expand(filled((), real, 1), tuple(src.layout.shape))
+        count = filled(tuple(x.layout.shape), real, int(include_self), x.layout.device)
+        one = expand(filled((), real, 1, x.layout.device), tuple(src.layout.shape))
         count = add(count, dim, index, one).clamp(min=1)
         rounding = None if d.is_differentiable else "floor"
         form = total.div if added is add else total.div_
@@ -356,11 +356,11 @@ def combined_gradient(g, x, src, out, mode, read, add, combine):
         hits, src_hits = eq(x, out).to(g.layout.dtype), eq(src, read(out)).to(g.layout.dtype)
         share = g / add(hits, src_hits)
         return share * hits, read(share) * src_hits
-    ones = filled(tuple(x.layout.shape), x.layout.dtype, 1)
+    ones = filled(tuple(x.layout.shape), x.layout.dtype, 1, x.layout.device)
     zero = eq(src, 0)
     # A factor of zero leaves the others' product, unless there is another zero.
     nonzero = src.masked_fill(zero, 1)
-    zeros_there = read(add(zeros(tuple(x.layout.shape), dtype=x.layout.dtype), zero.to(x.dtype)))
+    zeros_there = read(add(x.new_zeros(x.layout.shape), zero.to(x.dtype)))
     others = read(g * combine(x, nonzero)).masked_fill(zeros_there.gt(1), 0)
     return g * combine(ones, src), where(zero, others, read(g * out) / nonzero)
 
@@ -378,7 +378,7 @@ def flat_take(x: Tensor, index: Tensor):
 
 @flat_take.gradient
 def _flat_take_gradient(g, x_layout, index):
-    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
+    base = g.new_zeros(x_layout.shape)
     return flat_put(base, index, g, True), None
 
 
@@ -397,7 +397,7 @@ def flat_put(x: Tensor, index: Tensor, source: Tensor, accumulate):
 def _flat_put_gradient(g, index, accumulate):
     by_x = g
     if not accumulate:
-        by_x = flat_put(g, index, zeros(index.layout.shape, dtype=g.layout.dtype), False)
+        by_x = flat_put(g, index, g.new_zeros(index.layout.shape), False)
     return by_x, None, flat_take(g, index)
 
 

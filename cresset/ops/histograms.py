@@ -15,6 +15,7 @@ from cresset.ops.creation import linspace, ones, tensor, zeros
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed, result_type
 from cresset.ops.operation import method
+from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, any, sum
 from cresset.ops.selecting import index_add
 from cresset.ops.shape import narrow, reshape
@@ -37,6 +38,7 @@ def searched(boundaries: Tensor, values: Tensor, sorter: Tensor | None, right, k
     return Program(letters, (out,), tuple(launches), tuple(temporaries))
 
 
+@with_out
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """The place of every input value among boundaries in order: before equals, or after by `right`.
 
@@ -87,10 +89,11 @@ def _check_sorter(sorter, boundaries):
         raise RuntimeError(f"searchsorted: sorter must be a tensor of long dtype but got dtype "
                            f"{sorter.layout.dtype}")
     size = boundaries.layout.shape[-1]
-    if any((sorter < 0) | (sorter >= size)).item():
+    if not sorter.layout.absent and any((sorter < 0) | (sorter >= size)).item():
         raise RuntimeError(f"searchsorted: sorter index out of range; need 0 <= index < {size}")
 
 
+@with_out
 def bucketize(input, boundaries, *, out_int32=False, right=False):
     """The place of every input value among the boundaries, a vector in order; see searchsorted."""
     if boundaries.layout.ndim != 1:
@@ -161,6 +164,7 @@ def _check_real(name, x):
 
 
 @method()
+@with_out
 def histc(input, bins=100, min=0, max=0):
     """How many elements fall into each of `bins` equal parts of [min, max], of the input's type.
 
@@ -181,6 +185,7 @@ def histc(input, bins=100, min=0, max=0):
     return narrow(bincount(places, minlength=bins + 1), 0, 0, bins).to(x.layout.dtype)
 
 
+@with_out
 def histogram(input, bins, *, range=None, weight=None, density=False):
     """(hist, bin_edges): elements counted by bins of equal width, or between the edges `bins`.
 
@@ -221,7 +226,7 @@ def _histogram(name, points, bins, limits, weight, density):
         place = place * last + (searchsorted(edge, x, right=True) - 1).clamp(0, last - 1)
     shape = tuple(edge.layout.numel - 1 for edge in edges)
     if weight is None:
-        weight = ones(points.layout.shape[0], dtype=d)
+        weight = points.new_ones(points.layout.shape[0])
     weight = reshape(weight.detach(), (-1,))
     if weight.layout.numel != points.layout.shape[0]:
         raise RuntimeError(f"{name}: if weight tensor is provided it should have the same shape as "
@@ -230,7 +235,7 @@ def _histogram(name, points, bins, limits, weight, density):
     if weight.layout.dtype is not d:
         raise RuntimeError(f"{name}: if weight tensor is provided, input tensor and weight tensor "
                            f"should have the same dtype; got {d} and {weight.layout.dtype}")
-    sums = index_add(zeros(prod(shape), dtype=d), 0, place, weight.masked_fill(~inside, 0))
+    sums = index_add(weight.new_zeros(prod(shape)), 0, place, weight.masked_fill(~inside, 0))
     hist = reshape(sums, shape)
     if density:
         hist = hist / sum(hist)
@@ -251,5 +256,5 @@ def _edges(name, points, bins, limits):
             continue
         _check_bins(name, each)
         low, high = _bounds(name, points.select(1, k), limits and limits[2 * k : 2 * k + 2])
-        edges.append(linspace(low, high, each + 1, dtype=d))
+        edges.append(linspace(low, high, each + 1, dtype=d, device=points.layout.device))
     return tuple(edges)

@@ -231,7 +231,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 def _classes(input, dim):
     """The class numbers along a dim, in the shape that broadcasts."""
     rank = input.layout.ndim
-    return reshape(arange(input.layout.shape[dim]), (-1,) + (1,) * (rank - 1 - dim))
+    classes = arange(input.layout.shape[dim], device=input.layout.device)
+    return reshape(classes, (-1,) + (1,) * (rank - 1 - dim))
 
 
 def _kept_and_bad(target, count, ignore_index):
@@ -308,7 +309,7 @@ def _averaged(operation, parts, reduction, target):
     """The loss from its terms; raises IndexError where a target is no class."""
     terms, kept, bad = parts
     average, _, wrong = kept_mean(terms, kept, bad)
-    if wrong.item():
+    if not wrong.layout.absent and wrong.item():
         place = int(reshape(bad, (-1,)).to(types.int32).argmax().item())
         value = reshape(target, (-1,))[place].item()
         raise IndexError(

@@ -47,7 +47,7 @@ def selected(x: Tensor, mask: Tensor, counts: Tensor, total):
 
 @selected.gradient
 def _selected_gradient(g, x_layout, mask):
-    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
+    base = g.new_zeros(x_layout.shape)
     return masked_scatter(base, mask, g), None, None
 
 
@@ -70,7 +70,7 @@ def _scattered_gradient(g, mask, source_layout):
     if rest:
         from cresset.ops.joining import cat
 
-        taken = cat((taken, zeros(rest, dtype=g.layout.dtype)))
+        taken = cat((taken, zeros(rest, dtype=g.layout.dtype, device=g.layout.device)))
     return by_x, None, None, taken
 
 

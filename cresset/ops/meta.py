@@ -33,18 +33,19 @@ def concerned(specs) -> bool:
     return any(isinstance(s, Layout) and s.device == "meta" for s in specs)
 
 
-def processor(label: str, specs, out: Layout | None = None) -> tuple:
+def processor(op, specs, out: Layout | None = None) -> tuple:
     """The operands as they would be on the processor.
 
     Raises RuntimeError where one of them is there already, or what is written, `out`. Operands
     without dims are numbers, wherever they are.
     """
-    there = [s for s in specs if isinstance(s, Layout) and s.device == "cpu" and s.ndim]
+    there = [s for s, kind in zip(specs, op.parameter_kinds)
+             if kind != "static" and isinstance(s, Layout) and s.device == "cpu" and s.ndim]
     if out is not None and out.device == "cpu":
         there.append(out)
     if there:
         raise RuntimeError(
-            f"{label}: Expected all tensors to be on the same device, but found at least two "
+            f"{op.label}: Expected all tensors to be on the same device, but found at least two "
             f"devices, cpu and meta; got one of shape {tuple(there[0].shape)} on the cpu; move it "
             "with .to('meta')"
         )

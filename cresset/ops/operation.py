@@ -112,13 +112,13 @@ class Operation:
     def plan(self, specs):
         """The launcher of a call with such operands."""
         if meta.concerned(specs):
-            return meta.launcher(self.infer(meta.processor(self.label, specs)))
+            return meta.launcher(self.infer(meta.processor(self, specs)))
         return dispatch.make_launcher(self.program(specs))
 
     def plan_into(self, out: Layout, specs, same: bool):
         """The launcher of a call that writes its result over `out`."""
         if meta.concerned((out, *specs)):
-            specs = meta.processor(self.label, specs, out)
+            specs = meta.processor(self, specs, out)
             self.program_into(out.on("cpu"), specs, same)
             return meta.writer()
         return dispatch.make_launcher(self.program_into(out, specs, same))

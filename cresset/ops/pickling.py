@@ -48,7 +48,7 @@ def _copied_size(storage: MetaStorage, memo) -> MetaStorage:
 
 
 MetaStorage.__deepcopy__ = _copied_size
-MetaStorage.__reduce_ex__ = lambda storage, protocol: (MetaStorage, (storage.nbytes,))  # type: ignore
+MetaStorage.__reduce_ex__ = lambda x, protocol: (MetaStorage, (x.nbytes,))  # type: ignore
 Storage.__deepcopy__ = _copied
 Storage.__reduce_ex__ = _reduced  # type: ignore
 

@@ -14,6 +14,7 @@ from cresset.ops.creation import arange, full, tensor
 from cresset.ops.gathering import gather
 from cresset.ops.operation import method
 from cresset.ops.ordering import argsort, sorted_dim
+from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, any, argmax, least, sum
 from cresset.ops.scans import running_extreme, shifted
 from cresset.ops.shape import canonical_dim, movedim, narrow, reshape, squeeze
@@ -45,23 +46,25 @@ def _refuse_bool(name, x):
 
 
 @method()
-def kthvalue(x, k, dim=-1, keepdim=False):
+@with_out
+def kthvalue(input, k, dim=-1, keepdim=False):
     """(values, indices) of the k-th least entry along a dim, counted from 1."""
-    _refuse_bool("kthvalue", x)
-    d, size = _counted_dim("kthvalue", x, dim)
+    _refuse_bool("kthvalue", input)
+    d, size = _counted_dim("kthvalue", input, dim)
     if not 1 <= k <= size:
         raise RuntimeError(
             f"kthvalue: selected number k out of range for dimension {d}; got k={k}; need 1 <= k "
             f"<= {size}"
         )
-    order = argsort(x, d)
-    indices = narrow(order, d, k - 1, 1) if x.layout.ndim else order
-    return kthvalue_result(_at(x, indices, d, keepdim))
+    order = argsort(input, d)
+    indices = narrow(order, d, k - 1, 1) if input.layout.ndim else order
+    return kthvalue_result(_at(input, indices, d, keepdim))
 
 
 # --- medians --------------------------------------------------------------------------------------
 @method()
-def median(x, dim=None, keepdim=False):
+@with_out
+def median(input, dim=None, keepdim=False):
     """The lower of the middle entries, NaN if there is any; along a dim (values, indices).
 
     The gradient of the median of all elements is shared by those that equal it.
@@ -71,16 +74,17 @@ def median(x, dim=None, keepdim=False):
     tensor(2)
     """
     if dim is None:
-        return _median_of_all(x, False)
-    return median_result(_median_along("median", x, dim, keepdim, False))
+        return _median_of_all(input, False)
+    return median_result(_median_along("median", input, dim, keepdim, False))
 
 
 @method()
-def nanmedian(x, dim=None, keepdim=False):
+@with_out
+def nanmedian(input, dim=None, keepdim=False):
     """The median of the entries that are not NaN, NaN where there is none."""
     if dim is None:
-        return _median_of_all(x, True)
-    return nanmedian_result(_median_along("nanmedian", x, dim, keepdim, True))
+        return _median_of_all(input, True)
+    return nanmedian_result(_median_along("nanmedian", input, dim, keepdim, True))
 
 
 def _median_along(name, x, dim, keepdim, ignore_nan):
@@ -107,7 +111,8 @@ def _median_of_all(x, ignore_nan):
     flat = reshape(x, (-1,))
     d = x.layout.dtype
     if not flat.layout.numel:
-        return full((), float("nan") if d.is_floating_point else least(d), dtype=d)
+        return full((), float("nan") if d.is_floating_point else least(d), dtype=d,
+                    device=x.layout.device)
     plain = flat.detach()
     value = gather(plain, 0, _middle(plain, 0, flat.layout.numel, ignore_nan))
     other = plain > value
@@ -119,7 +124,8 @@ def _median_of_all(x, ignore_nan):
 
 # --- the most frequent entry ----------------------------------------------------------------------
 @method()
-def mode(x, dim=-1, keepdim=False):
+@with_out
+def mode(input, dim=-1, keepdim=False):
     """(values, indices) of the most frequent entry along a dim, the least of several such.
 
     The index is that of its last occurrence.
@@ -130,20 +136,21 @@ def mode(x, dim=-1, keepdim=False):
     values=tensor(1),
     indices=tensor(3))
     """
-    d, size = _counted_dim("mode", x, dim)
-    if not x.layout.ndim:
-        return mode_result(_at(x, argsort(x, 0), 0, True))
-    ordered, order = sorted_dim(x.detach(), d, False)
-    places = reshape(arange(size), (-1,) + (1,) * (x.layout.ndim - 1 - d))
+    d, size = _counted_dim("mode", input, dim)
+    if not input.layout.ndim:
+        return mode_result(_at(input, argsort(input, 0), 0, True))
+    ordered, order = sorted_dim(input.detach(), d, False)
+    places = reshape(arange(size, device=input.layout.device), (-1,) + (1,) * (input.layout.ndim - 1 - d))
     # Where runs of equals begin in the sorted entries, and so how long each is so far.
     begins = ordered.ne(shifted(ordered, d, 0, False)) | places.eq(0)
     first = running_extreme(where(begins, places, 0), d, True)[0]
     longest = argmax(places - first, d, True)
-    return mode_result(_at(x, gather(order, d, longest), d, keepdim))
+    return mode_result(_at(input, gather(order, d, longest), d, keepdim))
 
 
 # --- quantiles ------------------------------------------------------------------------------------
 @method()
+@with_out
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """The q-quantiles, 0 <= q <= 1, of all elements or along a dim; NaN where there is any.
 
@@ -158,6 +165,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 
 @method()
+@with_out
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """The quantiles of the entries that are not NaN, NaN where there is none."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
@@ -171,13 +179,13 @@ def _checked_q(name, x, q):
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}: q must be in the range [0, 1] but got {q}")
-        return tensor(q, dtype=d)
+        return tensor(q, dtype=d, device=x.layout.device)
     if q.layout.ndim > 1:
         raise RuntimeError(f"{name}: q must be a scalar or 1D tensor; got {tuple(q.layout.shape)}")
     if q.layout.dtype is not d:
         raise RuntimeError(f"{name}: q tensor must be same dtype as the input tensor; got "
                            f"{q.layout.dtype} and {d}")
-    if q.layout.numel and not ((q >= 0) & (q <= 1)).all().item():
+    if q.layout.numel and not q.layout.absent and not ((q >= 0) & (q <= 1)).all().item():
         raise RuntimeError(f"{name}: q values must be in the range [0, 1]; got {q.tolist()}")
     return q
 
@@ -223,5 +231,6 @@ def _interpolated(ordered, ranks, interpolation):
     low = gather(ordered, -1, below)
     if interpolation not in ("linear", "midpoint"):
         return low
-    weight = ranks - below if interpolation == "linear" else full((), 0.5, dtype=ranks.layout.dtype)
+    half = full((), 0.5, dtype=ranks.layout.dtype, device=ranks.layout.device)
+    weight = ranks - below if interpolation == "linear" else half
     return lerp(low, gather(ordered, -1, ranks.ceil().long()), weight)

@@ -79,7 +79,7 @@ def copy_rows(x: Tensor, dim, index: Tensor, source: Tensor):
 @copy_rows.gradient
 def _copy_rows_gradient(g, dim, index):
     by_source = index_select(g, dim, index)
-    gone = expand(filled((), g.layout.dtype, 0), by_source.layout.shape)
+    gone = expand(filled((), g.layout.dtype, 0, g.layout.device), by_source.layout.shape)
     return copy_rows(g, dim, index, gone), None, by_source
 
 
@@ -222,7 +222,7 @@ def _filling(x, dim, index, value):
         )
     d = canonical_dim("index_fill_", dim, x.layout.ndim)
     check_index("index_fill_", index.layout, (types.int64,), IndexError)
-    line = zeros(_size(x.layout, d), dtype=types.bool)
+    line = zeros(_size(x.layout, d), dtype=types.bool, device=x.layout.device)
     advanced_set(line, index, True)
     behind = (1,) * (x.layout.ndim - d - 1)
     return (line.view((-1, *behind)) if x.layout.ndim else line.view(())), value

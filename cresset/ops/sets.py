@@ -11,6 +11,7 @@ from cresset.ops.kinds.promotion import result_type
 from cresset.ops.masks import nonzero
 from cresset.ops.operation import method
 from cresset.ops.ordering import argsort, sorted_dim
+from cresset.ops.out import with_out
 from cresset.ops.reduction import any
 from cresset.ops.scans import cumsum_dim
 from cresset.ops.shape import canonical_dim, movedim, narrow, reshape, select
@@ -109,6 +110,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     return _asked(found, return_inverse, return_counts)
 
 
+@with_out
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """Which elements are among the test elements, as booleans; either may be a number.
 
@@ -123,11 +125,12 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     if types.bool in (s.dtype for s in specs if not isinstance(s, type)):
         raise RuntimeError("isin: Unsupported input type encountered for isin(): Bool; convert "
                            "with .to(cresset.uint8)")
-    x, tests = (t.detach() if isinstance(t, Tensor) else tensor(t)
+    where = (elements if isinstance(elements, Tensor) else test_elements).device
+    x, tests = (t.detach() if isinstance(t, Tensor) else tensor(t, device=where)
                 for t in (elements, test_elements))
     x, tests = x.to(d), reshape(tests, (-1,)).to(d)
     if not tests.layout.numel:
-        found = zeros(tuple(x.layout.shape), dtype=types.bool)
+        found = zeros(tuple(x.layout.shape), dtype=types.bool, device=where)
     else:
         ordered = sorted_dim(tests, 0, False)[0]
         places = searchsorted(ordered, x).clamp(max=tests.layout.numel - 1)

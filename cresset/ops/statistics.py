@@ -11,6 +11,7 @@ from cresset.ops.creation import tensor
 from cresset.ops.kinds import composite
 from cresset.ops.kinds.reduce import canonical_dims
 from cresset.ops.operation import called, method
+from cresset.ops.out import with_out
 from cresset.ops.products import matmul
 from cresset.ops.reduction import mean, restore_dims, sum
 from cresset.ops.shape import reshape, squeeze, transpose, unsqueeze
@@ -58,7 +59,8 @@ def _check_type(name, x):
 
 
 @method()
-def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+@with_out
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance over dims, divisor n - correction (1 by default).
 
     >>> import cresset
@@ -68,13 +70,13 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     dim = tuple(dim) if isinstance(dim, list) else dim
-    _check_type("var", x)
+    _check_type("var", input)
     freedom = _correction(unbiased, correction)
-    if x.layout.dtype.is_complex:
+    if input.layout.dtype.is_complex:
         # That of a complex number is the sum of those of its parts.
-        dims = canonical_dims("var", dim, x.layout.ndim)
-        return sum(var_kernel(view_as_real(x), dims, freedom, keepdim), -1)
-    return var_kernel(x, dim, freedom, keepdim)
+        dims = canonical_dims("var", dim, input.layout.ndim)
+        return sum(var_kernel(view_as_real(input), dims, freedom, keepdim), -1)
+    return var_kernel(input, dim, freedom, keepdim)
 
 
 @called("std")
@@ -93,25 +95,28 @@ def _std_gradient(g, x, out, x_layout, dim, correction, keepdim):
 
 
 @method()
-def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+@with_out
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation over dims, divisor n - correction (1 by default)."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     dim = tuple(dim) if isinstance(dim, list) else dim
-    _check_type("std", x)
-    if x.layout.dtype.is_complex:
-        return sqrt(var(x, dim, unbiased, keepdim, correction=correction))
-    return std_kernel(x, dim, _correction(unbiased, correction), keepdim)
+    _check_type("std", input)
+    if input.layout.dtype.is_complex:
+        return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    return std_kernel(input, dim, _correction(unbiased, correction), keepdim)
 
 
-def var_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+@with_out
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(variance, mean) over dims."""
-    return var(x, dim, unbiased, keepdim, correction=correction), mean(x, dim, keepdim)
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
-def std_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+@with_out
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(standard deviation, mean) over dims."""
-    return std(x, dim, unbiased, keepdim, correction=correction), mean(x, dim, keepdim)
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
 @method()
@@ -157,7 +162,7 @@ def _observation_weights(count, fweights, aweights):
             raise RuntimeError(f"cov: expected {name} to have "
                                f"{'integral' if name == 'fweights' else 'floating point'} dtype; "
                                f"got {w.layout.dtype}")
-        if count and (w < 0).any().item():
+        if count and not w.layout.absent and (w < 0).any().item():
             raise RuntimeError(f"cov: {name} cannot be negative")
     if fweights is None or aweights is None:
         return aweights if fweights is None else fweights
