@@ -1,4 +1,4 @@
-"""Meta tensors: every operation gives the shape, type and strides that it gives on the processor."""
+"""Meta tensors: every operation gives the shape, type and strides of the processor's result."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""oneDNN: not used, since loops run on threads of our own and products on kernels of our own."""
+"""oneDNN: not used, since kernels are our own."""
 
 
 def is_available() -> bool:

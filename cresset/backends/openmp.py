@@ -1,4 +1,4 @@
-"""OpenMP: not used, since loops run on threads of our own and products on kernels of our own."""
+"""OpenMP: not used, since threads are our own."""
 
 
 def is_available() -> bool:

@@ -5,34 +5,39 @@ from __future__ import annotations
 import math
 
 from cresset.core import dtype as types
+from cresset.core.caller import warn
 from cresset.core.device import placed
 from cresset.core.generator import Generator, default_generator
-from cresset.core.layout import Layout
-from cresset.core.tensor import Number, Tensor
+from cresset.core.layout import Layout, broadcast_shapes
+from cresset.core.tensor import Tensor
 from cresset.kernels import random as kernels
 from cresset.ops import dispatch, meta
 from cresset.ops.complex_numbers import view_as_real
-from cresset.ops.creation import _finish, _shape, empty, empty_like
-from cresset.ops.kinds import elementwise
+from cresset.ops.conversion import fill
+from cresset.ops.creation import _finish, _shape, empty, empty_like, tensor
 from cresset.ops.kinds.promotion import computed
-from cresset.ops.operation import called
+from cresset.ops.operation import method
 from cresset.runtime.program import Program
 
-__all__ = ["bernoulli", "dropout", "get_rng_state", "initial_seed", "manual_seed", "multinomial",
-           "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-           "randperm", "seed", "set_rng_state"]
+__all__ = ["bernoulli", "get_rng_state", "initial_seed", "manual_seed", "normal", "rand",
+           "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "seed",
+           "set_rng_state"]
 
 # name: (the kernel schedule, the letters of its numbers)
 FILLS = {
     "uniform": (kernels.fill_uniform, "dd"),
     "normal": (kernels.fill_normal, "dd"),
-    "integers": (kernels.fill_integers, "ii"),
+    "log_normal": (kernels.fill_log_normal, "dd"),
+    "cauchy": (kernels.fill_cauchy, "dd"),
+    "exponential": (kernels.fill_exponential, "d"),
+    "geometric": (kernels.fill_geometric, "d"),
     "bernoulli": (kernels.fill_bernoulli, "d"),
+    "integers": (kernels.fill_integers, "ii"),
     "permutation": (kernels.permutation, ""),
 }
 
 
-def _fill(name: str, x: Tensor, *numbers, generator: Generator | None = None, words=None) -> Tensor:
+def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, words=None) -> Tensor:
     """Overwrite a new tensor with random numbers, of a complex one both parts."""
     if x.layout.device == "meta":
         return x
@@ -40,7 +45,7 @@ def _fill(name: str, x: Tensor, *numbers, generator: Generator | None = None, wo
         if name == "normal":
             # The deviation of a complex number is that of both parts together.
             numbers = numbers[0], numbers[1] / math.sqrt(2)
-        _fill(name, view_as_real(x), *numbers, generator=generator, words=words)
+        draw(name, view_as_real(x), *numbers, generator=generator, words=words)
         return x
     key = ("random", name, x.layout, words)
     launch = dispatch.plans.get(key)
@@ -55,31 +60,15 @@ def _fill(name: str, x: Tensor, *numbers, generator: Generator | None = None, wo
     return launch(x, (generator or default_generator).address, *numbers)
 
 
-def _write(name, x, *numbers, generator=None, words=None):
+def _overwrite(name, x, *numbers, generator=None, words=None):
     """A random fill in place; the graph sees x replaced by a constant."""
     if x.history is not None or x.base is not None:
-        from cresset.ops.conversion import fill
-
         fill.in_place(x, 0)
-    _fill(name, x, *numbers, generator=generator, words=words)
+    draw(name, x, *numbers, generator=generator, words=words)
     return x
 
 
-def _new(operation, size, dtype, device):
-    d = computed(operation, dtype or types.get_default_dtype())
-    if not d.is_differentiable:
-        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
-    return meta.new(Layout.packed(_shape(operation, size), d, placed(operation, device)))
-
-
-def _floating_like(operation, x, dtype):
-    """An uninitialised tensor in the shape and order of x, of a floating type."""
-    d = dtype or x.layout.dtype
-    if not d.is_differentiable:
-        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
-    return empty_like(x, dtype=d)
-
-
+# --- the default generator ------------------------------------------------------------------------
 def manual_seed(seed) -> Generator:
     """Seed the default generator; the same seed gives the same numbers as in PyTorch.
 
@@ -101,202 +90,335 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
+def _get_state(generator) -> Tensor:
+    """The state as a tensor of bytes, in PyTorch's form: either library takes the other's."""
+    return tensor(list(generator.state_bytes()), dtype=types.uint8)
+
+
+def _set_state(generator, new_state) -> None:
+    """Take over a state that `get_state` gave, here or in PyTorch.
+
+    Raises TypeError unless it is a tensor of uint8, RuntimeError unless it holds a state.
+    """
+    if getattr(new_state, "dtype", None) is not types.uint8:
+        raise TypeError(
+            f"set_state: the state must be a tensor of uint8; got {type(new_state).__name__} of "
+            f"{getattr(new_state, 'dtype', 'no dtype')}; pass what get_state() returned"
+        )
+    generator.restore(bytes(new_state.tolist()))
+
+
+Generator.get_state, Generator.set_state = _get_state, _set_state
+
+
 def get_rng_state() -> Tensor:
     """The state of the default generator as bytes, in PyTorch's form."""
-    from cresset.ops.creation import tensor
-
-    return tensor(list(default_generator.get_state()), dtype=types.uint8)
+    return default_generator.get_state()
 
 
-def set_rng_state(state) -> None:
+def set_rng_state(new_state) -> None:
     """Give the default generator a state that `get_rng_state` gave, here or in PyTorch."""
-    default_generator.set_state(bytes(state.tolist()))
+    default_generator.set_state(new_state)
+
+
+# --- new tensors ----------------------------------------------------------------------------------
+def _new(operation, size, dtype, device):
+    d = computed(operation, dtype or types.get_default_dtype())
+    if not d.is_differentiable:
+        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
+    return meta.new(Layout.packed(_shape(operation, size), d, placed(operation, device)))
+
+
+def _floating_like(operation, x, dtype, device):
+    """An uninitialised tensor in the shape and order of x, of a floating type."""
+    d = dtype or x.layout.dtype
+    if not d.is_differentiable:
+        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
+    return empty_like(x, dtype=d, device=device)
 
 
 def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """Uniform numbers in [0, 1)."""
-    x = _fill("uniform", _new("rand", size, dtype, device), 0.0, 1.0, generator=generator)
+    x = draw("uniform", _new("rand", size, dtype, device), 0.0, 1.0, generator=generator)
     return _finish("rand", x, requires_grad, None, out)
 
 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False):
     """Normal numbers of mean 0 and standard deviation 1."""
-    x = _fill("normal", _new("randn", size, dtype, device), 0.0, 1.0, generator=generator)
+    x = draw("normal", _new("randn", size, dtype, device), 0.0, 1.0, generator=generator)
     return _finish("randn", x, requires_grad, None, out)
 
 
 def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None,
-            device=None, requires_grad=False):
+            device=None, requires_grad=False, pin_memory=False):
     """Whole numbers, uniform in [low, high); `randint(high, size)` starts from 0."""
     if size is None:
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
     x = empty(size, dtype=dtype or types.int64, device=device)
-    x = _fill("integers", x, low, _span("randint", low, high), generator=generator)
+    low, span = _range("randint", x, low, high)
+    draw("integers", x, low, span, generator=generator)
     return _finish("randint", x, requires_grad, None, out)
 
 
-def _span(operation, low, high):
-    """How many whole numbers there are in [low, high)."""
-    if low >= high:
-        raise RuntimeError(f"{operation}: expects from to be less than to, but got from={low} >= "
-                           f"to={high}")
-    return high - low
-
-
 def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None,
-             requires_grad=False):
-    """The numbers 0 .. n - 1 in random order."""
+             requires_grad=False, pin_memory=False):
+    """The numbers 0 .. n - 1 in random order.
+
+    Raises RuntimeError where n is negative or greater than the type can hold.
+    """
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative; got {n}")
-    x = empty(n, dtype=dtype or types.int64, device=device)
-    x = _fill("permutation", x, generator=generator)
+    d = dtype or types.int64
+    # PyTorch lets bfloat16 repeat numbers.
+    if n > _greatest_whole(d) + 1 and d is not types.bfloat16:
+        raise RuntimeError(f"randperm: n is too large for result tensor type {d}; got {n}")
+    x = draw("permutation", empty(n, dtype=d, device=device), generator=generator)
     return _finish("randperm", x, requires_grad, None, out)
 
 
-def rand_like(x, *, dtype=None, requires_grad=False, device=None, generator=None):
+def rand_like(x, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
+              memory_format=None):
     """rand in x's shape and type."""
-    made = _fill("uniform", _floating_like("rand_like", x, dtype), 0.0, 1.0, generator=generator)
-    return _finish("rand_like", made, requires_grad, device)
+    made = _floating_like("rand_like", x, dtype, device)
+    draw("uniform", made, 0.0, 1.0, generator=generator)
+    return _finish("rand_like", made, requires_grad)
 
 
-def randn_like(x, *, dtype=None, requires_grad=False, device=None, generator=None):
+def randn_like(x, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
+               memory_format=None):
     """randn in x's shape and type."""
-    made = _fill("normal", _floating_like("randn_like", x, dtype), 0.0, 1.0, generator=generator)
-    return _finish("randn_like", made, requires_grad, device)
+    made = _floating_like("randn_like", x, dtype, device)
+    draw("normal", made, 0.0, 1.0, generator=generator)
+    return _finish("randn_like", made, requires_grad)
 
 
-def randint_like(x, low, high=None, *, dtype=None, requires_grad=False, device=None):
+def randint_like(x, low, high=None, *, dtype=None, layout=None, requires_grad=False, device=None,
+                 generator=None, memory_format=None):
     """randint in x's shape and type."""
     low, high = (0, low) if high is None else (low, high)
-    made = _fill("integers", empty_like(x, dtype=dtype), low, _span("randint_like", low, high))
-    return _finish("randint_like", made, requires_grad, device)
+    made = empty_like(x, dtype=dtype, device=device)
+    low, span = _range("randint_like", made, low, high)
+    draw("integers", made, low, span, generator=generator)
+    return _finish("randint_like", made, requires_grad)
 
 
-def normal(mean, std=1.0, size=None, *, generator=None, out=None):
-    """Normal numbers of given means and standard deviations, numbers or tensors."""
-    if isinstance(mean, Tensor) or isinstance(std, Tensor):
-        shaped = mean + std * 0
-        made = randn(tuple(shaped.layout.shape), generator=generator) * std + mean
-    else:
-        made = _fill("normal", empty(size), float(mean), float(std), generator=generator)
-    return _finish("normal", made, False, out=out)
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None,
+           requires_grad=False):
+    """Normal numbers of given means and standard deviations, numbers or tensors.
+
+    The result has the shape that tensors among them broadcast to, otherwise `size`, and the type of
+    `mean`, or else of `std`, if that is a tensor. Raises RuntimeError for a negative deviation.
+    """
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        made = empty(() if size is None else size, dtype=dtype, device=device)
+        return _finish("normal", _normal_(made, mean, std, generator=generator), requires_grad,
+                       None, out)
+    if not isinstance(std, Tensor):
+        made = _normal_(empty(mean.layout.shape, dtype=mean.dtype), 0.0, std, generator=generator)
+        return _finish("normal", made.add_(mean.detach()), False, None, out)
+    if not std.layout.absent and (std.detach() < 0).any():
+        raise RuntimeError("normal: expects all elements of std >= 0.0")
+    shape, d = std.layout.shape, std.dtype
+    if isinstance(mean, Tensor):
+        shape, d = broadcast_shapes(mean.layout.shape, shape), mean.dtype
+        mean = mean.detach()
+    made = _normal_(empty(shape, dtype=d), generator=generator)
+    return _finish("normal", made.mul_(std.detach()).add_(mean), False, None, out)
+
+
+@method()
+def bernoulli(input, p=None, *, generator=None, out=None):
+    """Ones where a uniform number falls below x, else zeros; with `p`, below that instead.
+
+    Raises RuntimeError where a probability is outside of [0, 1].
+
+    >>> import cresset
+    >>> cresset.bernoulli(cresset.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    if p is None and not input.layout.dtype.is_floating_point:
+        raise RuntimeError(
+            f"bernoulli: needs probabilities of a floating type; got {input.layout.dtype}"
+        )
+    made = empty_like(input)
+    _bernoulli_(made, input.detach() if p is None else p, generator=generator)
+    return _finish("bernoulli", made, False, None, out)
+
+
+# --- in place -------------------------------------------------------------------------------------
+def _check_floating(operation, x, error=NotImplementedError):
+    if not x.layout.dtype.is_differentiable:
+        raise error(
+            f"{operation}: needs a tensor of a floating type; got {x.layout.dtype}; convert it first"
+        )
+
+
+def _rounded(number, x) -> float:
+    """A number as elements of x have it, where their type is a half one."""
+    if x.layout.dtype in types.HALVES:
+        return tensor(float(number), dtype=x.layout.dtype).item()
+    return float(number)
 
 
 def _uniform_(x, a=0, b=1, *, generator=None):
     """Overwrite with uniform numbers in [a, b)."""
+    _check_floating("uniform_", x)
     if a > b:
         raise RuntimeError(f"uniform_: expects to return a [from, to) range, but found from={a} > "
                            f"to={b}")
-    return _write("uniform", x, float(a), float(b), generator=generator)
+    return _overwrite("uniform", x, _rounded(a, x), _rounded(b, x), generator=generator)
 
 
 def _normal_(x, mean=0, std=1, *, generator=None):
     """Overwrite with normal numbers."""
+    _check_floating("normal_", x)
     if std < 0:
         raise RuntimeError(f"normal_: expects std >= 0.0, but found std {std}")
-    return _write("normal", x, float(mean), float(std), generator=generator)
+    if x.layout.numel >= 16 and x.layout.contiguous:
+        mean, std = _rounded(mean, x), _rounded(std, x)
+    return _overwrite("normal", x, float(mean), float(std), generator=generator)
+
+
+def _log_normal_(x, mean=1, std=2, *, generator=None):
+    """Overwrite with numbers whose logarithms are normal, of that mean and deviation."""
+    _check_floating("log_normal_", x)
+    if std <= 0:
+        raise RuntimeError(f"log_normal_: expects std > 0.0, but found std={std}")
+    return _overwrite("log_normal", x, float(mean), float(std), generator=generator)
+
+
+def _cauchy_(x, median=0, sigma=1, *, generator=None):
+    """Overwrite with numbers of density sigma / (pi ((x - median)^2 + sigma^2))."""
+    _check_floating("cauchy_", x, RuntimeError)
+    if sigma <= 0:
+        raise RuntimeError(f"cauchy_: expects sigma > 0.0, but found sigma={sigma}")
+    return _overwrite("cauchy", x, float(median), float(sigma), generator=generator)
+
+
+def _exponential_(x, lambd=1, *, generator=None):
+    """Overwrite with numbers of density lambd exp(-lambd x), x >= 0."""
+    _check_floating("exponential_", x, RuntimeError)
+    if lambd <= 0:
+        raise RuntimeError(f"exponential_: expects lambda > 0.0, but found lambda={lambd}")
+    return _overwrite("exponential", x, float(lambd), generator=generator)
+
+
+def _geometric_(x, p, *, generator=None):
+    """Overwrite with the numbers of trials, of probability p each, to the first success."""
+    if x.layout.dtype is types.bool or x.layout.dtype.is_complex:
+        raise NotImplementedError(f"geometric_: needs a real type; got {x.layout.dtype}")
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_: expects p to be in (0, 1), but got p={p}")
+    return _overwrite("geometric", x, float(p), generator=generator)
+
+
+def _bernoulli_(x, p=0.5, *, generator=None):
+    """Overwrite with ones of probability p, a number or a tensor that broadcasts, else zeros."""
+    if isinstance(p, Tensor):
+        p = p.expand(tuple(x.layout.shape))
+        # In the order in which x lies in memory; for each p its own type's uniform number.
+        d = types.float64 if p.dtype is types.float64 else types.float32
+        if not p.layout.absent and ((p < 0) | (p > 1)).any():
+            raise RuntimeError("bernoulli_: expects every p to be in [0, 1]")
+        drawn = draw("uniform", empty_like(x, dtype=d), 0.0, 1.0, generator=generator)
+        return x.copy_(drawn < p)
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_: expects p to be in [0, 1], but got p={p}")
+    return _overwrite("bernoulli", x, float(p), generator=generator)
 
 
 def _random_(x, low=None, high=None, *, generator=None):
-    """Overwrite with whole numbers of [low, high); without bounds, of all the type holds."""
+    """Overwrite with whole numbers of [low, high); without bounds, of all the type holds.
+
+    `random_(high)` starts from 0. Raises RuntimeError where the type cannot hold a bound.
+    """
     d = x.layout.dtype
     if low is None:
         span, words = _unbounded(d)
-        return _write("integers", x, 0, span, generator=generator, words=words)
+        return _overwrite("integers", x, 0, span, generator=generator, words=words)
     if high is None:
         low, high = 0, low
-    return _write("integers", x, int(low), int(high) - int(low), generator=generator)
+    return _overwrite("integers", x, *_range("random_", x, int(low), int(high)),
+                      generator=generator)
+
+
+for _function in (_uniform_, _normal_, _log_normal_, _cauchy_, _exponential_, _geometric_,
+                  _bernoulli_, _random_):
+    setattr(Tensor, _function.__name__[1:], _function)
+
+
+# --- whole numbers --------------------------------------------------------------------------------
+# By type the bits of whole numbers that a floating one holds, and a bound of its numbers.
+FLOATING = {types.float16: (11, 65504), types.bfloat16: (8, 2**128), types.float32: (24, 2**128),
+            types.float64: (53, 2**1024)}
+
+
+def _range(operation, x, low, high):
+    """(low, how many whole numbers there are in [low, high)), checked against x's type."""
+    d = x.layout.dtype
+    if low >= high:
+        raise RuntimeError(f"{operation}: expects 'from' to be less than 'to', but got from={low} "
+                           f">= to={high}")
+    least, greatest = _bounds(d)
+    for name, bound in (("from", low), ("to - 1", high - 1)):
+        if not least <= bound <= greatest:
+            raise RuntimeError(
+                f"{operation}: {name} is out of bounds for {d}; got {bound}; need {least} to "
+                f"{greatest}"
+            )
+        if d.is_floating_point and abs(bound) > _greatest_whole(d):
+            warn(f"{operation}: {name} is out of bounds [-{_greatest_whole(d)}, "
+                 f"{_greatest_whole(d)}] of the whole numbers that {d} tells apart; got {bound}")
+    if d.is_floating_point:
+        low, high = _rounded_up(low, d), _rounded_down(high, d)
+    span = high - low
+    # The span is read as unsigned.
+    return low, span - (1 << 64) if span >= 1 << 63 else span
+
+
+def _bounds(d):
+    """The least and the greatest whole number of a type."""
+    if d.is_floating_point:
+        return -FLOATING[d][1], FLOATING[d][1]
+    greatest = _greatest_whole(d)
+    return -greatest - 1 if d.is_signed else 0, greatest
+
+
+def _greatest_whole(d) -> int:
+    """The greatest whole number up to which a type holds all of them."""
+    if d.is_floating_point:
+        return 1 << FLOATING[d][0]
+    return 1 if d is types.bool else (1 << 8 * d.itemsize - d.is_signed) - 1
+
+
+def _as_held(number, d) -> int:
+    """A whole number as a floating type holds it."""
+    return int(tensor(float(number), dtype=types.float64).to(d).item())
+
+
+def _rounded_up(low, d):
+    """The lower bound, or the next number that the type holds where it holds a lesser one."""
+    held = _as_held(low + 1, d)
+    return held + _unit(low + 1, d) if held < low else low
+
+
+def _rounded_down(high, d):
+    """The upper bound, or the number before it that the type holds where it holds a greater one."""
+    held = _as_held(high - 1, d)
+    return held - _unit(high - 1, d) if held >= high else high
+
+
+def _unit(number, d) -> int:
+    """The distance between the numbers that a floating type holds near a great whole number."""
+    return 1 << abs(number).bit_length() - FLOATING[d][0]
 
 
 def _unbounded(d):
     """(span, words a draw takes) of `random_()` for a type."""
-    if d is types.bool:
-        return 2, 1
-    if d is types.float32:
-        return (1 << 24) + 1, 1
-    if d is types.float64:
-        return (1 << 53) + 1, 2
-    bits = 8 * d.itemsize - d.is_signed
-    # The span is read as unsigned, so 2 ** 63 goes in as the integer with those bits.
-    return -(1 << 63) if bits == 63 else (1 << bits) % (1 << 64), 1 if d.itemsize <= 4 else 2
-
-
-def _bernoulli_(x, p=0.5, *, generator=None):
-    """Overwrite with ones of probability p, else zeros."""
-    if isinstance(p, Tensor):
-        return x.copy_(bernoulli(p.expand(tuple(x.layout.shape)), generator=generator))
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_: expects p to be in [0, 1], but got p={p}")
-    return _write("bernoulli", x, float(p), generator=generator)
-
-
-def bernoulli(x, p=None, *, generator=None):
-    """Ones where a uniform number falls below x, else zeros."""
-    if p is not None:
-        return _bernoulli_(x.detach().clone(), p, generator=generator)
-    drawn = rand(tuple(x.layout.shape), dtype=x.layout.dtype, generator=generator)
-    return drawn.lt(x.detach()).to(x.layout.dtype)
-
-
-for _function in (_uniform_, _normal_, _random_, _bernoulli_):
-    setattr(Tensor, _function.__name__[1:], _function)
-Tensor.bernoulli = bernoulli
-
-
-@called("dropout")
-@elementwise
-def scale_kept(x, mask, keep: Number):
-    """x * (mask / keep)."""
-    return x * (mask / keep)
-
-
-def dropout(input, p=0.5, training=True, inplace=False):
-    """x with each element zeroed with probability p and the others divided by 1 - p.
-
-    Returns x itself when not training (Srivastava et al. 2014).
-    """
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout: probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0.0:
-        return input
-    if p == 1.0:
-        return input.mul_(0.0) if inplace else input * 0.0
-    mask = _fill("bernoulli", meta.new(input.layout.like()), 1.0 - p)
-    if inplace:
-        return scale_kept.in_place(input, mask, 1.0 - p)
-    return scale_kept(input, mask, 1.0 - p)
-
-
-def multinomial(x, num_samples, replacement=False, *, generator=None):
-    """Indices drawn with the weights of each row.
-
-    Without replacement the greatest of weight / exponential are taken, as PyTorch does.
-    """
-    if not x.layout.dtype.is_floating_point or x.layout.ndim not in (1, 2):
-        raise RuntimeError("multinomial: expects a 1-D or 2-D tensor of floating weights; got "
-                           f"{tuple(x.layout.shape)} of {x.layout.dtype}")
-    x = x.detach()
-    if not replacement or num_samples == 1:
-        if num_samples > x.layout.shape[-1]:
-            raise RuntimeError(
-                "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without "
-                f"replacement; got {num_samples} and {x.layout.shape[-1]}"
-            )
-        drawn = rand(tuple(x.layout.shape), dtype=x.layout.dtype, generator=generator)
-        races = x / -(1.0 - drawn).log()
-        if num_samples == 1:
-            return races.argmax(-1, True)
-        return races.topk(num_samples).indices
-    totals = x.cumsum(-1)
-    totals = totals / totals[..., -1:]
-    shape = (*x.layout.shape[:-1], num_samples)
-    drawn = rand(shape, dtype=types.float64, generator=generator)
-    below = totals.unsqueeze(-2) < drawn.unsqueeze(-1)
-    return below.sum(-1).clamp(max=x.layout.shape[-1] - 1)
-
-
-Tensor.multinomial = multinomial
+    span = _greatest_whole(d) + 1
+    # The span is read as unsigned, and 0 stands for 2 ** 64.
+    return span - (1 << 64) if span >= 1 << 63 else span, 1 if d.itemsize <= 4 else 2
