@@ -21,9 +21,32 @@ def products():
     yield sample("mv", real(2, 3), real(3)).within(8, 10)
     yield sample("dot", real(5), real(5)).within(8, 10)
     yield sample("outer", real(2), real(3))
+    yield sample("ger", real(2), real(3))
+    yield sample("vdot", real(5), real(5)).within(8, 10)
+    for left, right in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (2, 2, 3)), ((), (2, 3))]:
+        yield sample("inner", real(*left), real(*right)).within(8, 10)
+    for left, right in [((2,), (3,)), ((2, 3), (2, 2)), ((2,), (2, 1, 2)), ((), (2,)),
+                        ((0, 2), (2, 2))]:
+        yield sample("kron", real(*left), real(*right))
+    for left, right, dims in [
+        ((2, 3), (3, 2), 1), ((2, 3), (2, 3), 2), ((2,), (3,), 0), ((2, 1, 3), (3, 2), ([2], [0])),
+        ((2, 3, 2), (3, 2, 2), ([1, 0], [0, 2])), ((2, 1), (3, 2), ([1], [0])),
+        ((2, 3), (2, 3), ([-1], [-1])), ((0, 2), (2, 3), 1), ((2, 0), (0, 3), 1),
+    ]:
+        yield sample("tensordot", real(*left), real(*right), dims=dims).within(8, 20)
+    yield sample("cosine_similarity", real(2, 3), real(2, 3)).within(16, 2)
     yield sample("addmm", real(3), real(2, 3), real(3, 3)).within(8, 10)
     yield sample("addmm", real(2, 3), real(2, 2), real(2, 3), beta=2, alpha=3).within(8, 30)
+    for shape in ((2, 2), (2, 1), ()):
+        yield sample("addmm", real(*shape), real(2, 3), real(3, 2), beta=-1).within(8, 20)
     yield sample("baddbmm", real(2, 2, 2), real(2, 2, 3), real(2, 3, 2)).within(8, 10)
+    yield sample("baddbmm", real(2, 1), real(2, 2, 3), real(2, 3, 2), beta=2, alpha=2).within(8, 30)
+    yield sample("addbmm", real(2, 2), real(3, 2, 2), real(3, 2, 2)).within(8, 20)
+    yield sample("addbmm", real(2), real(2, 2, 3), real(2, 3, 2), beta=2, alpha=-1).within(8, 30)
+    yield sample("addmv", real(2), real(2, 3), real(3)).within(8, 10)
+    yield sample("addmv", real(1), real(2, 3), real(3), beta=2, alpha=3).within(8, 30)
+    yield sample("addr", real(2, 3), real(2), real(3)).within(2, 10)
+    yield sample("addr", real(3), real(2), real(3), beta=2, alpha=3).within(2, 30)
     yield sample("nn.functional.linear", real(2, 3), real(4, 3)).within(8, 10)
     yield sample("nn.functional.linear", real(2, 2, 3), real(2, 3), real(2)).within(8, 10)
     yield sample("nn.functional.linear", real(3), real(2, 3), real(2)).within(8, 10)
@@ -36,8 +59,38 @@ def products():
         (2, 3, 2)), ("i,j->ij", (2,), (3,)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)),
         ("ij->", (2, 3)), ("i,i,i->", (3,), (3,), (3,)), ("bhi,bhj->bij", (2, 2, 2), (2, 2, 3)),
         ("ab,b->a", (2, 3), (3,)), ("...ij,...jk->...ik", (2, 2, 3), (2, 3, 2)),
+        ("i...,i...", (2, 3), (2, 3)), ("...i,i...->...", (2, 3), (3,)), ("ij,jk", (2, 3), (1, 2)),
+        ("iji->j", (2, 3, 2)), ("iij,ijj->ij", (2, 2, 3), (2, 3, 3)), ("bA,Ba", (2, 1), (2, 2)),
+        ("ij,k->i", (2, 3), (2,)), ("i,j,k->kij", (2,), (1,), (3,)), ("i , i -> ", (3,), (3,)),
+        ("...->...", (2, 3)), ("...ij->...ji", (2, 2, 3)), ("ij...,j...", (2, 3, 2), (3, 1)),
+        (",ij->ji", (), (2, 3)), ("ab,bc,cd->ad", (2, 3), (3, 2), (2, 2)), ("ij,ij->", (0, 2),
+        (0, 2)), ("ij,jk->ik", (2, 0), (0, 3)), ("abc,bd,d->ac", (2, 2, 2), (2, 3), (3,)),
     ):
         yield sample("einsum", equation, *[real(*term) for term in terms]).within(8, 20)
+    yield sample("einsum", real(2, 3), [0, 1], real(3, 2), [1, 2], [2, 0]).within(8, 20)
+    yield sample("einsum", real(2, 3), [0, 1], real(3, 2), [1, 51]).within(8, 20)
+    yield sample("einsum", real(2, 2, 3), [Ellipsis, 1], real(3), [1], [Ellipsis]).within(8, 20)
+    yield sample("einsum", "ij,jk", [real(2, 3), real(3, 2)]).within(8, 20)
+
+
+def distances():
+    for p in (2.0, 1.0, 3.0, 0.5, 0.0):
+        yield sample("cdist", real(2, 3), real(3, 3), p).within(64, 6)
+        yield sample("nn.functional.pdist", real(3, 2), p).within(64, 6)
+    # Several differences may be the greatest, where there is no gradient.
+    yield sample("cdist", real(2, 3), real(3, 3), float("inf")).within(64, 6).constant()
+    yield sample("cdist", positive(2, 1), positive(3, 1), float("inf")).within(64, 6)
+    yield sample("nn.functional.pdist", positive(3, 1), float("inf")).within(64, 6)
+    yield sample("cdist", real(2, 2, 2), real(1, 2)).within(16, 6)
+    yield sample("cdist", real(2, 3), real(2, 3),
+                 compute_mode="use_mm_for_euclid_dist").within(64, 6)
+    yield sample("cdist", real(40, 3), real(2, 3)).within(1000, 6).constant()
+    yield sample("cdist", real(40, 3), real(2, 3),
+                 compute_mode="donot_use_mm_for_euclid_dist").within(16, 6).constant()
+    for shapes in (((0, 2), (3, 2)), ((2, 0), (3, 0)), ((2, 0, 1), (2, 1, 1))):
+        yield sample("cdist", *[real(*shape) for shape in shapes]).constant()
+    yield sample("pairwise_distance", real(2, 3), real(2, 3)).within(16, 6)
+    yield sample("pairwise_distance", real(2, 3), real(3), 1.0, keepdim=True).within(16, 6)
 
 
 def losses():

@@ -12,6 +12,7 @@ from cresset import nn, show
 from cresset.kernels import loops
 from cresset.nn import functional as F
 from cresset.ops import dispatch, loss, normalization
+from cresset.ops.kinds.composite import Composite
 from cresset.ops.operation import Operation, registry
 from cresset.optim.adam import _adam_update
 from cresset.runtime import build, codegen, elf, ir, native, target
@@ -163,6 +164,23 @@ def test_optimizer_step_is_one_launch(monkeypatch):
     optimizer.step()
     _adam_update.cache_clear()
     assert len(launches) == 1
+
+
+CROSSED = {
+    "sum": lambda x: x.exp().unsqueeze(0) + x.exp().unsqueeze(1),
+    "product of one": lambda x: (lambda y: y.unsqueeze(0) * y.unsqueeze(1))(x.exp()),
+    "reductions": lambda x: (lambda y: y.sum(1, True) + y.sum(1).unsqueeze(0))(x.outer(x)),
+}
+
+
+@pytest.mark.parametrize("name", CROSSED)
+def test_a_value_may_cross_itself(name):
+    """One dim of a value along two of a result is no point of one loop nest."""
+    x = cresset.tensor([1.0, 2.0, 3.0])
+    function = CROSSED[name]
+    composed = Composite(lambda x: function(x), name=f"crossed {name}")
+    composed.parameter_kinds, composed.parameter_names = ("tensor",), ("x",)
+    assert dispatch.launcher_of(composed, (x,))(x).tolist() == function(x).tolist()
 
 
 THREADED = {

@@ -224,6 +224,10 @@ class Fuser:
                 if dims[pad + j] not in (None, d):
                     return None
                 dims[pad + j] = d
+        placed = [d for d in dims if d is not None]
+        if len(set(placed)) < len(placed):
+            # As in x[:, None] + x[None, :]: every point of the result needs two of the space.
+            return None
         if not inside:
             # Nothing ties the call to the group: it may join where it fills the whole space.
             return tuple(range(len(shape))) if shape == group.shape else None

@@ -7,7 +7,7 @@ import warnings
 
 import cresset
 from cresset import Tensor
-from cresset.ops import cosine_similarity, softplus
+from cresset.ops import cosine_similarity, pairwise_distance, softplus
 
 
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -183,10 +183,3 @@ def gaussian_nll_loss(
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return _reduce(loss, reduction)
-
-
-def pairwise_distance(
-    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
-    """The p-norm of x1 - x2 + eps over the last dim."""
-    return (x1 - x2 + eps).norm(p, -1, keepdim)

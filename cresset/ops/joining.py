@@ -1,8 +1,7 @@
-"""Joining: cat, stack, and the sums of products that `einsum` names."""
+"""Joining: cat, stack."""
 
 from __future__ import annotations
 
-import string
 from functools import cache
 
 from cresset.core import scalar
@@ -11,11 +10,12 @@ from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import kept, result_type
-from cresset.ops.shape import canonical_dim, narrow, permute, reshape
+from cresset.ops.out import with_out
+from cresset.ops.shape import canonical_dim, narrow
 from cresset.ops.splitting import unbind
 from cresset.runtime.program import Program
 
-__all__ = ["cat", "concat", "concatenate", "einsum", "stack"]
+__all__ = ["cat", "concat", "concatenate", "stack"]
 
 
 @cache
@@ -103,7 +103,8 @@ def cat_parts(g, dim, layouts):
     return tuple(parts)
 
 
-def cat(tensors, dim=0, *, out=None):
+@with_out
+def cat(tensors, dim=0):
     """The tensors joined along a dim that they all have; types promote.
 
     >>> import cresset
@@ -114,14 +115,14 @@ def cat(tensors, dim=0, *, out=None):
         tensors = tensors.unbind(0)
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors")
-    made = join("cat", len(tensors))(*tensors, dim)
-    return made if out is None else out.copy_(made)
+    return join("cat", len(tensors))(*tensors, dim)
 
 
 concat = concatenate = cat
 
 
-def stack(tensors, dim=0, *, out=None):
+@with_out
+def stack(tensors, dim=0):
     """The tensors, all of one shape, joined along a new dim."""
     if isinstance(tensors, Tensor):
         tensors = tensors.unbind(0)
@@ -134,88 +135,4 @@ def stack(tensors, dim=0, *, out=None):
                 f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 "
                 f"and {list(x.layout.shape)} at entry {k}"
             )
-    made = join("stack", len(tensors))(*tensors, dim)
-    return made if out is None else out.copy_(made)
-
-
-def einsum(equation, *operands):
-    """The sum of products that an equation such as "bij,bjk->bik" names (two operands at a time).
-
-    >>> import cresset
-    >>> cresset.einsum("i,i->", cresset.ones(3), cresset.ones(3))
-    tensor(3.)
-    """
-    if len(operands) == 1 and not isinstance(operands[0], Tensor):
-        operands = tuple(operands[0])
-    equation = equation.replace(" ", "")
-    left, arrow, right = equation.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(operands):
-        raise RuntimeError(f"einsum: the equation {equation!r} names {len(terms)} operands; got "
-                           f"{len(operands)}")
-    if not arrow:
-        letters = left.replace(",", "").replace(".", "")
-        right = "..." if "..." in left else ""
-        right += "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    *terms, right = _named(terms, right, [x.layout.ndim for x in operands])
-    x, names = _single(operands[0], terms[0])
-    for k, (y, term) in enumerate(zip(operands[1:], terms[1:])):
-        y, others = _single(y, term)
-        later = set("".join(terms[k + 2 :]) + right)
-        x, names = _pair(x, names, y, others, later)
-    for c in [c for c in names if c not in right]:
-        x = x.sum(names.index(c))
-        names = names.replace(c, "", 1)
-    return permute(x, tuple(names.index(c) for c in right))
-
-
-def _named(terms, right, ranks):
-    """The terms with letters in the place of "...", the same for the last dims of each."""
-    missing = [rank - len(t) + 3 for t, rank in zip(terms, ranks) if "..." in t]
-    most = max(missing, default=0)
-    unused = [c for c in string.ascii_letters if c not in "".join(terms) + right]
-    letters = "".join(unused[:most])
-    named = [t.replace("...", letters[most - rank + len(t) - 3 :]) for t, rank in zip(terms, ranks)]
-    return [*named, right.replace("...", letters)]
-
-
-def _single(x, term):
-    """An operand with repeated letters taken as diagonals."""
-    if len(term) != x.layout.ndim:
-        raise RuntimeError(f"einsum: the term {term!r} names {len(term)} dims; the operand has "
-                           f"shape {tuple(x.layout.shape)}")
-    for c in set(term):
-        while term.count(c) > 1:
-            a = term.index(c)
-            b = term.index(c, a + 1)
-            x = x.diagonal(0, a, b)
-            term = term[:a] + term[a + 1 : b] + term[b + 1 :] + c
-    return x, term
-
-
-def _pair(x, names, y, others, later):
-    """The product of two operands, summed over what nothing later names."""
-    shared = [c for c in names if c in others]
-    batch = [c for c in shared if c in later]
-    summed = [c for c in shared if c not in later]
-    rows = [c for c in names if c not in shared]
-    columns = [c for c in others if c not in shared]
-    sizes = dict(zip(names, x.layout.shape))
-    for c, n in zip(others, y.layout.shape):
-        if sizes.setdefault(c, n) != n:
-            raise RuntimeError(f"einsum: dim {c!r} has sizes {sizes[c]} and {n}")
-
-    def size(cs):
-        out = 1
-        for c in cs:
-            out *= sizes[c]
-        return out
-
-    a = permute(x, tuple(names.index(c) for c in batch + rows + summed))
-    b = permute(y, tuple(others.index(c) for c in batch + summed + columns))
-    a = reshape(a, (size(batch), size(rows), size(summed)))
-    b = reshape(b, (size(batch), size(summed), size(columns)))
-    made = a @ b
-    order = batch + rows + columns
-    return reshape(made, tuple(sizes[c] for c in order)), "".join(order)
-
+    return join("stack", len(tensors))(*tensors, dim)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
+from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.layout import Layout, broadcast_shapes, expand_strides
-from cresset.core.tensor import Number, Tensor
+from cresset.core.tensor import Tensor
 from cresset.kernels.matmul import Operand
 from cresset.kernels.matmul import matmul as product
 from cresset.kernels.nest import Nest, Store, steps
@@ -16,14 +17,19 @@ from cresset.ops.complex_numbers import adjoint, conj
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import method
+from cresset.ops.out import with_out
 from cresset.ops.shape import matrix_transpose, reshape, squeeze, unsqueeze, view_strides
 from cresset.runtime.program import Program
 
-__all__ = ["addmm", "baddbmm", "bilinear", "bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
+__all__ = ["bilinear", "bmm", "dot", "ger", "linear", "matmul", "mm", "mv", "outer", "vdot"]
 
 
 def _check_types(operation: str, x: Layout, y: Layout):
-    computed(operation, x.dtype)
+    if computed(operation, x.dtype) is types.bool:
+        raise NotImplementedError(
+            f"{operation}: not implemented for torch.bool, whose products have no sum; convert "
+            "with .int() or .float()"
+        )
     if x.dtype is not y.dtype:
         raise RuntimeError(
             f"{operation}: expected both operands to have the same dtype, but got {x.dtype} and "
@@ -114,55 +120,97 @@ _check_mm = _of_rank("mm", 2, 2)
 _check_bmm = _of_rank("bmm", 3, 3)
 _check_mv = _of_rank("mv", 2, 1)
 _check_dot = _of_rank("dot", 1, 1)
+_check_vdot = _of_rank("vdot", 1, 1)
+_check_outer = _of_rank("outer", 1, 1)
 
 
+@method()
+@with_out
 def mm(x, mat2):
     """The product of two matrices."""
     _check_mm(x, mat2)
-    return matmul(x, mat2)
-
-
-def bmm(x, mat2):
-    """The products of two batches of matrices, which have the same size."""
-    _check_bmm(x, mat2)
-    if x.layout.shape[0] != mat2.layout.shape[0]:
+    (m, k), (inner, n) = x.layout.shape, mat2.layout.shape
+    if k != inner:
         raise RuntimeError(
-            f"bmm: the batches differ: {x.layout.shape[0]} and {mat2.layout.shape[0]}"
+            f"mm: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {inner}x{n}); need as "
+            "many rows in the second as columns in the first"
         )
     return matmul(x, mat2)
 
 
+@method()
+@with_out
+def bmm(x, mat2):
+    """The products of two batches of matrices, which have the same size."""
+    _check_bmm(x, mat2)
+    expected, got = [x.layout.shape[0], x.layout.shape[2]], list(mat2.layout.shape[:2])
+    if expected != got:
+        raise RuntimeError(
+            f"bmm: Expected size for first two dimensions of batch2 tensor to be: {expected} but "
+            f"got: {got}"
+        )
+    return matmul(x, mat2)
+
+
+@method()
+@with_out
 def mv(x, vec):
     """A matrix times a vector."""
     _check_mv(x, vec)
+    (m, n), (size,) = x.layout.shape, vec.layout.shape
+    if n != size:
+        raise RuntimeError(
+            f"mv: size mismatch, got input ({m}), mat ({m}x{n}), vec ({size}); need a vector of {n}"
+        )
     return matmul(x, vec)
 
 
+def _check_sizes(name, x, y):
+    n, m = x.layout.numel, y.layout.numel
+    if n != m:
+        raise RuntimeError(
+            f"{name}: inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the "
+            f"same number of elements, but got {n} and {m} elements respectively"
+        )
+
+
+@method()
+@with_out
 def dot(x, tensor):
-    """The sum of the products of two vectors."""
+    """The sum of the products of two vectors.
+
+    >>> import cresset
+    >>> cresset.dot(cresset.tensor([1, 2]), cresset.tensor([3, 4]))
+    tensor(11)
+    """
     _check_dot(x, tensor)
+    _check_sizes("dot", x, tensor)
     return matmul(x, tensor)
 
 
+@method()
+@with_out
+def vdot(x, other):
+    """The sum of the products of two vectors, the first of them conjugated.
+
+    >>> import cresset
+    >>> cresset.vdot(cresset.tensor([1j, 2.0]), cresset.tensor([1j, 1.0]))
+    tensor(3.+0.j)
+    """
+    _check_vdot(x, other)
+    _check_sizes("vdot", x, other)
+    return matmul(conj(x), other)
+
+
+@method("outer", "ger")
+@with_out
 def outer(x, vec2):
-    """x[i] * y[j]."""
+    """x[i] * y[j], for vectors."""
+    _check_outer(x, vec2)
     return unsqueeze(x, 1) * unsqueeze(vec2, 0)
 
 
-def addmm(x, mat1, mat2, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * (mat1 @ mat2)."""
-    made = mm(mat1, mat2)
-    return made * alpha + x * beta if alpha != 1 or beta != 1 else made + x
-
-
-def baddbmm(x, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * (batch1 @ batch2) over a batch."""
-    made = bmm(batch1, batch2)
-    return made * alpha + x * beta if alpha != 1 or beta != 1 else made + x
-
-
-for _function in (mm, bmm, mv, dot, outer, addmm, baddbmm):
-    setattr(Tensor, _function.__name__, _function)
+ger = outer
 
 
 def _rmatmul(x, other):

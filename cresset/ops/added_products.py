@@ -1,0 +1,93 @@
+"""Products of matrices and vectors added to a tensor: addmm, addmv, addr, addbmm, baddbmm.
+
+All of them are beta * x + alpha * product, x broadcast to the product's shape. With beta = 0
+nothing of x is read, so that NaN in it does no harm.
+"""
+
+from __future__ import annotations
+
+from cresset.core.dtype import dtype
+from cresset.core.tensor import Number
+from cresset.ops.in_place import in_place
+from cresset.ops.operation import method
+from cresset.ops.out import with_out
+from cresset.ops.products import bmm, mm, mv, outer
+
+__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
+
+
+def added(name: str, x, made, beta: Number, alpha: Number):
+    """beta * x + alpha * made."""
+    shape, product = tuple(x.layout.shape), made.layout
+    if x.layout.dtype is not product.dtype and name != "addr":
+        raise RuntimeError(
+            f"{name}: self and the product must have the same dtype, but got {x.layout.dtype} and "
+            f"{product.dtype}; convert one with .to(...)"
+        )
+    if len(shape) > product.ndim or any(
+        n not in (1, m) for n, m in zip(reversed(shape), reversed(product.shape))
+    ):
+        raise RuntimeError(
+            f"{name}: the input of shape {shape} cannot be expanded to the product's shape "
+            f"{tuple(product.shape)}; need equal sizes or 1 in every dim"
+        )
+    if product.dtype.category <= dtype.INTEGER:
+        for letter, number in (("beta", beta), ("alpha", alpha)):
+            if isinstance(number, float):
+                raise RuntimeError(
+                    f"{name}: For integral input tensors, argument {letter} must not be a floating "
+                    f"point number; got {number}"
+                )
+    if alpha != 1:
+        made = made * alpha
+    if beta == 0:
+        return made
+    if beta != 1:
+        x = x * beta
+    return made + x
+
+
+@method()
+@in_place
+@with_out
+def addmm(x, mat1, mat2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * (mat1 @ mat2), for matrices.
+
+    >>> import cresset
+    >>> cresset.addmm(cresset.ones(2), cresset.eye(2), cresset.eye(2), alpha=2)
+    tensor([[3., 1.],
+            [1., 3.]])
+    """
+    return added("addmm", x, mm(mat1, mat2), beta, alpha)
+
+
+@method()
+@in_place
+@with_out
+def addmv(x, mat, vec, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * (mat @ vec), for a matrix and a vector."""
+    return added("addmv", x, mv(mat, vec), beta, alpha)
+
+
+@method()
+@in_place
+@with_out
+def addr(x, vec1, vec2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * outer(vec1, vec2)."""
+    return added("addr", x, outer(vec1, vec2), beta, alpha)
+
+
+@method()
+@in_place
+@with_out
+def addbmm(x, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * the sum of batch1[i] @ batch2[i]."""
+    return added("addbmm", x, bmm(batch1, batch2).sum(0, dtype=batch1.layout.dtype), beta, alpha)
+
+
+@method()
+@in_place
+@with_out
+def baddbmm(x, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * x + alpha * (batch1 @ batch2) over a batch of matrices."""
+    return added("baddbmm", x, bmm(batch1, batch2), beta, alpha)
