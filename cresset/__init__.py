@@ -45,6 +45,7 @@ from cresset.core.memory_format import (
 from cresset.core.missing import missing as _missing
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
+from cresset.ops import generated as _generated
 from cresset.ops.kinds.promotion import can_cast
 from cresset.ops.out import call_out as _call_out
 from cresset.ops.similarity import cosine_similarity
@@ -69,13 +70,14 @@ for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "
 threshold_ = _activations["threshold"].in_place
 globals().update(ops.functions("dropouts"))
 
-_dispatch.fill(
+_generated.fill(
     call_out=_call_out,
     is_grad_enabled=is_grad_enabled,
     record=_record.record,
     record_pieces=_record.record_pieces,
     record_write=_rebase.record_write,
     bind=_graph.bind,
+    bind_write=_graph.bind_write,
     compose=_fuse.compose,
 )
 

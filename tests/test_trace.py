@@ -283,9 +283,36 @@ def test_random_numbers_are_refused_and_not_used_up():
     equal(cresset.rand(2), expected)
 
 
-def test_writing_in_place_is_refused():
-    with pytest.raises(NotImplementedError, match="writing while capturing"):
-        cresset.trace(lambda x: x.add_(1), cresset.ones(3))
+def test_results_may_be_overwritten():
+    def function(x):
+        y = x * 2
+        z = y
+        z += 1
+        return F.relu(y, inplace=True) * y
+
+    x = cresset.tensor([-2.0, 0.5])
+    graph = cresset.trace(function, x)
+    assert source(graph) == inspect.cleandoc("""
+        def function(x):
+            t0 = x * 2
+            t1 = t0 + 1
+            t2 = torch.relu(t1)
+            t3 = t2 * t2
+            return t3
+    """)
+    equal(graph(x), function(x))
+    equal(graph.gradient()(x, cresset.ones(2)), cresset.tensor([0.0, 8.0]))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x.add_(1),
+    lambda x: x[0].add_(1),
+    lambda x: (x * 2)[0].fill_(1),
+    lambda x: cresset.ones(3).mul_(x),
+])
+def test_writing_into_shared_memory_is_refused(function):
+    with pytest.raises(NotImplementedError, match="cannot write here while capturing"):
+        cresset.trace(function, cresset.ones(3))
 
 
 def test_wrong_calls():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 
 from cresset import ops
 from cresset.core import scalar
@@ -16,7 +17,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.creation import filled
 
-OPERATORS = {
+OPERATORS: dict[str, Callable] = {
     "abs": operator.abs, "add": operator.add, "bit_and": operator.and_,
     "bit_not": operator.invert, "bit_or": operator.or_, "bit_xor": operator.xor,
     "div": operator.truediv, "eq": operator.eq, "le": operator.le, "lt": operator.lt,

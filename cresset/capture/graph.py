@@ -82,7 +82,7 @@ class Call(NamedTuple):
 
     def __str__(self):
         spelled = []
-        for p, a in zip(self.op.signature.parameters.values(), self.args):
+        for p, a in zip(self.op.parameters, self.args):
             if p.kind is not p.KEYWORD_ONLY:
                 spelled.append(repr(a))
             elif a is not p.default:
@@ -99,6 +99,8 @@ class Graph:
         self.calls: list[Call] = []
         self.outputs: tuple[Value, ...] = ()
         self.count = 0
+        # Values that share their memory with others.
+        self.viewed: set[Value] = set()
 
     def take(self, op, args):
         """Enter a call; returns its values. Of a composite enter what its body calls."""
@@ -114,6 +116,8 @@ class Graph:
             a.actual if isinstance(a, Value) else dispatch.spec_of(kind, a)
             for kind, a in zip(op.parameter_kinds, args)
         )
+        if isinstance(op, View):
+            self.viewed.add(args[0])
         outputs = tuple(self.value(layout) for layout in op.infer(specs))
         self.calls.append(Call(op, args, outputs))
         return outputs[0] if len(outputs) == 1 else outputs
@@ -124,6 +128,10 @@ class Graph:
             f"{op.name}: a tensor that is not an argument was met while capturing; pass it to the "
             "captured function as an argument"
         )
+
+    def made_by(self, value) -> Call | None:
+        """The call that a value is a result of."""
+        return next((c for c in reversed(self.calls) if value in set(c.outputs)), None)
 
     def value(self, layout: Layout, name: str | None = None) -> Value:
         self.count += 1
@@ -170,6 +178,26 @@ def bind(op, args):
             result.history = Viewed(op, dispatch.specs_of(op, args))
         record(op, result, args)
     return result
+
+
+def bind_write(op, args, out):
+    """Enter a call whose result is written into a captured value, which becomes that result."""
+    value = value_of(out)
+    made = value.graph.made_by(value) if isinstance(value, Value) else None
+    if made is None or isinstance(made.op, View) or value in value.graph.viewed:
+        raise NotImplementedError(
+            f"{op.label}: cannot write here while capturing; got an argument of the function, a "
+            "tensor that was there before, or one that a view shares its memory with; write "
+            "into a result of its own, or use the form that returns a new tensor"
+        )
+    result = bind(op, args)
+    if result.layout is not value.layout:
+        raise NotImplementedError(
+            f"{op.label}: cannot write {result.layout} over {value.layout} while capturing; use "
+            "the form that returns a new tensor"
+        )
+    out.memory.value, out.history = value_of(result), result.history
+    return out
 
 
 def capture(function, *examples) -> Graph:

@@ -1,9 +1,9 @@
 """Spelling: a call of a graph as a person would write it.
 
 What is written must be the call it stands for. So a spelling is proposed, evaluated on values of
-the same layouts, and taken only if that captures this very call with these arguments; the first of
-`x + y`, `torch.sum(x)`, `x.sum()`, `torch.nn.functional.relu(x)` that passes is the one. Behind them
-all stands `torch.ops.name(...)` with every argument, which is the operation itself.
+the same layouts, and taken only if that captures this very call with these arguments; the first
+that passes is the one, of `x + y`, `torch.sum(x)`, `x.sum()`, `torch.nn.functional.relu(x)` and
+their like. Behind them all stands `torch.ops.name(...)` with every argument, the operation itself.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _same(a, b) -> bool:
 
 def _in_full(call: Call, args: list[str]) -> str:
     """The operation itself with every argument."""
-    parameters = call.op.signature.parameters.values()
+    parameters = call.op.parameters
     given = ", ".join(
         f"{p.name}={a}" if p.kind is p.KEYWORD_ONLY else a for p, a in zip(parameters, args)
     )

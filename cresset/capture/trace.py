@@ -1,4 +1,4 @@
-"""Tracing: a function as a graph that prints as Python, runs with other numbers, and has a gradient.
+"""Tracing: a function as a graph that prints as Python, runs on other numbers, has a gradient.
 
 The function runs once, on values that have a shape and a type and no elements; what it asks of them
 is the graph. The gradient is traced in the same way: autograd records the graph's calls as it would
@@ -290,10 +290,10 @@ def trace(function: Callable, *examples) -> TracedGraph:
     ]
     if not graph.inputs:
         raise TypeError("trace: there is no tensor among the examples; a graph is one of tensors")
-    before = default_generator.get_state()
+    before = default_generator.state_bytes()
     result = function(*args)
-    if default_generator.get_state() != before:
-        default_generator.set_state(before)
+    if default_generator.state_bytes() != before:
+        default_generator.restore(before)
         raise RuntimeError(
             f"trace: {graph.name} draws random numbers, which would be the same ones whenever the "
             "graph runs; draw them outside and pass them in, or trace the function in eval() mode"
@@ -309,7 +309,7 @@ def _packed(layout: Layout) -> Layout:
 def _called(call: Call, args):
     """Run the operation of a call."""
     positional, keywords = [], {}
-    for p, a in zip(call.op.signature.parameters.values(), args):
+    for p, a in zip(call.op.parameters, args):
         if p.kind is p.KEYWORD_ONLY:
             keywords[p.name] = a
         else:
@@ -336,11 +336,14 @@ def _name_of(function) -> str:
 
 def _parameter_names(function, count) -> list[str]:
     """What the function calls its arguments; x0, x1, ... where it does not say."""
+    named = []
     try:
-        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+        for p in inspect.signature(getattr(function, "forward", function)).parameters.values():
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+                named.append(p.name)
     except (TypeError, ValueError):
-        parameters = ()
-    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        # Some builtins do not say.
+        pass
     return named[:count] + [f"x{k}" for k in range(len(named), count)]
 
 

@@ -145,7 +145,9 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
 
 def _like(x, dtype, device):
     layout = x.layout.like(kept("empty_like", dtype or x.layout.dtype))
-    return meta.new(layout if device is None else layout.on(placed("empty_like", device)))
+    if device is None and layout.device != "captured":
+        return meta.new(layout)
+    return meta.new(layout.on(placed("empty_like", x.device if device is None else device)))
 
 
 def empty_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,

@@ -6,6 +6,8 @@ writes, and the other way round. The work is done by tensors of one dim over all
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 from cresset.core import dtype as types
 from cresset.core.device import device
 from cresset.core.dtype import dtype as DType
@@ -153,9 +155,15 @@ class UntypedStorage:
         return f"UntypedStorage(device={self.device})"
 
 
+# A storage has one face of each kind for as long as somebody holds it: `is` compares storages.
+_faces: WeakValueDictionary = WeakValueDictionary()
+
+
 def _untyped(memory: Storage) -> UntypedStorage:
-    storage = object.__new__(UntypedStorage)
-    storage._memory = memory
+    storage = _faces.get(memory)
+    if storage is None:
+        storage = _faces[memory] = object.__new__(UntypedStorage)
+        storage._memory = memory
     return storage
 
 
@@ -198,8 +206,10 @@ class TypedStorage(UntypedStorage):
 
 
 def _typed(memory: Storage, d: DType) -> TypedStorage:
-    storage = object.__new__(TypedStorage)
-    storage._memory, storage.dtype = memory, d
+    storage = _faces.get((memory, d))
+    if storage is None:
+        storage = _faces[memory, d] = object.__new__(TypedStorage)
+        storage._memory, storage.dtype = memory, d
     return storage
 
 
