@@ -10,7 +10,7 @@ from __future__ import annotations
 from cresset.autograd.redo import redo
 from cresset.autograd.saved import freed, overwritten, read_output, read_outputs, save_output
 from cresset.core.tensor import Tensor
-from cresset.ops.dispatch import function_of
+from cresset.ops.generated import function_of
 from cresset.ops.kinds.composite import Composite
 from cresset.ops.kinds.elementwise import Elementwise
 from cresset.ops.kinds.view import View

@@ -27,7 +27,7 @@ __all__ = ["composite", "elementwise", "hosted", "overwrite", "reduce", "registr
 MODULES = (
     "arithmetic", "comparison", "complex_numbers", "floating_point", "divisors", "exponential", "special_functions", "reduction", "extremes", "norms", "conversion", "creation",
     "shape", "splitting", "view_changes", "agreement", "python_functions", "attributes", "exchange", "arrays", "dlpack", "sharing",
-    "pickling", "resizing", "storages", "indexing", "gathering", "masks",
+    "pickling", "resizing", "storages", "array_api", "indexing", "gathering", "masks",
     "advanced_indexing", "selecting", "view_copies",
     "joining", "products", "added_products", "contractions", "statistics", "random", "sampling", "foreach",
     "scans", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking", "grids",
@@ -55,7 +55,7 @@ def functions(module: str) -> dict:
 
 def _required(op) -> list:
     """The parameters of an operation that have no default."""
-    return [p.name for p in op.signature.parameters.values() if p.default is p.empty]
+    return [p.name for p in op.parameters if p.default is p.empty]
 
 
 def __getattr__(name):

@@ -1,20 +1,14 @@
-"""Dispatch: the plan table, and the function that each operation is called by.
+"""Dispatch: the plan table, and the slow path of a call.
 
 `plans` maps (operation, layouts and types of the operands, other parameters) to a launcher: a
 builtin that allocates, runs the kernels and returns the result. A hit runs at once. Everything that
 is not a hit (a first call, a list where a tuple is needed, a wrong argument, a captured value) goes
-to `miss`, which may take its time.
-
-The called functions are generated, because a function that names its parameters costs half of one
-that takes `*args`. `print(cresset.add.source)` shows one.
+to `miss`, which may take its time. The functions that try for a hit are written by `generated`.
 """
 
 from __future__ import annotations
 
-import inspect
 import numbers
-import types
-from functools import cache
 
 from cresset.core.caller import caller
 from cresset.core.layout import Layout
@@ -35,6 +29,7 @@ def _unfilled(*args):
 #   record(op, out, args)        enters a call into the autograd graph
 #   record_write(op, out, args)  the same for a write into `out`
 #   bind(op, args)               enters a call with captured values into their graph
+#   bind_write(op, args, out)    the same for a write into `out`
 #   call_out(op, args, out)      runs a call with `out=` (ops/out.py)
 #   is_grad_enabled()            says whether calls are recorded
 namespace: dict = {
@@ -43,6 +38,7 @@ namespace: dict = {
     "record": _unfilled,
     "record_write": _unfilled,
     "bind": _unfilled,
+    "bind_write": _unfilled,
     "call_out": _unfilled,
 }
 
@@ -101,7 +97,7 @@ def freeze(value):
 def clean(op, args) -> tuple:
     """The arguments in the form that planning takes; TypeError on what no operation takes."""
     out = []
-    for name, kind, a in zip(op.parameter_names, op.parameter_kinds, args):
+    for p, name, kind, a in zip(op.parameters, op.public_names, op.parameter_kinds, args):
         if kind == "static":
             a = freeze(a)
             if isinstance(a, Tensor):
@@ -111,7 +107,7 @@ def clean(op, args) -> tuple:
             if kind == "number":
                 a = a.item()
         elif a is None and (
-            kind in ("optional", "number") or op.signature.parameters[name].default is None
+            kind in ("optional", "number") or p.default is None
         ):
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
@@ -170,7 +166,7 @@ def miss_into(op, args, out):
     if not isinstance(out, Tensor):
         raise TypeError(f"{op.label}: out must be a tensor; got {type(out).__name__}")
     if captured((*args, out)):
-        raise NotImplementedError(f"{op.label}: writing while capturing is not supported yet")
+        return namespace["bind_write"](op, args, out)
     same = False
     safe = []
     for k, a in enumerate(args):
@@ -215,155 +211,6 @@ def note_write(x: Tensor, op):
 namespace["miss"] = miss
 namespace["miss_into"] = miss_into
 namespace["note_write"] = note_write
-
-
-def _pieces(op):
-    """The parts of the generated source: key, operands, and the test for autograd."""
-    key, launched, histories = [], [], []
-    for k, (name, kind) in enumerate(zip(op.parameter_names, op.parameter_kinds)):
-        if kind == "static":
-            key.append(name)
-            continue
-        launched.append(name)
-        if kind == "tensor" or kind == "operand" and k == 0:
-            key.append(f"{name}.layout")
-            histories.append(f"{name}.history is not None")
-        elif kind == "optional":
-            key.append(f"None if {name} is None else {name}.layout")
-            histories.append(f"{name} is not None and {name}.history is not None")
-        elif kind == "operand":
-            key.append(f"{name}.layout if type({name}) in tensor_types else type({name})")
-            histories.append(f"type({name}) in tensor_types and {name}.history is not None")
-        else:
-            key.append(f"None if {name} is None else type({name})")
-    return key, launched, histories
-
-
-def _spelled_signature(op, extra=""):
-    """The parameter list of the generated function, with defaults by name."""
-    spelled, star = [], False
-    for name, p in op.signature.parameters.items():
-        if p.kind is inspect.Parameter.KEYWORD_ONLY and not star:
-            spelled.append("*")
-            star = True
-        # Defaults are given to the function itself: its text is the same for many operations.
-        spelled.append(name if p.default is inspect.Parameter.empty else f"{name}=None")
-    if extra:
-        spelled += [extra] if star else ["*", extra]
-    return ", ".join(spelled)
-
-
-def _tuple(parts):
-    return f"({', '.join(parts)},)"
-
-
-def functional(op):
-    """The function `op(x, ..., *, out=None)`."""
-    key, launched, histories = _pieces(op)
-    everything = _tuple(op.parameter_names)
-    out = "out=None" if op.has_out else ""
-    lines = [f"def call({_spelled_signature(op, out)}):"]
-    if op.has_out:
-        lines += ["    if out is not None:", f"        return call_out(op, {everything}, out)"]
-    lines += [
-        "    try:",
-        f"        launch = plans[op, {', '.join(key)}]",
-        "    except (KeyError, AttributeError, TypeError):",
-        "        launch = None",
-        "    if launch is None:",
-        f"        return miss(op, {everything})",
-        f"    result = launch({', '.join(launched)})",
-    ]
-    if histories:
-        lines += [
-            f"    if {' or '.join(histories)}:",
-            f"        return record(op, result, {everything})",
-        ]
-    lines.append("    return result")
-    return _compile(op, op.name, lines)
-
-
-def in_place(op):
-    """The function `op_(x, ...)`, which overwrites x with the result."""
-    key, launched, histories = _pieces(op)
-    everything = _tuple(op.parameter_names)
-    x = op.parameter_names[0]
-    others = [n for n, kind in zip(op.parameter_names[1:], op.parameter_kinds[1:])
-              if kind not in ("static", "number")]
-    distinct = [
-        f"{n}.memory is {x}.memory" if k == "tensor"
-        else f"type({n}) in tensor_types and {n}.memory is {x}.memory"
-        for n, k in zip(op.parameter_names[1:], op.parameter_kinds[1:]) if n in others
-    ]
-    # A view may belong to a tensor with a history though it has none itself.
-    unusual = " or ".join([*histories, f"{x}.base is not None", *distinct])
-    lines = [
-        f"def call({_spelled_signature(op)}):",
-        "    try:",
-        f"        launch = plans['into', True, {x}.layout, op, {', '.join(key)}]",
-        "    except (KeyError, AttributeError, TypeError):",
-        "        launch = None",
-        f"    if launch is None or {unusual}:",
-        f"        return miss_into(op, {everything}, {x})",
-        f"    launch({x}, {', '.join(launched)})",
-        f"    if {x}.memory.writer is not None:",
-        f"        note_write({x}, op)",
-        f"    return {x}",
-    ]
-    return _compile(op, op.name + "_", lines)
-
-
-@cache
-def _code(source: str):
-    """The code object of a generated function; operations of one form share it."""
-    module = compile(source, "<generated>", "exec")
-    return next(c for c in module.co_consts if isinstance(c, types.CodeType))
-
-
-def function_of(source: str, scope: dict) -> types.FunctionType:
-    """The function that a source text defines, with `scope` for its globals."""
-    return types.FunctionType(_code(source), scope)
-
-
-def _compile(op, name, lines):
-    source = "\n".join(lines)
-    scope = _Scope(namespace)
-    scope["op"] = op
-    scope["__name__"] = "cresset.generated"
-    code = _code(source).replace(co_name=name, co_qualname=name, co_filename=f"<generated {name}>")
-    function = types.FunctionType(code, scope, name)
-    positional, keywords = [], {}
-    for p in op.signature.parameters.values():
-        if p.default is not inspect.Parameter.empty:
-            if p.kind is p.KEYWORD_ONLY:
-                keywords[p.name] = p.default
-            else:
-                positional.append(p.default)
-    if "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-        keywords.setdefault("out", None)
-    function.__defaults__ = tuple(positional) or None
-    function.__kwdefaults__ = keywords or None
-    function.__doc__ = op.doc
-    function.__module__ = op.module
-    function.op = op
-    function.source = source
-    scopes.append(scope)
-    return function
-
-
-class _Scope(dict):
-    """The globals of one generated function: the namespace, its operation and its defaults."""
-
-
-# Every generated function has globals of its own, so filling a slot reaches into each.
-scopes: list[_Scope] = []
-
-
-def fill(**slots) -> None:
-    """Fill slots of the namespace, for functions generated before and after."""
-    namespace.update(slots)
-    for scope in scopes:
-        scope.update(slots)
 
 
 def make_launcher(program):

@@ -17,15 +17,6 @@ class Composite(Operation):
 
     default_kind = "static"
 
-    def call_body(self, args):
-        positional, keywords = [], {}
-        for value, p in zip(args, self.signature.parameters.values()):
-            if p.kind is p.KEYWORD_ONLY:
-                keywords[p.name] = value
-            else:
-                positional.append(value)
-        return self.body(*positional, **keywords)
-
     def infer(self, specs):
         return self.program(specs).outputs
 

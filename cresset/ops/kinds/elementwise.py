@@ -74,7 +74,7 @@ class Elementwise(Operation):
             leaves.append(leaf if target is None else scalar.cast(leaf, target))
             index += 1
         try:
-            out = self.evaluate(leaves)
+            out = self.call_body(leaves)
         except NotComplexError as problem:
             raise NotComplexError(self.label, problem.dtype) from None
         out = out if isinstance(out, tuple) else (out,)
@@ -114,17 +114,6 @@ class Elementwise(Operation):
         if kind is float:
             return common if common is not None and common.is_floating_point else types.float64
         return common if common is not None else types.int64
-
-    def evaluate(self, leaves):
-        named = dict(zip(self.parameter_names, leaves))
-        positional, keywords = [], {}
-        for name, p in self.signature.parameters.items():
-            if p.kind is p.KEYWORD_ONLY:
-                keywords[name] = named[name]
-            else:
-                positional.append(named[name])
-        out = self.body(*positional, **keywords)
-        return out
 
     def infer(self, specs):
         shape = self.shape(specs)
@@ -311,7 +300,7 @@ class Derived:
             named = dict(zip(forward.parameter_names, leaves), g=g, out=out)
             stated = forward.gradient_rule(**{n: named[n] for n in forward.saves})
             return dict(zip(forward.tensor_places, stated if type(stated) is tuple else (stated,)))
-        value = forward.evaluate(leaves)
+        value = forward.call_body(leaves)
         values = value if isinstance(value, tuple) else (value,)
         parts: dict = {}
         for value, g in zip(values, gs):

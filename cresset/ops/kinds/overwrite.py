@@ -26,17 +26,8 @@ class Overwrite(Operation):
     has_in_place = True
     rearranges = True
 
-    def _plan(self, specs):
-        positional, keywords = [], {}
-        for value, p in zip(specs, self.signature.parameters.values()):
-            if p.kind is p.KEYWORD_ONLY:
-                keywords[p.name] = value
-            else:
-                positional.append(value)
-        return self.body(*positional, **keywords)
-
     def infer(self, specs):
-        self._plan(specs)
+        self.call_body(specs)
         return (Layout.packed(specs[0].shape, specs[0].dtype),)
 
     def program(self, specs) -> Program:
@@ -54,7 +45,7 @@ class Overwrite(Operation):
 
     def _written_over(self, out: Layout, specs, copied: bool) -> Program:
         """The program of a result laid out as `out`, which holds x already unless it is copied."""
-        writer, explain = self._plan(specs)
+        writer, explain = self.call_body(specs)
         inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]
         places = (0, *range(2, 1 + len(inputs)))
         written, temporaries = writer(out, places, 1 + len(inputs))

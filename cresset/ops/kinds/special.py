@@ -33,17 +33,8 @@ class Special(Operation):
                     raise NotComplexError(self.label, s.dtype)
         half = None if self.moves else half_type(self.label, specs)
         if half is None:
-            return self._planned(specs)
-        return through_float32(half, self._planned, specs, self.parameter_kinds)
-
-    def _planned(self, specs) -> Program:
-        positional, keywords = [], {}
-        for value, p in zip(specs, self.signature.parameters.values()):
-            if p.kind is p.KEYWORD_ONLY:
-                keywords[p.name] = value
-            else:
-                positional.append(value)
-        return self.body(*positional, **keywords)
+            return self.call_body(specs)
+        return through_float32(half, self.call_body, specs, self.parameter_kinds)
 
     def infer(self, specs):
         return self.program(specs).outputs

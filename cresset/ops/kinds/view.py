@@ -21,18 +21,11 @@ class View(Operation):
     has_out = False
 
     def _kind(self, parameter) -> str:
-        first = next(iter(self.signature.parameters))
-        return "tensor" if parameter.name == first else "static"
+        return "tensor" if parameter is self.parameters[0] else "static"
 
     def restride(self, x: Layout, *statics) -> tuple[Layout, int]:
         """The layout of the view and its offset in elements."""
-        positional, keywords = [], {}
-        for value, p in zip(statics, list(self.signature.parameters.values())[1:]):
-            if p.kind is p.KEYWORD_ONLY:
-                keywords[p.name] = value
-            else:
-                positional.append(value)
-        shape, strides, offset, *seen_as = self.body(x, *positional, **keywords)
+        shape, strides, offset, *seen_as = self.call_body((x, *statics))
         d = seen_as[0] if seen_as else x.dtype
         return Layout.of(tuple(shape), tuple(strides), d, x.device), offset
 

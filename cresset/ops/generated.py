@@ -1,0 +1,199 @@
+"""The functions that operations are called by, generated from their parameters.
+
+A function that names its parameters costs half of one that takes `*args`, and a plan's key that is
+written out costs less than one that is put together in a loop. There are hundreds of operations, so
+a function's text is written and compiled when it is first called. `print(source(cresset.exp))`
+shows it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from functools import cache
+
+from cresset.ops import dispatch
+
+PARAMETER = inspect.Parameter
+OUT = PARAMETER("out", PARAMETER.KEYWORD_ONLY, default=None)
+
+
+def functional(op):
+    """The function `op(input, ..., *, out=None)`."""
+    return _function(op, op.name, _functional_lines, (OUT,) if op.has_out else ())
+
+
+def in_place(op):
+    """The function `op_(input, ...)`, which overwrites its first operand with the result."""
+    return _function(op, op.name + "_", _in_place_lines, ())
+
+
+def source(function) -> str:
+    """The text of a generated function."""
+    return "\n".join(function.lines(function.op))
+
+
+def function_of(text: str, scope: dict) -> types.FunctionType:
+    """The function that a text defines, with `scope` for its globals."""
+    return types.FunctionType(_code(text), scope)
+
+
+@cache
+def _code(text: str):
+    """The code object of a text's function; operations of one form share it."""
+    module = compile(text, "<generated>", "exec")
+    return next(c for c in module.co_consts if isinstance(c, types.CodeType))
+
+
+def _function(op, name, lines, more):
+    scope = _Scope(dispatch.namespace)
+    scope["op"] = op
+    scope["__name__"] = "cresset.generated"
+    function = types.FunctionType(_first_call.__code__, scope, name)
+    scope["write"] = lambda: _write(function)
+    function.__qualname__ = name
+    function.__doc__ = op.doc
+    function.__module__ = op.module
+    function.__signature__ = inspect.Signature(
+        [*_public(op), *more], __validate_parameters__=False
+    )
+    function.op = op
+    function.lines = lines
+    scopes.append(scope)
+    return function
+
+
+def _first_call(*args, **keywords):
+    # Stands in for a generated function, with that one's globals, until it is called.
+    return write()(*args, **keywords)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _write(function):
+    """Give a function the code that its text stands for."""
+    name = function.__name__
+    defaults = [
+        p for p in function.__signature__.parameters.values() if p.default is not p.empty
+    ]
+    function.__defaults__ = tuple(p.default for p in defaults if p.kind is not p.KEYWORD_ONLY)
+    function.__kwdefaults__ = {p.name: p.default for p in defaults if p.kind is p.KEYWORD_ONLY}
+    function.__code__ = _code(source(function)).replace(
+        co_name=name, co_qualname=name, co_filename=f"<generated {name}>"
+    )
+    return function
+
+
+class _Scope(dict):
+    """The globals of one generated function: the namespace and its operation."""
+
+
+# Every generated function has globals of its own, so filling a slot reaches into each.
+scopes: list[_Scope] = []
+
+
+def fill(**slots) -> None:
+    """Fill slots of the namespace, for functions generated before and after."""
+    dispatch.namespace.update(slots)
+    for scope in scopes:
+        scope.update(slots)
+
+
+# --- the text -------------------------------------------------------------------------------------
+def _public(op) -> list[inspect.Parameter]:
+    """The parameters under their public names."""
+    return [
+        p if p.name == name else PARAMETER(name, p.kind, default=p.default)
+        for p, name in zip(op.parameters, op.public_names)
+    ]
+
+
+def _functional_lines(op):
+    names = op.public_names
+    key, launched, histories = _pieces(op, names)
+    everything = _tuple(names)
+    lines = [f"def call({_spelled(_public(op), 'out=None' if op.has_out else '')}):"]
+    if op.has_out:
+        lines += ["    if out is not None:", f"        return call_out(op, {everything}, out)"]
+    lines += [
+        "    try:",
+        f"        launch = plans[op, {', '.join(key)}]",
+        "    except (KeyError, AttributeError, TypeError):",
+        "        launch = None",
+        "    if launch is None:",
+        f"        return miss(op, {everything})",
+        f"    result = launch({', '.join(launched)})",
+    ]
+    if histories:
+        lines += [
+            f"    if {' or '.join(histories)}:",
+            f"        return record(op, result, {everything})",
+        ]
+    return [*lines, "    return result"]
+
+
+def _in_place_lines(op):
+    names = op.public_names
+    key, launched, histories = _pieces(op, names)
+    everything = _tuple(names)
+    x = names[0]
+    distinct = [
+        f"{n}.memory is {x}.memory" if kind == "tensor"
+        else f"type({n}) in tensor_types and {n}.memory is {x}.memory"
+        for n, kind in zip(names[1:], op.parameter_kinds[1:]) if kind not in ("static", "number")
+    ]
+    # A view may belong to a tensor with a history though it has none itself.
+    unusual = " or ".join([*histories, f"{x}.base is not None", *distinct])
+    return [
+        f"def call({_spelled(_public(op))}):",
+        "    try:",
+        f"        launch = plans['into', True, {x}.layout, op, {', '.join(key)}]",
+        "    except (KeyError, AttributeError, TypeError):",
+        "        launch = None",
+        f"    if launch is None or {unusual}:",
+        f"        return miss_into(op, {everything}, {x})",
+        f"    launch({x}, {', '.join(launched)})",
+        f"    if {x}.memory.writer is not None:",
+        f"        note_write({x}, op)",
+        f"    return {x}",
+    ]
+
+
+def _pieces(op, names):
+    """The parts of the text: key, operands, and the test for autograd."""
+    key, launched, histories = [], [], []
+    for k, (name, kind) in enumerate(zip(names, op.parameter_kinds)):
+        if kind == "static":
+            key.append(name)
+            continue
+        launched.append(name)
+        if kind == "tensor" or kind == "operand" and k == 0:
+            key.append(f"{name}.layout")
+            histories.append(f"{name}.history is not None")
+        elif kind == "optional":
+            key.append(f"None if {name} is None else {name}.layout")
+            histories.append(f"{name} is not None and {name}.history is not None")
+        elif kind == "operand":
+            key.append(f"{name}.layout if type({name}) in tensor_types else type({name})")
+            histories.append(f"type({name}) in tensor_types and {name}.history is not None")
+        else:
+            key.append(f"None if {name} is None else type({name})")
+    return key, launched, histories
+
+
+def _spelled(parameters, extra=""):
+    """The parameter list, with None for every default.
+
+    Defaults are given to the function itself: its text is the same for many operations.
+    """
+    spelled, star = [], False
+    for p in parameters:
+        if p.kind is p.KEYWORD_ONLY and not star:
+            spelled.append("*")
+            star = True
+        spelled.append(p.name if p.default is p.empty else f"{p.name}=None")
+    if extra:
+        spelled += [extra] if star else ["*", extra]
+    return ", ".join(spelled)
+
+
+def _tuple(parts):
+    return f"({', '.join(parts)},)"
