@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from typing import Any
 
 from cresset.core import dtype as types
 from cresset.core.dtype import dtype, promote
@@ -196,7 +197,7 @@ class Primitive:
         self.derivative = derivative
         self.fold = fold
         self.conjugates = conjugates
-        self.parts = None
+        self.parts: Any = None
 
     def __call__(self, *args) -> Expression:
         operands = together(*args)
@@ -282,7 +283,7 @@ def _sign_gradient(g, out, x):
 
 
 sign: Primitive = primitive("sign", derivative=_sign_gradient, conjugates=True)
-copysign = primitive(
+copysign: Primitive = primitive(
     "copysign", 2, "float",
     lambda g, out, x, y: (g * copysign(1.0, x) * copysign(1.0, y), None),
 )
@@ -309,7 +310,7 @@ significand = primitive(
 
 lt = primitive("lt", 2, "bool")
 le = primitive("le", 2, "bool")
-eq = primitive("eq", 2, "bool")
+eq: Primitive = primitive("eq", 2, "bool")
 ne = primitive("ne", 2, "bool")
 
 

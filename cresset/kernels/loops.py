@@ -21,12 +21,17 @@ from cresset.runtime import ir
 from cresset.runtime.ir import Module, Value
 
 
+# Where the parts of a complex number stand in it.
+PARTS = {"re": 0, "im": 1}
+
+
 class Role(NamedTuple):
     """What the code knows of an operand.
 
     `kind` is "in", "out", "number", or "known" for a number among the constants; `along` the
-    stride over the lane dim ("0", "1", "s" for any other), or of a number its word ("d" or "i");
-    `still` that it does not move over reduced dims.
+    stride over the lane dim ("0", "1", "re" and "im" for the parts of complex numbers side by side,
+    "s" for any other), or of a number its word ("d" or "i"); `still` that it does not move over
+    reduced dims.
     """
 
     kind: str
@@ -220,6 +225,9 @@ class _Writer:
             return f.splat(load(f, role.dtype, pointer, 1), lanes)
         if role.along == "1":
             return load(f, role.dtype, f.offset(pointer, at * role.dtype.itemsize), lanes)
+        if role.along in PARTS and lanes > 1:
+            pairs = load(f, role.dtype, self._pairs_at(k, pointer, at), 2 * lanes)
+            return f.shuffle(pairs, None, range(PARTS[role.along], 2 * lanes, 2))
         start = f.offset(pointer, at * stride)
         type = ir.vector(role.dtype.llvm, lanes)
         value = f.constant(type, 0)
@@ -229,6 +237,23 @@ class _Writer:
             if lane + 1 < lanes:
                 start = f.offset(start, stride)
         return from_memory(f, role.dtype, value)
+
+    def _pairs_at(self, k, pointer, at) -> Value:
+        """Where the complex number at lane position `at` starts, of whose parts operand k is one."""
+        role = self.form.roles[k]
+        size = role.dtype.itemsize
+        return self.f.offset(pointer, at * (2 * size) - PARTS[role.along] * size)
+
+    def store_parts(self, k, pointer, at, real, imaginary, keep):
+        """Write complex numbers at lane position `at`; operand k is their real part."""
+        f, role, lanes = self.f, self.form.roles[k], ir.lanes(real.type)
+        order = [part * lanes + lane for lane in range(lanes) for part in (0, 1)]
+        target = self._pairs_at(k, pointer, at)
+        value = f.shuffle(real, imaginary, order)
+        if keep is not None:
+            old = f.load(value.type, target, role.dtype.itemsize)
+            value = f.select(f.shuffle(keep, keep, order), old, value)
+        f.store(value, target, role.dtype.itemsize)
 
     def store_operand(self, k, pointer, at, value, keep=None):
         """Write operand k at lane position `at`; lanes where `keep` holds stay as they are."""
@@ -308,6 +333,7 @@ class _Writer:
                     leaf = scalar.argument(k, role.dtype)
                     self.scopes[-1][leaf] = self.load_operand(k, bases[k], place, width)
             done = 0
+            real = None
             for s in form.body:
                 if hasattr(s, "lift"):
                     states = self._fold_kept(s, bases, place)
@@ -316,7 +342,15 @@ class _Writer:
                         done += 1
                 elif s.kept or not form.reduced:
                     value = self.stored(s, width)
-                    self.store_operand(s.operand, bases[s.operand], place, value, keep)
+                    along = form.roles[s.operand].along if width > 1 else ""
+                    if along == "re":
+                        # Written together with the imaginary part, which is the next statement's.
+                        real = value
+                    elif along == "im":
+                        k = s.operand - 1
+                        self.store_parts(k, bases[k], place, real, value, keep)
+                    else:
+                        self.store_operand(s.operand, bases[s.operand], place, value, keep)
                 else:
                     self._store_all_kept(s, bases, place)
             self.scopes.pop()

@@ -34,6 +34,7 @@ class Operand(NamedTuple):
     `strides` are in elements, one per dim of the space; None for a Python number, whose word is a
     float64 or an int64 as `number` ("d" or "i") says. A number that the plan knows has its `value`
     here and no place: it is one of the step's constants, so that another one needs no new kernel.
+    `part` says that it is the real ("re") or the imaginary ("im") part of complex numbers.
     """
 
     place: int
@@ -42,6 +43,7 @@ class Operand(NamedTuple):
     offset: int = 0
     number: str = ""
     value: float | int | None = None
+    part: str = ""
 
     def word(self) -> int:
         """The value as the word that the kernel reads."""
@@ -146,6 +148,8 @@ def _launch(nest: Nest) -> Step:
         stride = lane_dim[1][where[k]]
         still = all(dim[1][where[k]] == 0 for dim in reduced_dims)
         along = "0" if stride == 0 else "1" if stride == 1 else "s"
+        if operand.part and stride == 2:
+            along = operand.part
         roles.append(loops.Role(role, operand.dtype, along, still))
     form = loops.Form(
         len(kept_dims), len(reduced_dims), lane_kept, width, tuple(roles), nest.body, nest.in_place
@@ -254,7 +258,7 @@ def _width(nest: Nest, extent: int) -> int:
     for s in nest.body:
         used += [e.dtype for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
     widest = max((max(d.itemsize, ir.size(d.register)) for d in used), default=4)
-    registers = 2 if _heavy(nest.body) else 4
+    registers = 2 if _heavy(nest.body) or any(o.part for o in nest.operands) else 4
     full = registers * host().vector_bytes // widest
     return full if extent >= full else 4 if extent >= 4 else 1
 

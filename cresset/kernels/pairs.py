@@ -1,7 +1,8 @@
 """Nests over complex memory as nests over real memory.
 
 A complex operand is two real ones that lie in the same memory, with twice its strides, the second
-one element further. A complex state is two components, a complex store two stores. So nothing that
+one element further; where neighbours are complex numbers side by side, both are taken apart in
+registers. A complex state is two components, a complex store two stores. So nothing that
 writes code ever meets a complex number.
 """
 
@@ -47,8 +48,11 @@ class Pairing:
             return
         part = d.to_real()
         strides = tuple(2 * s for s in operand.strides)
-        for start in (2 * operand.offset, 2 * operand.offset + 1):
-            self.operands.append(operand._replace(dtype=part, strides=strides, offset=start))
+        for shift, name in enumerate(("re", "im")):
+            start = 2 * operand.offset + shift
+            self.operands.append(
+                operand._replace(dtype=part, strides=strides, offset=start, part=name)
+            )
         self.leaves[scalar.argument(k, d)] = (
             scalar.argument(first, part), scalar.argument(first + 1, part)
         )

@@ -69,7 +69,7 @@ def tolist(x):
     memory = ctypes.string_at(packed.ptr, layout.nbytes) if count else b""
     if layout.dtype.is_complex:
         parts = struct.unpack(f"<{2 * count}{FORMATS[layout.dtype.to_real()]}", memory)
-        flat = list(map(complex, parts[::2], parts[1::2]))
+        flat: list = list(map(complex, parts[::2], parts[1::2]))
     else:
         flat = list(struct.unpack(f"<{count}{FORMATS[layout.dtype]}", memory))
     for n in reversed(layout.shape[1:]):
