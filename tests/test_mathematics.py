@@ -139,8 +139,16 @@ def erfinv(x):
     return np.where(size <= 1, np.copysign(y, x), math.nan)
 
 
+# The others are held by test_special_functions.py, those by bits below.
+MODULES = ("exponential", "logarithm", "power", "trigonometric", "inverse", "hyperbolic", "error",
+           "gamma", "rounding")
+ELEMENTARY = sorted(
+    {name for name, function in TABLE.items() if function.__module__.rpartition(".")[2] in MODULES}
+    - {"erfcx"}
+)
+
 IN_DOUBLE = {
-    **{name: getattr(np, name) for name in TABLE if hasattr(np, name)},
+    **{name: getattr(np, name) for name in ELEMENTARY if hasattr(np, name)},
     "sigmoid": lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "round": np.rint,
@@ -156,8 +164,7 @@ IN_DOUBLE = {
     "lgamma": by_element(math.lgamma),
     "digamma": digamma,
 }
-# The functions of one number. Those of SPECIAL_FUNCTIONS have a file of tests of their own.
-SINGLE = sorted(set(TABLE) & set(IN_DOUBLE) - {"pow", "fmod"})
+SINGLE = sorted(set(ELEMENTARY) - {"pow", "atan2", "fmod"})
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -295,7 +302,7 @@ def test_doubles_of_two_arguments_against_many_digits(name):
         assert_close_in_digits(name, apply(name, x, y), (TWO[name][1](*p) for p in numbers), x, y)
 
 
-@pytest.mark.parametrize("name", sorted(TABLE))
+@pytest.mark.parametrize("name", ELEMENTARY)
 def test_special_doubles(name):
     """As NumPy has them: which are NaN, infinite or zero, and the signs."""
     if name in ("pow", "atan2", "fmod"):
@@ -316,6 +323,22 @@ def test_special_doubles(name):
             close = math.isclose(value, number, rel_tol=1e-7, abs_tol=1e-323)
             alike = math.copysign(1, value) == math.copysign(1, number)
             assert close and alike, f"{name}{given}: got {value!r}, exactly {number!r}"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parts_of_numbers(dtype):
+    """As C has them, to the last bit: the significand, the exponent, the next number."""
+    random = np.random.default_rng(9)
+    bits = random.integers(0, 2**64, 20_000, np.uint64).view(dtype)
+    with np.errstate(all="ignore"):
+        x = np.concatenate([SPECIAL.astype(dtype), bits])
+        significand, exponent = np.frexp(x)
+        finite = np.isfinite(x)
+    np.testing.assert_array_equal(apply("significand", x), significand)
+    np.testing.assert_array_equal(apply("exponent", x)[finite], exponent[finite])
+    y = np.roll(x, 1)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(apply("nextafter", x, y), np.nextafter(x, y))
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 16])

@@ -45,6 +45,7 @@ FIELDS = {
     "cummin": ORDERED,
     "histogram": ("hist", "bin_edges"),
     "histogramdd": ("hist", "bin_edges"),
+    "frexp": ("mantissa", "exponent"),
     "geqrf": ("a", "tau"),
     "kthvalue": ORDERED,
     "linalg_cholesky_ex": ("L", "info"),

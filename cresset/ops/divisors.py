@@ -25,7 +25,7 @@ def gcd(x, y: Tensor):
 
     >>> import cresset
     >>> cresset.gcd(cresset.tensor([12, -4, 0]), cresset.tensor([18]))
-    tensor([6, 2, 18])
+    tensor([ 6,  2, 18])
     """
     return _divisor("gcd", x, y)
 

@@ -139,7 +139,7 @@ def sinc(x):
     n = scalar.round_half_even(x)
     odd = scalar.ne(scalar.floor(n * 0.5) * 2.0, n)
     sine = scalar.sin((x - n) * math.pi) / (x * math.pi)
-    sine = scalar.where(odd, -sine, sine)
+    sine = scalar.where(odd, 0.0 - sine, sine)
     infinite = scalar.eq(scalar.absolute(x), math.inf)
     return scalar.where(zero, 1.0, scalar.where(infinite, 0.0, sine))
 

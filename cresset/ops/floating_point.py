@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from cresset.core import dtype as types
-from cresset.core import scalar
+from cresset.core import return_types, scalar
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method
@@ -14,12 +12,13 @@ __all__ = ["copysign", "fmax", "fmin", "frexp", "heaviside", "isneginf", "isposi
            "ldexp", "ldexp_", "nan_to_num", "nextafter", "signbit"]
 
 INFINITY = float("inf")
-frexp_result = namedtuple("frexp", ("mantissa", "exponent"))  # type: ignore[name-match]
 
 
 def floating(operation: str, *operands) -> None:
     """Refuse scalar operands that are no real floating-point numbers, as PyTorch does."""
     for x in operands:
+        if x.dtype.is_complex:
+            raise scalar.NotComplexError(operation, x.dtype)
         if not x.dtype.is_floating_point:
             raise NotImplementedError(
                 f"{operation}: is of floating-point numbers alone; got {x.dtype}; need a floating "
@@ -84,11 +83,6 @@ def exponents(x):
 @elementwise
 def significands(x):
     """The m of x = m * 2**e with 1/2 <= |m| < 1; zeros, infinities and NaN themselves."""
-    if not x.dtype.is_floating_point:
-        raise RuntimeError(
-            f"frexp: is of floating-point numbers alone; got {x.dtype}; "
-            "convert with .to(cresset.float32)"
-        )
     return scalar.significand(x)
 
 
@@ -99,9 +93,16 @@ def frexp(x):
 
     >>> import cresset
     >>> cresset.frexp(cresset.tensor([12.0, 0.0]))
-    frexp(mantissa=tensor([0.7500, 0.0000]), exponent=tensor([4, 0], dtype=torch.int32))
+    torch.return_types.frexp(
+    mantissa=tensor([0.7500, 0.0000]),
+    exponent=tensor([4, 0], dtype=torch.int32))
     """
-    return frexp_result(significands(x), exponents(x))
+    if not x.dtype.is_floating_point:
+        raise RuntimeError(
+            f"frexp: is of floating-point numbers alone; got {x.dtype}; "
+            "convert with .to(cresset.float32)"
+        )
+    return return_types.frexp((significands(x), exponents(x)))
 
 
 Tensor.frexp = frexp

@@ -18,15 +18,10 @@ from cresset.core.tensor import Tensor
 OF_ONE = ("abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1",
           "floor", "frac", "lgamma", "log", "log10", "log1p", "log2", "neg", "reciprocal", "round",
           "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "trunc")
-OF_SEVERAL = ("add", "addcdiv", "addcmul", "clamp_max", "clamp_min", "div", "lerp", "mul", "pow",
-              "sub")
-# Methods by the names they have here; those of two operands meet numbers and tensors alike.
-METHODS = {
-    **{name + end: name + end for name in OF_ONE + OF_SEVERAL for end in ("", "_")},
-    "clone": "clone", "copy_": "copy_", "max": "max", "mm": "mm", "zero_": "zero_",
-    "maximum": "clamp_min", "maximum_": "clamp_min_", "minimum": "clamp_max",
-    "minimum_": "clamp_max_", "norm": "norm",
-}
+OF_SEVERAL = ("add", "addcdiv", "addcmul", "clamp_max", "clamp_min", "div", "lerp", "maximum",
+              "minimum", "mul", "pow", "sub")
+METHODS = (*(name + end for name in OF_ONE + OF_SEVERAL for end in ("", "_")),
+           "clone", "copy_", "max", "mm", "norm", "zero_")
 __all__ = ["_foreach_powsum", *(f"_foreach_{name}" for name in METHODS)]
 
 
@@ -74,9 +69,9 @@ def _scaled(operation, foreach):
     return scaled
 
 
-def _declare(name, method):
-    operation, function = f"_foreach_{name}", getattr(Tensor, method)
-    if not method.startswith("addc"):
+def _declare(name):
+    operation, function = f"_foreach_{name}", getattr(Tensor, name)
+    if not name.startswith("addc"):
         return _of_lists(operation, function)
 
     def with_factor(x, first, second, factor):
@@ -85,8 +80,8 @@ def _declare(name, method):
     return _scaled(operation, _of_lists(operation, with_factor))
 
 
-for _name, _method in METHODS.items():
-    globals()[f"_foreach_{_name}"] = _declare(_name, _method)
+for _name in METHODS:
+    globals()[f"_foreach_{_name}"] = _declare(_name)
 
 _powers = globals()["_foreach_pow"]
 _foreach_powsum = _of_lists("_foreach_powsum", lambda x, p: (x.abs() ** p).sum())

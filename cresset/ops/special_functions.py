@@ -207,7 +207,7 @@ def mvlgamma(x, p: int):
 
     >>> import cresset
     >>> cresset.mvlgamma(cresset.tensor([3.0]), 2)
-    tensor([1.5497])
+    tensor([1.5502])
     """
     if p < 1:
         raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1; got {p}")

@@ -126,7 +126,8 @@ def bessel_j1(f: ir.Function, x: ir.Value) -> ir.Value:
 def bessel_y0(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Bessel function of the second kind of order 0; NaN below zero, -infinity at it.
 
-    Within 3 units of the last place of 1 up to 5, and of the amplitude from there on.
+    Within 4 units in the last place of the greater of 1 and the value up to 5, and of the
+    amplitude from there on.
     """
     if format_of(x).name == "float":
         return in_double(f, bessel_y0, x)
@@ -145,7 +146,9 @@ def bessel_y1(f: ir.Function, x: ir.Value) -> ir.Value:
 
 
 def spherical_bessel_j0(f: ir.Function, x: ir.Value) -> ir.Value:
-    """sin x / x; one at zero."""
+    """sin x / x; one at zero. Within 4 units in the last place."""
+    if format_of(x).name == "float":
+        return in_double(f, spherical_bessel_j0, x)
     ratio = f.select(x.eq(0), 1.0, sin(f, x) / x)
     return f.select(absolute(f, x).eq(math.inf), 0.0, ratio)
 

@@ -40,8 +40,8 @@ EPSILON = 2.0**-53
 def gammainc(f: ir.Function, a: ir.Value, x: ir.Value) -> ir.Value:
     """The integral of t^(a-1) e^-t from 0 to x, by that to infinity; NaN for negative a or x.
 
-    Its error is a few units in the last place of the result, times its exponent x - a + a log(a/x)
-    where that is greater than one.
+    Within 32 units in the last place of the result, times 1 + x - a + a log(a/x), its exponent;
+    commonly a few.
     """
     return _either_of(f, gammainc, a, x, lower=True)
 
