@@ -13,6 +13,7 @@ from cresset.ops.joining import cat
 from cresset.ops.kinds import special
 from cresset.ops.masks import nonzero
 from cresset.ops.operation import method
+from cresset.ops.out import with_out
 from cresset.ops.padding import pad
 from cresset.ops.placement import placed
 from cresset.ops.shape import as_strided, canonical_dim, diagonal, narrow, reshape
@@ -54,6 +55,7 @@ def _triangle_gradient(g, offset, lower):
 
 
 @method()
+@with_out
 @in_place
 def tril(input, diagonal=0):
     """The matrices of the last two dims with zeros above a diagonal.
@@ -67,6 +69,7 @@ def tril(input, diagonal=0):
 
 
 @method()
+@with_out
 @in_place
 def triu(input, diagonal=0):
     """The matrices of the last two dims with zeros below a diagonal."""
@@ -114,10 +117,12 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     size = shape.pop() + abs(offset)
     for d in sorted((a, b)):
         shape.insert(d, size)
-    return placed(input, diagonal.op, (offset, a, b), Layout.packed(tuple(shape), input.layout.dtype))
+    made = Layout.packed(tuple(shape), input.layout.dtype)
+    return placed(input, diagonal.op, (offset, a, b), made)
 
 
 @method()
+@with_out
 def diag(input, diagonal=0):
     """The matrix with a vector on its diagonal, or the diagonal of a matrix, copied."""
     if input.layout.ndim == 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from cresset.core import return_types
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import maximum, minimum
+from cresset.ops.operation import method
+from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, restore_dims
 
 __all__ = ["aminmax", "max", "min"]
@@ -20,7 +22,7 @@ def _place_gradient(gs, outs, x_layout, dim, keepdim):
         return g
     shape = [1] * x_layout.ndim
     shape[dim] = x_layout.shape[dim]
-    here = arange(x_layout.shape[dim]).view(shape).eq(indices)
+    here = arange(x_layout.shape[dim], device=indices.layout.device).view(shape).eq(indices)
     return g.expand(tuple(x_layout.shape)).masked_fill(~here, 0)
 
 
@@ -31,33 +33,27 @@ min_with_index.gradient(_place_gradient)
 def _extreme(name, whole, with_index, pair):
     result = getattr(return_types, name)
 
-    def extreme(x, dim=None, keepdim=False, *, other=None, out=None):
+    def extreme(input, dim=None, keepdim=False, *, other=None):
         if other is not None or isinstance(dim, Tensor):
-            return pair(x, dim if other is None else other, out=out)
+            return pair(input, dim if other is None else other)
         if dim is None:
-            return whole(x) if out is None else out.copy_(whole(x))
-        pairs = with_index(x, dim, keepdim)
-        if out is not None:
-            pairs = [target.copy_(made) for target, made in zip(out, pairs)]
-        return result(pairs)
+            return whole(input)
+        return result(with_index(input, dim, keepdim))
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = (
         f"The {name}imum of all elements; along `dim` the (values, indices); with a second tensor "
         "the elementwise one.\n\nRaises RuntimeError where there is no element to take."
     )
-    return extreme
+    return method()(with_out(extreme))
 
 
 max = _extreme("max", amax, max_with_index, maximum)
 min = _extreme("min", amin, min_with_index, minimum)
-Tensor.max = max
-Tensor.min = min
 
 
-def aminmax(x, *, dim=None, keepdim=False):
+@method()
+@with_out
+def aminmax(input, *, dim=None, keepdim=False):
     """(least, greatest) of all elements or along a dim."""
-    return return_types.aminmax((amin(x, dim, keepdim), amax(x, dim, keepdim)))
-
-
-Tensor.aminmax = aminmax
+    return return_types.aminmax((amin(input, dim, keepdim), amax(input, dim, keepdim)))

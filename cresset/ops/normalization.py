@@ -9,6 +9,7 @@ from cresset.ops.arithmetic import rsqrt
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite
 from cresset.ops.operation import called
+from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import reshape, unsqueeze
 
@@ -54,7 +55,8 @@ def _log_softmax_gradient(g, out, dim):
     return log_softmax_backward(g, out, dim)
 
 
-def softmax(x, dim, dtype=None):
+@with_out
+def softmax(input, dim, dtype=None):
     """exp(x) / sum(exp(x)) over a dim, without overflow.
 
     >>> import cresset
@@ -62,15 +64,16 @@ def softmax(x, dim, dtype=None):
     tensor([0.5000, 0.5000])
     """
     if dtype is not None:
-        x = x.to(dtype)
-    return softmax_rows(x, dim)
+        input = input.to(dtype)
+    return softmax_rows(input, dim)
 
 
-def log_softmax(x, dim, dtype=None):
+@with_out
+def log_softmax(input, dim, dtype=None):
     """log(softmax(x)) over a dim, computed without the quotient."""
     if dtype is not None:
-        x = x.to(dtype)
-    return log_softmax_rows(x, dim)
+        input = input.to(dtype)
+    return log_softmax_rows(input, dim)
 
 
 Tensor.softmax = softmax

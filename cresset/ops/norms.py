@@ -11,6 +11,7 @@ from cresset.ops.in_place import in_place
 from cresset.ops.kinds import composite
 from cresset.ops.kinds.reduce import canonical_dims
 from cresset.ops.operation import called, method
+from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, restore_dims, sum
 from cresset.ops.shape import canonical_dim
 
@@ -58,7 +59,8 @@ def _p_norm_gradient(g, x, out, x_layout, p, dim, keepdim):
 
 
 @method()
-def norm(x, p="fro", dim=None, keepdim=False, dtype=None):
+@with_out
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
     """The p-norm over dims (all by default): sum(|x| ** p) ** (1 / p).
 
     With inf and -inf it is the greatest and the least |x|, with 0 the number of elements that are
@@ -71,32 +73,33 @@ def norm(x, p="fro", dim=None, keepdim=False, dtype=None):
     >>> cresset.tensor([3.0, 4.0]).norm()
     tensor(5.)
     """
-    if not x.layout.dtype.is_differentiable:
+    if not input.layout.dtype.is_differentiable:
         raise RuntimeError(
             "norm: Expected a floating point or complex tensor as input. Got "
-            f"{x.layout.dtype}; convert it with .float()"
+            f"{input.layout.dtype}; convert it with .float()"
         )
     if dtype is not None:
-        x = x.to(dtype)
+        input = input.to(dtype)
     if isinstance(p, str) and p != "fro":
         from cresset.ops.linear_algebra.norms import matrix_norm
 
-        return matrix_norm(x, p, (-2, -1) if dim is None else dim, keepdim)
-    if x.layout.dtype.is_complex:
-        x = x.abs()
+        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim)
+    if input.layout.dtype.is_complex:
+        input = input.abs()
     if p in ("fro", 2, None):
-        return euclidean_norm(x, dim, keepdim)
+        return euclidean_norm(input, dim, keepdim)
     p = float(p)
-    dims = canonical_dims("norm", dim, x.layout.ndim)
-    if (p < 0 or isinf(p)) and 0 in [x.layout.shape[d] for d in dims]:
+    dims = canonical_dims("norm", dim, input.layout.ndim)
+    if (p < 0 or isinf(p)) and 0 in [input.layout.shape[d] for d in dims]:
         raise RuntimeError(
             f"norm: cannot compute the {p} norm of an empty tensor because the operation does not "
-            f"have an identity; got shape {tuple(x.layout.shape)} and dim {dim}"
+            f"have an identity; got shape {tuple(input.layout.shape)} and dim {dim}"
         )
-    return p_norm(x, p, dim, keepdim)
+    return p_norm(input, p, dim, keepdim)
 
 
 @method()
+@with_out
 @in_place
 def renorm(input, p, dim, maxnorm):
     """x with every entry along a dim whose p-norm is above `maxnorm` scaled down to it.

@@ -12,6 +12,7 @@ from cresset.ops.creation import zeros
 from cresset.ops.gathering import scatter_put
 from cresset.ops.kinds import special
 from cresset.ops.operation import called, method
+from cresset.ops.out import with_out
 from cresset.ops.shape import canonical_dim
 from cresset.runtime.program import Program
 
@@ -52,7 +53,7 @@ def greatest_dim(x: Tensor, k, dim, largest):
 
 
 def _ordered_gradient(gs, outs, x_layout, dim):
-    base = zeros(tuple(x_layout.shape), dtype=gs[0].layout.dtype)
+    base = zeros(tuple(x_layout.shape), dtype=gs[0].layout.dtype, device=gs[0].layout.device)
     return scatter_put(base, dim, outs[1], gs[0])
 
 
@@ -61,29 +62,33 @@ greatest_dim.gradient(_ordered_gradient)
 
 
 @method()
-def sort(x, dim=-1, descending=False, *, stable=False):
+@with_out
+def sort(input, dim=-1, descending=False, *, stable=False):
     """(values, indices) in order along a dim; NaN counts as greatest, equals keep their order.
 
     >>> import cresset
     >>> cresset.sort(cresset.tensor([3, 1, 2])).indices
     tensor([1, 2, 0])
     """
-    return sort_result(sorted_dim(x, dim, descending))
+    return sort_result(sorted_dim(input, dim, descending))
 
 
 @method()
-def argsort(x, dim=-1, descending=False, *, stable=False):
+@with_out
+def argsort(input, dim=-1, descending=False, *, stable=False):
     """The indices that sort along a dim."""
-    return sorted_dim(x.detach(), dim, descending)[1]
+    return sorted_dim(input.detach(), dim, descending)[1]
 
 
 @method()
-def msort(x):
+@with_out
+def msort(input):
     """The entries in order along the first dim."""
-    return sorted_dim(x, 0, False)[0]
+    return sorted_dim(input, 0, False)[0]
 
 
 @method()
-def topk(x, k, dim=-1, largest=True, sorted=True):
+@with_out
+def topk(input, k, dim=-1, largest=True, sorted=True):
     """(values, indices) of the k greatest, or least, entries along a dim, in order."""
-    return topk_result(greatest_dim(x, k, dim, largest))
+    return topk_result(greatest_dim(input, k, dim, largest))

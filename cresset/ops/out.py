@@ -78,11 +78,16 @@ def write_out(operation: str, result, out):
 
 
 def with_out(function):
-    """Decorator: the function takes `out=` as well, and writes its result there."""
+    """Decorator: the function takes `out=` as well, and writes its result there.
+
+    It takes NumPy's names of parameters, too: `axis` for `dim`, `keepdims` for `keepdim`.
+    """
     name = function.__name__
 
     @wraps(function)
     def call(*args, out=None, **keywords):
+        if "axis" in keywords or "keepdims" in keywords:
+            keywords = {dispatch.ALIASES.get(k, k): v for k, v in keywords.items()}
         if out is None:
             return function(*args, **keywords)
         refuse_gradients(name, (*args, *keywords.values(), out))

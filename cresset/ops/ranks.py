@@ -140,7 +140,8 @@ def mode(input, dim=-1, keepdim=False):
     if not input.layout.ndim:
         return mode_result(_at(input, argsort(input, 0), 0, True))
     ordered, order = sorted_dim(input.detach(), d, False)
-    places = reshape(arange(size, device=input.layout.device), (-1,) + (1,) * (input.layout.ndim - 1 - d))
+    shape = (size, *[1] * (input.layout.ndim - 1 - d))
+    places = reshape(arange(size, device=input.layout.device), shape)
     # Where runs of equals begin in the sorted entries, and so how long each is so far.
     begins = ordered.ne(shifted(ordered, d, 0, False)) | places.eq(0)
     first = running_extreme(where(begins, places, 0), d, True)[0]

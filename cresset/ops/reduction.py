@@ -9,11 +9,12 @@ from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import eq, where
-from cresset.ops.complex_numbers import conj, real, view_as_real
+from cresset.ops.complex_numbers import conj, real
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite, reduce
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
+from cresset.ops.out import with_out
 from cresset.ops.shape import expand, permute, reshape, squeeze, view_as_shape
 
 __all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "logsumexp", "mean",
@@ -251,8 +252,8 @@ any = method()(_declare(Any, "any"))
 count_nonzero = method()(_declare(CountNonzero, "count_nonzero"))
 argmax = method()(_declare(Argmax, "argmax"))
 argmin = method()(_declare(Argmin, "argmin"))
-max_with_index = _declare(MaxWithIndex, "max_with_index")
-min_with_index = _declare(MinWithIndex, "min_with_index")
+max_with_index = called("max")(_declare(MaxWithIndex, "max_with_index"))
+min_with_index = called("min")(_declare(MinWithIndex, "min_with_index"))
 
 
 def restore_dims(y, x_layout, dim, keepdim):
@@ -358,15 +359,16 @@ def _mean_gradient(g, x_layout, dim, keepdim):
 
 
 @method()
-def nanmean(x, dim=None, keepdim=False, *, dtype=None):
+@with_out
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over dims of the elements that are not NaN, NaN where there is none."""
-    if not x.layout.dtype.is_differentiable:
+    if not input.layout.dtype.is_differentiable:
         raise RuntimeError(
             f"nanmean: expected input to have floating point or complex dtype; got "
-            f"{x.layout.dtype}; convert with .float()"
+            f"{input.layout.dtype}; convert with .float()"
         )
-    present = sum(eq(x, x), dim, keepdim)
-    return nansum(x, dim, keepdim, dtype=dtype) / present
+    present = sum(eq(input, input), dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / present
 
 
 @method()

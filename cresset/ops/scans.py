@@ -22,6 +22,7 @@ from cresset.ops.joining import cat
 from cresset.ops.kinds import composite, special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called, method
+from cresset.ops.out import with_out
 from cresset.ops.reduction import sum
 from cresset.ops.shape import canonical_dim, narrow, reshape, select
 from cresset.runtime.program import Program
@@ -111,8 +112,9 @@ def _shifted_gradient(g, dim, reverse):
 
 
 @method()
+@with_out
 @in_place
-def cumsum(x, dim, *, dtype=None):
+def cumsum(input, dim, *, dtype=None):
     """out[i] = x[0] + ... + x[i] along a dim; integers give int64.
 
     >>> import cresset
@@ -120,17 +122,18 @@ def cumsum(x, dim, *, dtype=None):
     tensor([1, 3, 6])
     """
     if dtype is None:
-        return cumsum_dim(x, dim, False)
-    return cumsum_dim(x.to(dtype), dim, False).to(dtype)
+        return cumsum_dim(input, dim, False)
+    return cumsum_dim(input.to(dtype), dim, False).to(dtype)
 
 
 @method()
+@with_out
 @in_place
-def cumprod(x, dim, *, dtype=None):
+def cumprod(input, dim, *, dtype=None):
     """out[i] = x[0] * ... * x[i] along a dim; integers give int64."""
     if dtype is None:
-        return cumprod_dim(x, dim, False)
-    return cumprod_dim(x.to(dtype), dim, False).to(dtype)
+        return cumprod_dim(input, dim, False)
+    return cumprod_dim(input.to(dtype), dim, False).to(dtype)
 
 
 # --- running extremes -----------------------------------------------------------------------------
@@ -151,7 +154,8 @@ def _running_extreme_gradient(gs, outs, x_layout, dim):
 
 
 @method()
-def cummax(x, dim):
+@with_out
+def cummax(input, dim):
     """(values, indices) of the greatest element so far along a dim; of equals the last is named.
 
     NaN, once met, stays.
@@ -160,13 +164,14 @@ def cummax(x, dim):
     >>> cresset.cummax(cresset.tensor([1, 3, 2]), 0).values
     tensor([1, 3, 3])
     """
-    return cummax_result(running_extreme(x, dim, True))
+    return cummax_result(running_extreme(input, dim, True))
 
 
 @method()
-def cummin(x, dim):
+@with_out
+def cummin(input, dim):
     """(values, indices) of the least element so far along a dim; of equals the last is named."""
-    return cummin_result(running_extreme(x, dim, False))
+    return cummin_result(running_extreme(input, dim, False))
 
 
 @method()
@@ -207,6 +212,7 @@ def _difference(x, y):
 
 # --- differences and integrals --------------------------------------------------------------------
 @method()
+@with_out
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """The n-th differences of neighbours along a dim; of booleans whether they differ.
 

@@ -204,8 +204,8 @@ def view_as_type(x, dtype):
     if not fits:
         raise RuntimeError(
             f"view: {x.dtype} cannot be seen as {dtype}, whose elements are of {new} bytes and not "
-            f"{old}; got shape {tuple(x.shape)} with strides {x.strides}; need a last dim of stride "
-            "1 that holds whole elements, like all other strides; use .contiguous()"
+            f"{old}; got shape {tuple(x.shape)} with strides {x.strides}; need a last dim of "
+            "stride 1 that holds whole elements, like all other strides; use .contiguous()"
         )
     if new > old:
         return (
@@ -240,12 +240,12 @@ def _view_method(x, *shape, dtype=None):
     return view_as_type(x.detach(), dtype)
 
 
-def reshape(x, shape):
+def reshape(input, shape):
     """The same elements in another shape: a view where possible, else a copy."""
-    shape = infer_shape("reshape", shape, x.layout.numel)
-    if view_strides(x.layout, shape) is None:
-        x = x.contiguous()
-    return view_as_shape(x, shape)
+    shape = infer_shape("reshape", shape, input.layout.numel)
+    if view_strides(input.layout, shape) is None:
+        input = input.contiguous()
+    return view_as_shape(input, shape)
 
 
 def _reshape_method(x, *shape):
@@ -389,9 +389,9 @@ Tensor.expand = _expand_method
 Tensor.expand_as = _expand_as
 
 
-def broadcast_to(x, shape):
+def broadcast_to(input, shape):
     """x expanded to a shape."""
-    return expand(x, tuple(shape))
+    return expand(input, tuple(shape))
 
 
 Tensor.broadcast_to = broadcast_to
@@ -432,40 +432,40 @@ def as_strided(x, size, stride, storage_offset=None):
 Tensor.as_strided = as_strided
 
 
-def flatten(x, start_dim=0, end_dim=-1):
+def flatten(input, start_dim=0, end_dim=-1):
     """The dims start_dim..end_dim as one.
 
     >>> import cresset
     >>> cresset.zeros(2, 3, 4).flatten(1).shape
     torch.Size([2, 12])
     """
-    shape = x.layout.shape
+    shape = input.layout.shape
     if not shape:
-        return reshape(x, (1,))
+        return reshape(input, (1,))
     first = canonical_dim("flatten", start_dim, len(shape))
     last = canonical_dim("flatten", end_dim, len(shape))
     if first > last:
         raise RuntimeError("flatten: start_dim cannot come after end_dim")
     if first == last:
-        return x
-    return reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
+        return input
+    return reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
-def unflatten(x, dim, sizes):
+def unflatten(input, dim, sizes):
     """The dim split into several of the given sizes."""
-    shape = x.layout.shape
+    shape = input.layout.shape
     d = canonical_dim("unflatten", dim, len(shape))
     sizes = infer_shape("unflatten", sizes, shape[d])
-    return reshape(x, (*shape[:d], *sizes, *shape[d + 1 :]))
+    return reshape(input, (*shape[:d], *sizes, *shape[d + 1 :]))
 
 
 Tensor.flatten = flatten
 Tensor.unflatten = unflatten
 
 
-def ravel(x):
+def ravel(input):
     """x as one dim."""
-    return reshape(x, (-1,))
+    return reshape(input, (-1,))
 
 
 Tensor.ravel = ravel
@@ -512,9 +512,9 @@ def unfold(x, dimension, size, step):
     return [*shape, size], [*strides, step_stride], 0
 
 
-def movedim(x, source, destination):
+def movedim(input, source, destination):
     """The dims `source` moved to the places `destination`, the others in order."""
-    rank = x.layout.ndim
+    rank = input.layout.ndim
     source = [source] if isinstance(source, int) else source
     destination = [destination] if isinstance(destination, int) else destination
     source = [canonical_dim("movedim", d, rank) for d in source]
@@ -526,7 +526,7 @@ def movedim(x, source, destination):
     order = [d for d in range(rank) if d not in source]
     for place, d in sorted(zip(destination, source)):
         order.insert(place, d)
-    return permute(x, tuple(order))
+    return permute(input, tuple(order))
 
 
 moveaxis = Tensor.movedim = Tensor.moveaxis = movedim

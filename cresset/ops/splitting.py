@@ -12,16 +12,16 @@ __all__ = ["chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_spl
 
 
 @method()
-def unbind(x, dim=0):
+def unbind(input, dim=0):
     """The entries along a dim, as a tuple of views."""
-    d = canonical_dim("unbind", dim, x.layout.ndim)
-    if not x.layout.ndim:
+    d = canonical_dim("unbind", dim, input.layout.ndim)
+    if not input.layout.ndim:
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
-    count = x.layout.shape[d]
-    if x.history is None:
-        return tuple([select(x, d, k) for k in range(count)])
+    count = input.layout.shape[d]
+    if input.history is None:
+        return tuple([select(input, d, k) for k in range(count)])
     calls = [(d, k) for k in range(count)]
-    return dispatch.namespace["record_pieces"](x, select.op, calls, d, True)
+    return dispatch.namespace["record_pieces"](input, select.op, calls, d, True)
 
 
 def _pieces(x, dim, sizes):
@@ -43,14 +43,14 @@ def _sized_dim(name, x, dim):
 
 
 @method()
-def split(x, split_size_or_sections, dim=0):
+def split(tensor, split_size_or_sections, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be less), or of sizes.
 
     >>> import cresset
     >>> cresset.split(cresset.arange(5), 2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    d, size = _sized_dim("split", x, dim)
+    d, size = _sized_dim("split", tensor, dim)
     sizes = split_size_or_sections
     if isinstance(sizes, int):
         if sizes < 0 or sizes == 0 and size:
@@ -62,28 +62,28 @@ def split(x, split_size_or_sections, dim=0):
             f"split: split_sizes must sum to {size}, the size of dim {d}, and none be negative; "
             f"got {list(sizes)}"
         )
-    return _pieces(x, d, sizes)
+    return _pieces(tensor, d, sizes)
 
 
 @method()
-def split_with_sizes(x, split_sizes, dim=0):
+def split_with_sizes(tensor, split_sizes, dim=0):
     """Views of consecutive pieces of the given sizes along a dim."""
-    return split(x, tuple(split_sizes), dim)
+    return split(tensor, tuple(split_sizes), dim)
 
 
 @method()
-def chunk(x, chunks, dim=0):
+def chunk(input, chunks, dim=0):
     """At most `chunks` views of equal pieces along a dim; the last may be less."""
-    d, size = _sized_dim("chunk", x, dim)
+    d, size = _sized_dim("chunk", input, dim)
     if chunks <= 0:
         raise RuntimeError(f"chunk: expects chunks to be greater than 0; got {chunks}")
     if not size:
-        return _pieces(x, d, [0] * chunks)
-    return split(x, -(-size // chunks), d)
+        return _pieces(input, d, [0] * chunks)
+    return split(input, -(-size // chunks), d)
 
 
 @method()
-def tensor_split(x, indices_or_sections, dim=0):
+def tensor_split(input, indices_or_sections, dim=0):
     """Views of pieces along a dim: so many, of sizes that differ by one at most, or cut at indices.
 
     >>> import cresset
@@ -92,7 +92,7 @@ def tensor_split(x, indices_or_sections, dim=0):
     >>> cresset.tensor_split(cresset.arange(5), (1, 4))
     (tensor([0]), tensor([1, 2, 3]), tensor([4]))
     """
-    d, size = _sized_dim("tensor_split", x, dim)
+    d, size = _sized_dim("tensor_split", input, dim)
     cuts = indices_or_sections
     if isinstance(cuts, Tensor):
         if cuts.layout.ndim > 1 or cuts.layout.dtype.name != "int64":
@@ -107,11 +107,11 @@ def tensor_split(x, indices_or_sections, dim=0):
             raise RuntimeError("tensor_split: number of sections must be larger than 0; got "
                                f"{cuts}")
         least, longer = divmod(size, cuts)
-        return _pieces(x, d, [least + (k < longer) for k in range(cuts)])
+        return _pieces(input, d, [least + (k < longer) for k in range(cuts)])
     made, start = [], 0
     for cut in (*cuts, None):
         begin, end, _ = slice(start, cut).indices(size)
-        made.append(narrow(x, d, begin, max(end - begin, 0)))
+        made.append(narrow(input, d, begin, max(end - begin, 0)))
         start = 0 if cut is None else cut
     return tuple(made)
 

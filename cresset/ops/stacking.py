@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core.tensor import Tensor
 from cresset.ops.joining import cat
+from cresset.ops.out import with_out
 from cresset.ops.shape import reshape, unsqueeze
 
 __all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "column_stack", "dstack", "hstack",
@@ -56,12 +57,14 @@ def _given(name, tensors):
     return tensors
 
 
+@with_out
 def hstack(tensors):
     """Joined along the second dim, vectors along the first."""
     parts = atleast_1d(_given("hstack", tensors))
     return cat(parts, 0 if parts[0].layout.ndim == 1 else 1)
 
 
+@with_out
 def vstack(tensors):
     """Joined along the first dim, vectors as rows.
 
@@ -76,11 +79,13 @@ def vstack(tensors):
 row_stack = vstack
 
 
+@with_out
 def dstack(tensors):
     """Joined along the third dim, which fewer-dimensional tensors are given."""
     return cat(atleast_3d(_given("dstack", tensors)), 2)
 
 
+@with_out
 def column_stack(tensors):
     """Joined along the second dim, vectors as columns."""
     columns = [
