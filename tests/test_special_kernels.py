@@ -274,7 +274,7 @@ def test_uniform_numbers_are_words_of_the_stream(vector_bytes):
 def states_agree(generator, other):
     """Whether two states are the same, the cached normal within a few units of its last place."""
     a, b = (list(EXCHANGED.unpack(state)) for state in (
-        generator.get_state(), bytes(other.get_state().tolist())))
+        generator.state_bytes(), bytes(other.get_state().tolist())))
     normals = [fields.pop(-4) if fields[-2] & 1 else fields.pop(-4) * 0 for fields in (a, b)]
     a[-2:], b[-2:] = [field & 0xFF for field in a[-2:]], [field & 0xFF for field in b[-2:]]
     return a == b and math.isclose(*normals, rel_tol=1e-14)
@@ -299,7 +299,7 @@ def against_torch(torch, schedule, words, fill, kinds, distance=0):
             for out in outputs(size, kind):
                 theirs, ours = torch.Generator().manual_seed(size), Generator()
                 torch.rand([0, 1, 3, 622, 623, 624][size % 6], generator=theirs)
-                ours.set_state(bytes(theirs.get_state().tolist()))
+                ours.restore(bytes(theirs.get_state().tolist()))
                 type = torch.from_numpy(out).dtype
                 want = torch.empty_strided(out.shape, layout(out).strides, dtype=type)
                 fill(want, theirs)
@@ -364,8 +364,8 @@ def test_integers_of_all_64_bits(torch):
 def test_bernoulli(torch):
     x, theirs, ours = torch.empty(10), torch.Generator().manual_seed(1), Generator().manual_seed(1)
     x.bernoulli_(0.5, generator=theirs)
-    ours.set_state(bytes(theirs.get_state().tolist()))
-    if int.from_bytes(ours.get_state()[16:24], "little") != 20:
+    ours.restore(bytes(theirs.get_state().tolist()))
+    if int.from_bytes(ours.state_bytes()[16:24], "little") != 20:
         pytest.skip("on Intel's processors PyTorch draws these from a stream of MKL's")
     for p in (0, 0.3, 1):
         against_torch(torch, random.fill_bernoulli, [bits(p)],
@@ -406,7 +406,7 @@ def test_random_numbers_do_not_depend_on_the_vector_width(monkeypatch):
                 generator, out = Generator().manual_seed(5), guarded(np.zeros(size, kind))
                 values = tuple(range(2 + len(words)))
                 done(fill(layout(out), values, len(values)), [generator.address, *words, out])
-                drawn.append(out.tobytes() + generator.get_state())
+                drawn.append(out.tobytes() + generator.state_bytes())
             assert len(set(drawn)) == 1, kind
 
 
@@ -414,11 +414,11 @@ def test_state_is_exchanged_with_torch(torch):
     for seed in (0, 7, -3, 2**64 - 1):
         ours, theirs = Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
         assert ours.initial_seed() == theirs.initial_seed()
-        assert ours.get_state() == bytes(theirs.get_state().tolist())
+        assert ours.state_bytes() == bytes(theirs.get_state().tolist())
         torch.randn(3, generator=theirs)
         state = bytes(theirs.get_state().tolist())
-        ours.set_state(state)
-        assert ours.get_state() == state == ours.clone_state().get_state()
+        ours.restore(state)
+        assert ours.state_bytes() == state == ours.clone_state().state_bytes()
 
 
 def test_generator_refuses_what_is_no_seed_and_no_state():
@@ -428,9 +428,9 @@ def test_generator_refuses_what_is_no_seed_and_no_state():
     with pytest.raises(ValueError, match="manual_seed: .* range"):
         generator.manual_seed(2**64)
     with pytest.raises(RuntimeError, match="10 bytes"):
-        generator.set_state(bytes(10))
+        generator.restore(bytes(10))
     with pytest.raises(RuntimeError, match="no state"):
-        generator.set_state(bytes(5056))
+        generator.restore(bytes(5056))
     with pytest.raises(RuntimeError, match="'xyz'"):
         Generator("xyz")
 

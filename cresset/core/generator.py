@@ -30,6 +30,8 @@ class Generator:
     """A stream of random numbers with a state of its own; `address` is where the state lies.
 
     The same seed gives the same numbers as in PyTorch on the CPU. `device` must be the CPU.
+    `get_state()` and `set_state(state)` exchange the state as a tensor of bytes, which PyTorch
+    takes and gives as well.
 
     >>> generator = Generator().manual_seed(7)
     >>> generator.initial_seed()
@@ -86,15 +88,15 @@ class Generator:
         """The seed that the stream started from."""
         return struct.unpack_from("<Q", self._memory, SEED)[0]
 
-    def get_state(self) -> bytes:
+    def state_bytes(self) -> bytes:
         """The state in PyTorch's form: 5056 bytes."""
         seed, position, normal, cached = struct.unpack_from("<QQdQ", self._memory, SEED)
         words = struct.unpack_from(f"<{WORDS}I", self._memory, BLOCK)
         left = WORDS + 1 - position if position else 1
         return EXCHANGED.pack(seed, left, 1, position, *words, 0.0, normal, 0.0, cached, 0)
 
-    def set_state(self, state) -> None:
-        """Take the state over from the bytes that `get_state` gave, here or in PyTorch.
+    def restore(self, state) -> None:
+        """Take the state over from the bytes that `state_bytes` gave, or PyTorch.
 
         Raises RuntimeError unless they are 5056 bytes that hold a possible state.
         """
@@ -114,10 +116,20 @@ class Generator:
             )
         self._fill(seed, position, words, normal, cached & 0xFF != 0)
 
+    @property
+    def spare_normal(self) -> float | None:
+        """The second number of a pair of which the first was used, None where there is none."""
+        normal, cached = struct.unpack_from("<dQ", self._memory, NORMAL)
+        return normal if cached else None
+
+    @spare_normal.setter
+    def spare_normal(self, number: float | None) -> None:
+        struct.pack_into("<dQ", self._memory, NORMAL, number or 0.0, number is not None)
+
     def clone_state(self) -> Generator:
         """A new generator in the state of this one."""
         twin = Generator(self.device)
-        twin.set_state(self.get_state())
+        twin.restore(self.state_bytes())
         return twin
 
     def _fill(self, seed, position, words, normal, cached):
@@ -125,7 +137,7 @@ class Generator:
         struct.pack_into(f"<{WORDS}I", self._memory, BLOCK, *words)
 
     def __reduce__(self):
-        return _restored, (self.get_state(),)
+        return _restored, (self.state_bytes(),)
 
     def __repr__(self) -> str:
         return f"Generator(device={str(self.device)!r}, seed={self.initial_seed()})"
@@ -133,7 +145,7 @@ class Generator:
 
 def _restored(state):
     generator = Generator()
-    generator.set_state(state)
+    generator.restore(state)
     return generator
 
 

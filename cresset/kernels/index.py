@@ -151,16 +151,6 @@ def index_put(x: Layout, indices: Sequence[Layout | None], value: Layout, values
     )
 
 
-def copy(x: Layout, out: Layout, values, first_temporary: int):
-    """out = x, of one shape and type, whatever the strides; values are (x, out)."""
-    size = x.dtype.itemsize
-    axes = [
-        Axis(n, (a * size, b * size)) for n, a, b in zip(out.shape, x.strides, out.strides)
-    ]
-    axes.sort(key=lambda axis: axis.strides[1], reverse=True)
-    return _checked([], _walk("read", x.dtype, axes, [], [], values, negative=False))
-
-
 def indexed_shape(shape: Sequence[int], indices: Sequence, space: Sequence[int]) -> tuple[int, ...]:
     """The shape of x[indices], where the index tensors broadcast to the shape `space`.
 

@@ -10,6 +10,7 @@ come one after another from pairs in float64, of which the second is kept for th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from cresset.core import generator
 from cresset.core.dtype import dtype
@@ -69,8 +70,8 @@ def _splat(f, value, type):
     return f.splat(f.convert(value, type.llvm), BLOCK // 2)
 
 
-def write_pairs(type: dtype, width: int) -> Module:
-    """The kernel that draws pairs of normal numbers in float64.
+def write_pairs(type: dtype, width: int, finish: Callable) -> Module:
+    """The kernel that draws pairs of normal numbers in float64 and stores finish(f, number).
 
     Words: state, out, mean, standard deviation (float64), count of elements.
     """
@@ -83,7 +84,7 @@ def write_pairs(type: dtype, width: int) -> Module:
     cached, normal = f.offset(state, generator.CACHED), f.offset(state, generator.NORMAL)
 
     def store(value, place):
-        value = f.convert(f.fma(value, deviation, mean), type.llvm)
+        value = f.convert(finish(f, f.fma(value, deviation, mean)), type.llvm)
         f.store(value, f.offset(out, place, type.llvm))
 
     with f.when(f.load("i64", cached).ne(0)):

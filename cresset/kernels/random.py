@@ -2,6 +2,7 @@
 
 Each kind of number takes a fixed count of 32-bit words of the stream per element, in the order in
 which the elements lie in memory. Drawing is sequential; what can be done after it is parallel.
+Numbers of half types are those of float32, rounded.
 
 Schedules return (steps, bytes of each temporary); `values` are places in the value table. The
 `state` is an input "i", the generator's address; numbers are inputs "d", integers "i".
@@ -9,12 +10,18 @@ Schedules return (steps, bytes of each temporary); `values` are places in the va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+from cresset.core import dtype as dtypes
+from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
-from cresset.kernels.index import copy
-from cresset.kernels.mathematics.logarithm import log1p
+from cresset.kernels.mathematics.exponential import exp
+from cresset.kernels.mathematics.logarithm import log, log1p
+from cresset.kernels.mathematics.trigonometric import tan
+from cresset.kernels.nest import Nest, Operand, Store
+from cresset.kernels.nest import steps as nest_steps
 from cresset.kernels.normal import BLOCK, write_blocks, write_pairs
 from cresset.kernels.stream import draws, long_word, low_53_bits, unit_float32, unit_float64
 from cresset.kernels.words import Words
@@ -31,29 +38,41 @@ LONGEST_PERMUTATION = (2**32 - 1) // 20  # PyTorch shuffles in another way from 
 def fill_uniform(out: Layout, values, first_temporary: int):
     """out = low + (high - low) u, u in [0, 1); values are (state, low, high, out).
 
-    float32 takes 24 bits of one word, float64 53 bits of two.
+    float32 takes 24 bits of one word, float64 53 bits of two. What is rounded to `high` becomes
+    `low`.
     """
     state, low, high, target = values
 
-    def steps(place):
-        words = out.dtype.itemsize // 4
-        return (_draw("uniform", out.dtype, out.numel, words, (state, place, low, high)),)
+    def steps(type, place):
+        return (_draw("uniform", type, out.numel, type.itemsize // 4, (state, place, low, high)),)
 
-    return _in_order(out, target, first_temporary, steps)
+    return _in_order(out, target, first_temporary, steps, (low, high))
 
 
 def fill_normal(out: Layout, values, first_temporary: int):
-    """out = mean + std z, z normal; values are (state, mean, std, out)."""
+    """out = mean + std z, z normal; values are (state, mean, std, out).
+
+    From BLOCK contiguous elements on they are made in blocks of uniform numbers of their own type,
+    else one after another from pairs in float64.
+    """
     state, mean, std, target = values
-    type, count, width = out.dtype, out.numel, host().vector_bytes
+    type, count = _drawn_type(out.dtype), out.numel
     if count < BLOCK or not out.contiguous:
+        return _fill_pairs("normal", out, values, first_temporary)
+    if type is out.dtype:
+        return _fill_blocks(type, count, count, values, first_temporary)
+    # Of half types no more uniform numbers are drawn than fill whole blocks.
+    places = (state, mean, std, first_temporary)
+    whole = count - count % BLOCK
+    made, temporaries = _fill_blocks(type, count, whole, places, first_temporary + 1)
+    wide = Layout.packed(out.shape, type)
+    return (*made, *_converted(wide, out, (first_temporary, target))), (wide.nbytes, *temporaries)
 
-        def steps(place):
-            return (Step(f"random.normal.pairs.{type.name}.{width}",
-                         lambda: write_pairs(type, width), (state, place, mean, std), (count,),
-                         work=40 * count),)
 
-        return _in_order(out, target, first_temporary, steps)
+def _fill_blocks(type: dtype, count: int, ahead: int, values, first_temporary: int):
+    """`count` normal numbers from `ahead` uniform ones; the last block is drawn anew after them."""
+    state, mean, std, target = values
+    words = type.itemsize // 4
 
     def uniform(place, count):
         zero_to_one = (0, 0x3FF0000000000000)  # as the bits of float64
@@ -63,14 +82,30 @@ def fill_normal(out: Layout, values, first_temporary: int):
         return Step(f"random.normal.blocks.{type.name}", lambda: write_blocks(type),
                     (place, target, mean, std), (offset,), blocks, 512, 25 * blocks)
 
-    words = type.itemsize // 4
-    drawn, made = [uniform(target, count)], [transform(target, 0, count // BLOCK)]
+    drawn, made = [uniform(target, ahead)], [transform(target, 0, count // BLOCK)]
     if count % BLOCK == 0:
         return (*drawn, *made), ()
-    # The last 16 elements are drawn anew, after all others.
     drawn.append(uniform(first_temporary, BLOCK))
     made.append(transform(first_temporary, (count - BLOCK) * type.itemsize, 1))
     return (*drawn, *made), (BLOCK * type.itemsize,)
+
+
+def fill_log_normal(out: Layout, values, first_temporary: int):
+    """out = exp(mean + std z), z normal, always by pairs; values are (state, mean, std, out)."""
+    return _fill_pairs("log_normal", out, values, first_temporary)
+
+
+def _fill_pairs(kind, out: Layout, values, first_temporary: int):
+    """Normal numbers, or functions of them, one after another from pairs in float64."""
+    state, mean, std, target = values
+    count, width = out.numel, host().vector_bytes
+
+    def steps(type, place):
+        return (Step(f"random.{kind}.pairs.{type.name}.{width}",
+                     lambda: write_pairs(type, width, PAIRS[kind]), (state, place, mean, std),
+                     (count,), work=40 * count),)
+
+    return _in_order(out, target, first_temporary, steps)
 
 
 def fill_integers(out: Layout, values, first_temporary: int, words: int | None = None):
@@ -83,11 +118,11 @@ def fill_integers(out: Layout, values, first_temporary: int, words: int | None =
     """
     state, low, span, target = values
 
-    def steps(place):
+    def steps(type, place):
         operands = (state, place, low, span)
         if words is not None:
-            return (_draw("integers", out.dtype, out.numel, words, operands),)
-        type, width = out.dtype, host().vector_bytes
+            return (_draw("integers", type, out.numel, words, operands),)
+        width = host().vector_bytes
         return (Step(f"random.integers.{type.name}.{width}", lambda: _write_integers(type, width),
                      operands, (out.numel,), work=2 * out.numel),)
 
@@ -96,10 +131,26 @@ def fill_integers(out: Layout, values, first_temporary: int, words: int | None =
 
 def fill_exponential(out: Layout, values, first_temporary: int):
     """out = -log(1 - u) / rate, u in [0, 1) of 53 bits; values are (state, rate, out)."""
-    state, rate, target = values
+    return _fill_by_longs("exponential", out, values, first_temporary)
 
-    def steps(place):
-        return (_draw("exponential", out.dtype, out.numel, 2, (state, place, rate)),)
+
+def fill_geometric(out: Layout, values, first_temporary: int):
+    """out = ceil(log(u) / log(1 - p)), u of 53 bits; values are (state, p, out)."""
+    return _fill_by_longs("geometric", out, values, first_temporary)
+
+
+def fill_cauchy(out: Layout, values, first_temporary: int):
+    """out = median + sigma tan(pi (u - 1/2)), u of 53 bits; values are (state, median, sigma, out).
+    """
+    return _fill_by_longs("cauchy", out, values, first_temporary)
+
+
+def _fill_by_longs(kind, out: Layout, values, first_temporary: int):
+    """Numbers of a kind that takes two words for each, whatever the type of `out`."""
+    state, *numbers, target = values
+
+    def steps(type, place):
+        return (_draw(kind, type, out.numel, 2, (state, place, *numbers)),)
 
     return _in_order(out, target, first_temporary, steps)
 
@@ -107,16 +158,10 @@ def fill_exponential(out: Layout, values, first_temporary: int):
 def fill_bernoulli(out: Layout, values, first_temporary: int):
     """out = 1 with probability p, else 0; values are (state, p, out).
 
-    Takes two words, whatever the type of `out`, as PyTorch does; except on Intel's processors,
-    where it draws from a stream of MKL's. Dropout draws its mask so. Where each element has a p
-    of its own, PyTorch draws uniform numbers of the type of p and tests u < p.
+    Dropout draws its mask so. Where each element has a p of its own, PyTorch draws uniform numbers
+    of the type of p and tests u < p.
     """
-    state, p, target = values
-
-    def steps(place):
-        return (_draw("bernoulli", out.dtype, out.numel, 2, (state, place, p)),)
-
-    return _in_order(out, target, first_temporary, steps)
+    return _fill_by_longs("bernoulli", out, values, first_temporary)
 
 
 def permutation(out: Layout, values, first_temporary: int):
@@ -126,9 +171,9 @@ def permutation(out: Layout, values, first_temporary: int):
     LONGEST_PERMUTATION numbers and shuffles another way beyond.
     """
     state, target = values
-    type, width = out.dtype, host().vector_bytes
+    width = host().vector_bytes
 
-    def steps(place):
+    def steps(type, place):
         return (Step(f"random.permutation.{type.name}.{width}",
                      lambda: _write_permutation(type, width), (state, place), (out.numel,),
                      work=8 * out.numel),)
@@ -148,14 +193,40 @@ def in_memory_order(out: Layout) -> Layout:
     return out.restride(out.shape, strides)
 
 
-def _in_order(out: Layout, target: int, first_temporary: int, steps: Callable[[int], tuple]):
-    """Fill `out` by steps(place), which fill a block of memory at a place of the value table."""
+def _in_order(out: Layout, target: int, first_temporary: int,
+              steps: Callable[[dtype, int], tuple], bounds: tuple[int, ...] = ()):
+    """Fill `out` by steps(type, place), which fill a block of memory at a place of the values.
+
+    Where numbers lie between `bounds`, places of the values too, those rounded to the upper one
+    become the lower.
+    """
     if out.numel == 0:
         return (), ()
-    if out.dense:
-        return steps(target), ()
-    copied, _ = copy(in_memory_order(out), out, (first_temporary, target), first_temporary)
-    return steps(first_temporary) + copied, (out.numel * out.dtype.itemsize,)
+    type = _drawn_type(out.dtype)
+    if out.dense and type is out.dtype:
+        return steps(type, target), ()
+    block = in_memory_order(out).cast(type)
+    copied = _converted(block, out, (first_temporary, target), bounds)
+    return (*steps(type, first_temporary), *copied), (block.nbytes,)
+
+
+def _drawn_type(type: dtype) -> dtype:
+    """The type in which numbers of a type are drawn."""
+    return dtypes.float32 if type in dtypes.HALVES else type
+
+
+def _converted(x: Layout, out: Layout, places, bounds: tuple[int, ...] = ()):
+    """The steps that copy one value into another, of another type perhaps; see `_in_order`."""
+    operands = [Operand(place, y.dtype, y.strides) for place, y in zip(places, (x, out))]
+    value = scalar.cast(scalar.argument(0, x.dtype), out.dtype)
+    if bounds and x.dtype is not out.dtype:
+        low, high = (
+            scalar.cast(scalar.argument(k, dtypes.float64), out.dtype) for k in (2, 3)
+        )
+        operands += [Operand(place, dtypes.float64, None, 0, "d") for place in bounds]
+        value = scalar.where(scalar.eq(value, high), low, value)
+    body = (Store(1, value, False),)
+    return nest_steps(Nest(tuple(out.shape), frozenset(), tuple(operands), body))[0]
 
 
 # --- kernels --------------------------------------------------------------------------------------
@@ -253,7 +324,9 @@ def _uniform(f, type, words, low, high):
     span = high - low
 
     def make(source, lanes):
-        return f.fma(unit(f, source, lanes), f.splat(span, lanes), f.splat(low, lanes))
+        lows = f.splat(low, lanes)
+        value = f.fma(unit(f, source, lanes), f.splat(span, lanes), lows)
+        return f.select(value.eq(f.splat(high, lanes)), lows, value)
 
     return make
 
@@ -263,6 +336,27 @@ def _exponential(f, type, words, rate):
 
     def make(source, lanes):
         value = log1p(f, -unit_float64(f, source, lanes)) * f.splat(scale, lanes)
+        return f.convert(value, ir.vector(type.llvm, lanes))
+
+    return make
+
+
+def _geometric(f, type, words, p):
+    scale = 1.0 / log1p(f, -f.bitcast(p, "double"))
+
+    def make(source, lanes):
+        value = log(f, unit_float64(f, source, lanes)) * f.splat(scale, lanes)
+        return f.convert(f.intrinsic("ceil", value), ir.vector(type.llvm, lanes))
+
+    return make
+
+
+def _cauchy(f, type, words, median, sigma):
+    median, sigma = (f.bitcast(number, "double") for number in (median, sigma))
+
+    def make(source, lanes):
+        angle = (unit_float64(f, source, lanes) - 0.5) * math.pi
+        value = f.splat(median, lanes) + f.splat(sigma, lanes) * tan(f, angle)
         return f.convert(value, ir.vector(type.llvm, lanes))
 
     return make
@@ -318,4 +412,8 @@ KINDS: dict[str, tuple[Callable, int]] = {
     "integers": (_integers, 2),
     "exponential": (_exponential, 1),
     "bernoulli": (_bernoulli, 1),
+    "geometric": (_geometric, 1),
+    "cauchy": (_cauchy, 2),
 }
+# What is made of normal numbers that come by pairs.
+PAIRS = {"normal": lambda f, z: z, "log_normal": exp}

@@ -301,7 +301,7 @@ def gumbel_softmax(
     With `hard` the result is one-hot, its gradient that of the soft draw. `eps` has no effect. Jang
     and others (2016).
     """
-    noise = -(-cresset.empty_like(logits).uniform_().log()).log()
+    noise = -cresset.empty_like(logits).exponential_().log()
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft

@@ -36,7 +36,6 @@ FILLS = {
     "permutation": (kernels.permutation, ""),
 }
 
-
 def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, words=None) -> Tensor:
     """Overwrite a new tensor with random numbers, of a complex one both parts."""
     if x.layout.device == "meta":
@@ -206,7 +205,7 @@ def randint_like(x, low, high=None, *, dtype=None, layout=None, requires_grad=Fa
     return _finish("randint_like", made, requires_grad)
 
 
-def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None,
+def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None,
            requires_grad=False):
     """Normal numbers of given means and standard deviations, numbers or tensors.
 
@@ -244,7 +243,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
         raise RuntimeError(
             f"bernoulli: needs probabilities of a floating type; got {input.layout.dtype}"
         )
-    made = empty_like(input)
+    made = empty(input.layout.shape, dtype=input.layout.dtype, device=input.layout.device)
     _bernoulli_(made, input.detach() if p is None else p, generator=generator)
     return _finish("bernoulli", made, False, None, out)
 
@@ -253,15 +252,8 @@ def bernoulli(input, p=None, *, generator=None, out=None):
 def _check_floating(operation, x, error=NotImplementedError):
     if not x.layout.dtype.is_differentiable:
         raise error(
-            f"{operation}: needs a tensor of a floating type; got {x.layout.dtype}; convert it first"
+            f"{operation}: needs a tensor of a floating type; got {x.layout.dtype}; convert it"
         )
-
-
-def _rounded(number, x) -> float:
-    """A number as elements of x have it, where their type is a half one."""
-    if x.layout.dtype in types.HALVES:
-        return tensor(float(number), dtype=x.layout.dtype).item()
-    return float(number)
 
 
 def _uniform_(x, a=0, b=1, *, generator=None):
@@ -270,7 +262,7 @@ def _uniform_(x, a=0, b=1, *, generator=None):
     if a > b:
         raise RuntimeError(f"uniform_: expects to return a [from, to) range, but found from={a} > "
                            f"to={b}")
-    return _overwrite("uniform", x, _rounded(a, x), _rounded(b, x), generator=generator)
+    return _overwrite("uniform", x, float(a), float(b), generator=generator)
 
 
 def _normal_(x, mean=0, std=1, *, generator=None):
@@ -278,8 +270,6 @@ def _normal_(x, mean=0, std=1, *, generator=None):
     _check_floating("normal_", x)
     if std < 0:
         raise RuntimeError(f"normal_: expects std >= 0.0, but found std {std}")
-    if x.layout.numel >= 16 and x.layout.contiguous:
-        mean, std = _rounded(mean, x), _rounded(std, x)
     return _overwrite("normal", x, float(mean), float(std), generator=generator)
 
 
@@ -319,7 +309,7 @@ def _geometric_(x, p, *, generator=None):
 def _bernoulli_(x, p=0.5, *, generator=None):
     """Overwrite with ones of probability p, a number or a tensor that broadcasts, else zeros."""
     if isinstance(p, Tensor):
-        p = p.expand(tuple(x.layout.shape))
+        p = p.detach().expand(tuple(x.layout.shape))
         # In the order in which x lies in memory; for each p its own type's uniform number.
         d = types.float64 if p.dtype is types.float64 else types.float32
         if not p.layout.absent and ((p < 0) | (p > 1)).any():

@@ -17,6 +17,7 @@ from cresset.nn.modules.activation import (
     PReLU,
     ReLU,
     ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
@@ -46,7 +47,14 @@ from cresset.nn.modules.container import (
 )
 from cresset.nn.modules.convolution import Conv1d, Conv2d
 from cresset.nn.modules.distance import CosineSimilarity, PairwiseDistance
-from cresset.nn.modules.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d
+from cresset.nn.modules.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from cresset.nn.modules.flatten import Flatten, Unflatten
 from cresset.nn.modules.linear import Bilinear, Identity, Linear
 from cresset.nn.modules.loss import (
@@ -106,6 +114,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "RReLU",
     "SELU",
     "AdaptiveAvgPool2d",
     "AlphaDropout",
@@ -129,7 +138,9 @@ __all__ = [
     "Dropout",
     "Dropout1d",
     "Dropout2d",
+    "Dropout3d",
     "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
     "GRUCell",
     "GaussianNLLLoss",

@@ -296,6 +296,27 @@ class _AlongDim(Module):
         return f"dim={self.dim}"
 
 
+class RReLU(Module):
+    """x where positive, else a * x: a random in [lower, upper) in training, else their mean.
+
+    Xu and others (2015).
+    """
+
+    def __init__(
+        self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
+    ) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}{', inplace=True' if self.inplace else ''}"
+
+
 class Softmax(_AlongDim):
     """exp(x) / sum(exp(x)) along `dim`.
 
