@@ -16,11 +16,14 @@ from cresset.ops import dispatch
 
 PARAMETER = inspect.Parameter
 OUT = PARAMETER("out", PARAMETER.KEYWORD_ONLY, default=None)
+# NumPy's names of parameters, which PyTorch takes as well.
+ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 
 def functional(op):
     """The function `op(input, ..., *, out=None)`."""
-    return _function(op, op.name, _functional_lines, (OUT,) if op.has_out else ())
+    aliases = [PARAMETER(name, PARAMETER.KEYWORD_ONLY, default=None) for name in _aliases(op)]
+    return _function(op, op.name, _functional_lines, [*aliases, *[OUT] * op.has_out])
 
 
 def in_place(op):
@@ -106,11 +109,21 @@ def _public(op) -> list[inspect.Parameter]:
     ]
 
 
+def _aliases(op) -> dict:
+    """The other names of those of an operation's parameters that have defaults."""
+    optional = {p.name for p in op.parameters if p.default is not p.empty}
+    return {alias: name for alias, name in ALIASES.items() if name in optional}
+
+
 def _functional_lines(op):
     names = op.public_names
     key, launched, histories = _pieces(op, names)
     everything = _tuple(names)
-    lines = [f"def call({_spelled(_public(op), 'out=None' if op.has_out else '')}):"]
+    aliases = _aliases(op)
+    more = [f"{name}=None" for name in [*aliases, *["out"] * op.has_out]]
+    lines = [f"def call({_spelled(_public(op), ', '.join(more))}):"]
+    for alias, name in aliases.items():
+        lines += [f"    if {alias} is not None:", f"        {name} = {alias}"]
     if op.has_out:
         lines += ["    if out is not None:", f"        return call_out(op, {everything}, out)"]
     lines += [

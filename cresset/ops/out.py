@@ -12,6 +12,7 @@ from functools import wraps
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
+from cresset.ops.generated import ALIASES
 from cresset.ops.kinds.promotion import can_cast
 
 
@@ -87,7 +88,7 @@ def with_out(function):
     @wraps(function)
     def call(*args, out=None, **keywords):
         if "axis" in keywords or "keepdims" in keywords:
-            keywords = {dispatch.ALIASES.get(k, k): v for k, v in keywords.items()}
+            keywords = {ALIASES.get(k, k): v for k, v in keywords.items()}
         if out is None:
             return function(*args, **keywords)
         refuse_gradients(name, (*args, *keywords.values(), out))
