@@ -242,6 +242,18 @@ def test_a_loss_must_be_real():
         cresset.ones(2, dtype=cresset.int64).requires_grad_()
 
 
+def test_optimizers_step_along_both_parts():
+    z = cresset.nn.Parameter(cresset.tensor([[1 + 2j, 3j], [2, 1 - 1j]]))
+    seen = cresset.nn.Parameter(cresset.view_as_real(z.detach()).clone())
+    optimizers = [cresset.optim.Adam([p], lr=0.1, amsgrad=True) for p in (z, seen)]
+    for _ in range(3):
+        for p, optimizer in ((z, optimizers[0]), (cresset.view_as_complex(seen), optimizers[1])):
+            optimizer.zero_grad()
+            (p @ p.mH).abs().sum().backward()
+            optimizer.step()
+    assert np.allclose(cresset.view_as_real(z.detach()).numpy(), seen.detach().numpy(), rtol=1e-6)
+
+
 # --- what is compiled -----------------------------------------------------------------------------
 @composite
 def turned_and_scaled(z: Tensor, angle, size):

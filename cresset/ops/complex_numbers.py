@@ -12,6 +12,7 @@ from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.layout import broadcast_shapes
 from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
 from cresset.ops.kinds import elementwise, view
 from cresset.ops.operation import called, method
 from cresset.ops.shape import expand, matrix_transpose, t
@@ -153,6 +154,7 @@ def _view_as_complex_gradient(g):
 
 
 Tensor.view_as_real = view_as_real
+dispatch.namespace["view_as_real"] = view_as_real
 
 
 # --- conjugates -----------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ class Update:
             return
         values = [float(numbers[n]) for n in self.numbers]
         updater = self.updaters.get(lists[0][0].layout.dtype)
+        if updater is None and lists[0][0].layout.dtype.is_complex:
+            # The parts of complex numbers are parameters of their own.
+            self(*[list(map(_as_real, tensors)) for tensors in lists], **numbers)
+            return
         if updater is None:
             updater = self._plan(lists)
         if updater(*lists, *values) is NotImplemented:
@@ -86,13 +90,19 @@ class Update:
                         f"{tuple(tensors[0].layout.shape)} and {tuple(t.layout.shape)}"
                     )
             packed = [dispatch.namespace["detached_copy"](t) for t in tensors]
-            updater = self.updaters.get(packed[0].layout.dtype)
+            seen = [[_as_real(t)] for t in packed]
+            updater = self.updaters.get(seen[0][0].layout.dtype)
             if updater is None:
-                updater = self._plan([[t] for t in packed])
-            updater(*[[t] for t in packed], *values)
+                updater = self._plan(seen)
+            updater(*seen, *values)
             for w in self.writes:
                 # What is written is a parameter or state, outside of the graph.
                 tensors[w].data.copy_(packed[w])
+
+
+def _as_real(x):
+    """The parts of a complex tensor, where they lie; another tensor itself."""
+    return dispatch.namespace["view_as_real"](x) if x.layout.dtype.is_complex else x
 
 
 def update(body=None, *, writes=None):
