@@ -58,8 +58,8 @@ class Value(Tensor):
     def _unknown(self, *args, **options):
         """Refuse to give the elements, which no captured program can know."""
         raise RuntimeError(
-            f"capture: the function asks for the elements of {self.name}, a tensor of shape "
-            f"{tuple(self.layout.shape)} that is not there while it is captured; a graph cannot "
+            f"capture: the function asks for the elements of a tensor of shape "
+            f"{tuple(self.layout.shape)}, which are not there while it is captured; a graph cannot "
             "depend on them; choose by torch.where(...), or capture the parts between such places"
         )
 

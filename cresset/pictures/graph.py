@@ -126,7 +126,9 @@ def _last_operations(root) -> tuple[set, list]:
 # --- a traced graph -------------------------------------------------------------------------------
 def _program(graph) -> tuple[dict, list]:
     """The nodes and edges of a traced graph."""
-    nodes, edges, makers = {}, [], {}
+    nodes: dict = {}
+    edges: list = []
+    makers: dict = {}
     for value in graph.inputs:
         nodes[value], makers[value] = Node(value.name, str(tuple(value.shape)), LEAF), value
     for call in graph.calls:

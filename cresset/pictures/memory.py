@@ -7,7 +7,7 @@ from itertools import product
 import cresset
 
 # Elements shown along each dim, by the number of dims. The last two are rows and columns of a grid.
-MOST_SHOWN = ((), (16,), (8, 10), (3, 6, 6), (3, 3, 6, 6), (3, 3, 3, 3, 4))
+MOST_SHOWN = ((), (16,), (8, 10), (4, 6, 6), (3, 4, 6, 6), (3, 3, 3, 3, 4))
 # Elements shown of a storage, and how many letters they may have together.
 MOST_PLACES, MOST_LETTERS = 28, 110
 

@@ -51,9 +51,7 @@ def draw(*tensors, **named) -> Picture:
     views = [View("", x) for x in tensors] + [View(name, x) for name, x in named.items()]
     if not views:
         raise TypeError("draw: there is nothing to draw; give it tensors, draw(x) or draw(x=x)")
-    scene, below = Scene(), 0.0
-    for memory in Memory.under(views):
-        below = scene.put(_section(memory), 0, below).bottom + 1.5 * BELOW
+    scene = _in_rows(map(_section, Memory.under(views)), 2 * BELOW, 1.5 * BELOW)
     spelled = [f"{view.name} {view.shape}".strip() for view in views]
     start = "tensor " if len(views) == 1 else f"tensors {', '.join(spelled[:-1])} and "
     return Picture(start + spelled[-1], scene)
@@ -93,17 +91,23 @@ class Cells:
 
 def _section(memory: Memory) -> Scene:
     """One storage with the tensors over it."""
-    cells, scene = Cells(memory), Scene()
-    x = y = bottom = 0.0
-    for view in memory.views:
-        panel = _panel(view, cells)
-        box = panel.box()
-        if x and x + box.right - box.left > WIDEST:
-            x, y = 0.0, bottom + BELOW
-        placed = scene.put(panel, x, y)
-        x, bottom = placed.right + 2 * APART, max(bottom, placed.bottom)
+    cells = Cells(memory)
+    scene = _in_rows((_panel(view, cells) for view in memory.views), 2 * APART, BELOW)
     if memory.length:
-        scene.put(_strip(memory, cells), 0, bottom + BELOW)
+        scene.put(_strip(memory, cells), 0, scene.box().bottom + BELOW)
+    return scene
+
+
+def _in_rows(parts, apart, below) -> Scene:
+    """Scenes side by side, in a new row where they would become too wide."""
+    scene = Scene()
+    x = y = bottom = 0.0
+    for part in parts:
+        box = part.box()
+        if x and x + box.right - box.left > WIDEST:
+            x, y = 0.0, bottom + below
+        placed = scene.put(part, x, y)
+        x, bottom = placed.right + apart, max(bottom, placed.bottom)
     return scene
 
 
@@ -154,15 +158,17 @@ def _grid(view: View, cells: Cells, fixed) -> Scene:
         return scene
     x = y = bottom = 0.0
     for k in view.axes[len(fixed)]:
+        across = rest % 2
         if k is None:
             part = Scene()
-            part.add(Dots(0, 0, down=rest % 2 == 0))
+            part.add(Dots(0, 0, down=not across))
         else:
             part = _grid(view, cells, (*fixed, k))
         box = part.box()
-        if rest % 2 == 0 or x and x + box.right - box.left > WIDEST_GRID:
+        if not across or x and x + box.right - box.left > WIDEST_GRID:
             x, y = 0.0, bottom
-        placed = scene.put(part, x, y)
+        middle = (bottom - APART - y) / 2 if k is None and across else 0.0
+        placed = scene.put(part, x, y + middle)
         x, bottom = placed.right + APART, max(bottom, placed.bottom + APART)
     return scene
 
