@@ -114,6 +114,32 @@ def test_values(values, expected):
     prints(cresset.tensor(values), expected)
 
 
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda lib: lib.tensor([1.5, -2], dtype=lib.float16),
+         "tensor([ 1.5000, -2.0000], dtype=torch.float16)"),
+        (lambda lib: lib.tensor([0.1], dtype=lib.bfloat16),
+         "tensor([0.1001], dtype=torch.bfloat16)"),
+        (lambda lib: lib.tensor([0.1, 448.0]).to(lib.float8_e4m3fn),
+         "tensor([1.0156e-01, 4.4800e+02], dtype=torch.float8_e4m3fn)"),
+        (lambda lib: lib.tensor([1 + 2j, -3.5]), "tensor([ 1.0000+2.j, -3.5000+0.j])"),
+        (lambda lib: lib.tensor(complex(1, -0.0)), "tensor(1.-0.j)"),
+        (lambda lib: lib.tensor([complex(NAN, INF), complex(-INF, NAN)]),
+         "tensor([nan+infj, -inf+nanj])"),
+        (lambda lib: lib.tensor([1j], dtype=lib.complex128),
+         "tensor([0.+1.j], dtype=torch.complex128)"),
+        (lambda lib: lib.empty(2, 3, device="meta"), "tensor(..., device='meta', size=(2, 3))"),
+        (lambda lib: lib.empty((), dtype=lib.int64, device="meta"),
+         "tensor(..., device='meta', size=(), dtype=torch.int64)"),
+        (lambda lib: lib.tensor([3, 7, 5]).max(0),
+         "torch.return_types.max(\nvalues=tensor(7),\nindices=tensor(1))"),
+    ],
+)
+def test_other_types_and_results(make, expected):
+    prints(make(cresset), expected)
+
+
 def test_lines_break_between_elements():
     prints(
         cresset.arange(30),
@@ -303,24 +329,90 @@ def test_strided(both):
     same(both, lambda lib: lib.arange(10).expand(300, 10)[:, 1])
 
 
-def in_shape(lib, values, shape):
-    return lib.tensor(values, dtype=lib.float64).reshape(shape)
+# --- random tensors -------------------------------------------------------------------------------
+FLOATS = ["float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"]
+COMPLEX = ["complex64", "complex128"]
+WIDEST = {"float16": 4, "float8_e4m3fn": 2, "float8_e5m2": 4, "float64": 200, "complex128": 200}
+"""The powers of ten over which random values of a type are spread at most; 30 for others."""
 
 
-def test_random_tensors(both):
+def random_options(draw):
+    if draw.random() < 0.3:
+        return {"profile": draw.choice(["default", "short", "full"])}
+    return {"precision": draw.randrange(8), "threshold": draw.choice([0, 10, 1000]),
+            "edgeitems": draw.randrange(4), "linewidth": draw.randrange(10, 130),
+            "sci_mode": draw.choice([None, None, True, False])}
+
+
+def random_float(draw, spread):
+    if draw.random() < 0.15:
+        return draw.choice([0.0, -0.0, NAN, INF, -INF, 3.0, -2.0])
+    return draw.choice([-1, 1]) * 10 ** draw.uniform(-spread, spread)
+
+
+def random_values(draw, name, count):
+    spread = draw.choice([0.5, 2, WIDEST.get(name, 30)])
+    if name in FLOATS:
+        return [random_float(draw, spread) for _ in range(count)]
+    if name in COMPLEX:
+        return [complex(random_float(draw, spread), random_float(draw, spread))
+                for _ in range(count)]
+    if name == "bool":
+        return [draw.random() < 0.5 for _ in range(count)]
+    bits, signed = int(name.lstrip("uint")), name.startswith("int")
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    return [draw.choice([draw.randint(low, high), draw.randrange(100), 0]) for _ in range(count)]
+
+
+def made(lib, values, shape, name):
+    """The values as a tensor; float8 is only ever converted to."""
+    if name.startswith("float8"):
+        return lib.tensor(values).reshape(shape).to(getattr(lib, name))
+    return lib.tensor(values, dtype=getattr(lib, name)).reshape(shape)
+
+
+@pytest.mark.parametrize("name", [*FLOATS, *COMPLEX, *INTEGERS, "bool"])
+def test_random_tensors(both, name):
     """Shapes, magnitudes and options drawn at random."""
-    draw = random.Random(0)
-    for _ in range(300):
-        options = {"precision": draw.randrange(8), "threshold": draw.choice([0, 10, 1000]),
-                   "edgeitems": draw.randrange(4), "linewidth": draw.randrange(10, 130),
-                   "sci_mode": draw.choice([None, None, True, False])}
+    draw = random.Random(name)
+    for _ in range(120):
+        options = random_options(draw)
         for lib in both:
             lib.set_printoptions(**options)
-        shape = tuple(draw.choice([1, 2, 3, 5, 9]) for _ in range(draw.randrange(4)))
-        count = math.prod(shape)
-        spread = draw.choice([0.5, 2, 8, 200])
-        values = [draw.choice([-1, 1]) * 10 ** draw.uniform(-spread, spread) for _ in range(count)]
-        if draw.random() < 0.5:
-            special = [0.0, NAN, INF, -INF, 3.0]
-            values = [draw.choice(special) if draw.random() < 0.3 else value for value in values]
-        same(both, in_shape, values, shape)
+        sizes = [0, 1, 2, 3, 5, 9] if draw.random() < 0.15 else [1, 2, 3, 5, 9]
+        shape = tuple(draw.choice(sizes) for _ in range(draw.randrange(4)))
+        values = random_values(draw, name, math.prod(shape))
+        same(both, made, values, shape, name)
+
+
+@pytest.mark.parametrize("name", [*FLOATS, *COMPLEX, "int64", "bool"])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (2, 3)])
+def test_tensors_without_memory(both, name, shape):
+    same(both, lambda lib: lib.empty(shape, dtype=getattr(lib, name), device="meta"))
+
+
+def test_results_of_several_parts(both):
+    same(both, lambda lib: lib.arange(6).reshape(2, 3).max(1))
+    same(both, lambda lib: lib.tensor([[3.0, 1.0], [2.0, 5.0]]).sort(0))
+    same(both, lambda lib: lib.tensor([3.0, 1.0, 2.0]).topk(2))
+
+
+def test_formats_of_every_type(both):
+    for name in ("float16", "float64", "int8", "bool"):
+        ours, theirs = (lib.tensor(1, dtype=getattr(lib, name)) for lib in both)
+        assert f"{ours}" == f"{theirs}"
+        assert f"{ours:.3f}" == f"{theirs:.3f}"
+    ours, theirs = (lib.tensor(1.5 - 2j) for lib in both)
+    assert f"{ours}" == f"{theirs}"
+    assert f"{ours:.2f}" == f"{theirs:.2f}"
+
+
+def test_complex_under_another_default(both):
+    for lib in both:
+        lib.set_default_dtype(lib.float64)
+    try:
+        for name in COMPLEX:
+            same(both, lambda lib, name: lib.tensor([1j], dtype=getattr(lib, name)), name)
+    finally:
+        for lib in both:
+            lib.set_default_dtype(lib.float32)
