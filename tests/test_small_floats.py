@@ -1,6 +1,9 @@
 """Floating types of 8 and 16 bits: every pattern both ways, and what is computed with them."""
 
+import copy
 import ctypes
+import io
+import pickle
 
 import numpy as np
 import pytest
@@ -43,6 +46,7 @@ def values(name):
     return out if form.signed_zero else np.where(bits == form.nan, np.nan, out)
 
 
+@np.errstate(invalid="ignore")  # of NaN that is not a quiet one
 def nearest(name, x):
     """Each number rounded to a type: the nearest value, the one of even bits at a tie."""
     form = small_floats.FORMATS[getattr(cresset, name)]
@@ -59,6 +63,7 @@ def nearest(name, x):
     return np.copysign(np.where(np.isnan(x), np.nan, out), x)
 
 
+@np.errstate(invalid="ignore")
 def same(got, expected, signs=True):
     nan = np.isnan(got) & np.isnan(expected)
     equal = (got == expected) & (~np.bool_(signs) | (np.signbit(got) == np.signbit(expected)))
@@ -302,3 +307,16 @@ def test_float8_is_not_computed_on(name):
         with pytest.raises(NotImplementedError, match=f"{label.strip('_')}: not implemented for"):
             call()
     assert x.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_types_are_saved_and_loaded(name, torch):
+    d = getattr(cresset, name)
+    x = cresset.tensor([[0.3, -1.7, 100.0], [0.0, 2.5, -0.001]], dtype=d)
+    own, foreign = io.BytesIO(), io.BytesIO()
+    cresset.save({"x": x}, own)
+    torch.save(torch.tensor(x.tolist(), dtype=getattr(torch, name)), foreign)
+    for loaded in (cresset.load(own)["x"], cresset.load(foreign), copy.deepcopy(x),
+                   pickle.loads(pickle.dumps(x))):
+        assert loaded.dtype is d
+        assert loaded.tolist() == x.tolist()
