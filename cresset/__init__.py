@@ -12,6 +12,8 @@ lower layer calls a higher one.
 
 from __future__ import annotations
 
+from math import e, inf, nan, pi
+
 from cresset import autograd, ops
 from cresset.autograd import (
     enable_grad,
@@ -47,6 +49,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops import generated as _generated
 from cresset.ops.kinds.promotion import can_cast
+from cresset.ops.padding import constant_pad_nd
 from cresset.ops.out import call_out as _call_out
 from cresset.ops.similarity import cosine_similarity
 from cresset.runtime.memory import empty_cache, memory_stats
@@ -60,6 +63,7 @@ for _d in _types.ALL:
 globals().update(_types.ALIASES)
 promote_types = promote
 strided = "torch.strided"
+newaxis = None
 
 for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))
@@ -93,7 +97,7 @@ Tensor._repr_html_ = _repr_html_
 
 
 # Found when first asked for: a program that needs no modules does not wait for them.
-_LATE = {"nn": "cresset.nn", "linalg": "cresset.linalg", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
+_LATE = {"nn": "cresset.nn", "linalg": "cresset.linalg", "fft": "cresset.fft", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
          "random": "cresset.random", "save": "cresset.serialization", "load": "cresset.serialization",
          "draw": "cresset.pictures", "draw_graph": "cresset.pictures",
          "trace": "cresset.capture.trace",
@@ -107,6 +111,6 @@ def __getattr__(name):
     if place is None:
         raise _missing("cresset", name, [*globals(), *_LATE])
     module = __import__(place, fromlist=["*"])
-    found = getattr(module, name, module)
+    found = module if place == f"cresset.{name}" else getattr(module, name)
     globals()[name] = found
     return found

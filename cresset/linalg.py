@@ -1,16 +1,16 @@
 """`cresset.linalg`: linear algebra, with PyTorch's names.
 
     >>> import cresset as torch
-    >>> A = torch.tensor([[4.0, 1.0], [1.0, 3.0]], requires_grad=True)
-    >>> torch.linalg.solve(A, torch.tensor([5.0, 4.0]))
-    tensor([1.0000, 1.0000], grad_fn=<...>)
+    >>> A = torch.tensor([[4.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    >>> torch.linalg.solve(A, torch.tensor([2.0, 4.0]))
+    tensor([0.5000, 2.0000], grad_fn=<SqueezeBackward0>)
 
 The functions are declared in `cresset.ops.linear_algebra`. LAPACK, as it comes with NumPy, computes
 factorizations; LU, triangular systems and the exponential are ours, in terms of NumPy's products.
 """
 
-from cresset.core.errors import LinAlgError
 from cresset.ops import functions
+from cresset.ops.linear_algebra.matrices import LinAlgError
 
 THEMES = ("systems", "triangular", "factors", "lu", "spectra", "least_squares", "norms",
           "functions")

@@ -110,6 +110,7 @@ INTERNAL = {
 # Modules whose operations have files of tests of their own.
 ELSEWHERE = {
     "cresset.ops.convolution": "test_contractions.py",
+    "cresset.ops.fourier": "test_fourier.py",
     "cresset.ops.linear_algebra.factors": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.functions": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.least_squares": "test_linear_algebra.py",

@@ -121,8 +121,8 @@ def _lettered(terms, right, operands):
     most = max(counts)
     # Any names serve that are no letters of equations.
     letters = [f"...{k}" for k in range(most)]
-    named = [_with(letters[most - n :], t) for t, n in zip(terms, counts)]
-    return [*named, _with(letters, right)]
+    out = [_with(letters[most - n :], t) for t, n in zip(terms, counts)]
+    return [*out, _with(letters, right)]
 
 
 def _with(letters, term):

@@ -24,6 +24,7 @@ KINDS = {
     "Tensor": "tensor",
     "Tensor | None": "optional",
     "Tensor | Number": "operand",
+    "Tensor | Number | None": "operand",
     "Number": "number",
     "Number | None": "number",
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops import meta
 from cresset.ops.operation import Operation
 from cresset.runtime import native
 from cresset.runtime.program import Program
@@ -46,6 +47,8 @@ class Hosted(Operation):
         return made if type(made) is tuple else (made,)
 
     def plan(self, specs):
+        if meta.concerned(specs):
+            return super().plan(specs)
         layouts = self.infer(specs)
 
         def launch(*operands):

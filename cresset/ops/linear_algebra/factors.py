@@ -7,12 +7,12 @@ from cresset.core.layout import Layout
 from cresset.core.return_types import geqrf as geqrf_result
 from cresset.core.return_types import linalg_cholesky_ex, linalg_qr
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.joining import cat
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra import elimination
 from cresset.ops.linear_algebra.matrices import (
-    adjoint,
     eye_of,
     fail,
     matrix,

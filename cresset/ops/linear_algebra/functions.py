@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.creation import arange
 from cresset.ops.joining import cat, stack
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
-from cresset.ops.linear_algebra.matrices import adjoint, eye_of, square
+from cresset.ops.linear_algebra.matrices import eye_of, square
 from cresset.ops.linear_algebra.systems import inv
 from cresset.ops.operation import called
 from cresset.ops.out import with_out

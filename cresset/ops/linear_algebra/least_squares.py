@@ -9,11 +9,11 @@ from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_lstsq
 from cresset.core.tensor import Number, Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.creation import empty
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
-    adjoint,
     common_batch,
     matrix,
     packed,
@@ -54,7 +54,8 @@ def _pinv_layout(a: Layout, atol, rtol, hermitian) -> Layout:
 @called("linalg_pinv")
 @hosted(_pinv_layout)
 def pseudo_inverse(
-    a: Tensor, atol: Tensor | Number = None, rtol: Tensor | Number = None, hermitian=False
+    a: Tensor, atol: Tensor | Number | None = None,
+    rtol: Tensor | Number | None = None, hermitian=False
 ):
     """The pseudo-inverses."""
     if hermitian:
@@ -122,7 +123,10 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
 @hosted(lambda a, atol, rtol, hermitian: packed(
     (square if hermitian else matrix)("linalg.matrix_rank", a), dtype=types.int64
 ))
-def ranks(a: Tensor, atol: Tensor | Number = None, rtol: Tensor | Number = None, hermitian=False):
+def ranks(
+    a: Tensor, atol: Tensor | Number | None = None,
+    rtol: Tensor | Number | None = None, hermitian=False
+):
     """How many singular values are above the tolerance."""
     values = np.abs(np.linalg.eigvalsh(a)) if hermitian else np.linalg.svd(a, compute_uv=False)
     greatest = values.max(-1, initial=0)

@@ -7,11 +7,11 @@ from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_lu, linalg_lu_factor, linalg_lu_factor_ex
 from cresset.core.return_types import lu_unpack as lu_unpack_result
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint as adjoint_of
 from cresset.ops.creation import empty
 from cresset.ops.gathering import take_along_dim
 from cresset.ops.joining import cat
 from cresset.ops.kinds import hosted
-from cresset.ops.linear_algebra import matrices
 from cresset.ops.linear_algebra.elimination import factor, permutation
 from cresset.ops.linear_algebra.matrices import common_batch, eye_of, fail, matrix, packed
 from cresset.ops.linear_algebra.triangular import triangular_solution
@@ -47,19 +47,19 @@ def _lu_gradient(gs, outs):
     m, n = packed.layout.shape[-2:]
     k = min(m, n)
     head = narrow(narrow(packed, -2, 0, k), -1, 0, k)
-    lower = matrices.adjoint(head)
+    lower = adjoint_of(head)
     by_head = narrow(narrow(g, -2, 0, k), -1, 0, k)
     # Of P A = L U, by its first k rows and columns, and what they send to the others.
-    below = (matrices.adjoint(head.tril(-1)) + eye_of(k, head)) @ by_head.tril(-1)
-    above = by_head.triu() @ matrices.adjoint(head.triu())
+    below = (adjoint_of(head.tril(-1)) + eye_of(k, head)) @ by_head.tril(-1)
+    above = by_head.triu() @ adjoint_of(head.triu())
     rest = None
     if m > n:
         low, by_low = narrow(packed, -2, k, m - k), narrow(g, -2, k, m - k)
-        above = above - matrices.adjoint(low) @ by_low
+        above = above - adjoint_of(low) @ by_low
         rest = _right_solution(by_low, lower)
     elif n > m:
         wide, by_wide = narrow(packed, -1, k, n - k), narrow(g, -1, k, n - k)
-        below = below - by_wide @ matrices.adjoint(wide)
+        below = below - by_wide @ adjoint_of(wide)
         rest = triangular_solution(lower, by_wide, True, True)
     middle = triangular_solution(lower, below.tril(-1) + above.triu(), True, True)
     by_pa = _right_solution(middle, lower)
@@ -159,11 +159,11 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     """
     if not left:
         # X A = B is A^H X^H = B^H.
-        return matrices.adjoint(lu_solve(LU, pivots, matrices.adjoint(B), adjoint=not adjoint))
+        return adjoint_of(lu_solve(LU, pivots, adjoint_of(B), adjoint=not adjoint))
     order = row_order(pivots, LU.layout.shape[-2])
     if adjoint:
-        y = triangular_solution(matrices.adjoint(LU), B, False, False)
-        x = triangular_solution(matrices.adjoint(LU), y, True, True)
+        y = triangular_solution(adjoint_of(LU), B, False, False)
+        x = triangular_solution(adjoint_of(LU), y, True, True)
         return rows_in_order(x, order.argsort(-1))
     batch = common_batch("linalg.lu_solve", LU.layout, B.layout)
     b = expand(B, (*batch, *B.layout.shape[-2:]))

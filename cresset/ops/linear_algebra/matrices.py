@@ -9,7 +9,6 @@ from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.ops.creation import eye
 from cresset.ops.kinds.hosted import np
-from cresset.ops.shape import matrix_transpose
 
 # What LAPACK computes in.
 LAPACK_TYPES = (types.float32, types.float64, types.complex64, types.complex128)
@@ -74,12 +73,6 @@ def common_batch(name: str, a: Layout, b: Layout) -> tuple:
             f"{name}: the batch dims {tuple(a.shape[:-2])} and {tuple(b.shape[:-2])} do not "
             f"broadcast; {problem}; need equal sizes or 1"
         ) from None
-
-
-def adjoint(x: Tensor) -> Tensor:
-    """The conjugate transpose of matrices."""
-    turned = matrix_transpose(x)
-    return turned.conj() if x.layout.dtype.is_complex else turned
 
 
 def real_part(x: Tensor) -> Tensor:

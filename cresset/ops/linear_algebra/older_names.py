@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cresset.core import return_types
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.linear_algebra import lu as factors_lu
 from cresset.ops.linear_algebra.factors import cholesky as _cholesky
 from cresset.ops.linear_algebra.factors import (
@@ -20,7 +21,7 @@ from cresset.ops.linear_algebra.functions import cross as _cross
 from cresset.ops.linear_algebra.functions import matrix_exp, matrix_power, multi_dot
 from cresset.ops.linear_algebra.least_squares import pinv
 from cresset.ops.linear_algebra.lu import lu_unpack
-from cresset.ops.linear_algebra.matrices import adjoint, square
+from cresset.ops.linear_algebra.matrices import square
 from cresset.ops.linear_algebra.spectra import singular_spectrum
 from cresset.ops.linear_algebra.systems import det, inv, slogdet
 from cresset.ops.linear_algebra.triangular import (

@@ -10,10 +10,10 @@ from __future__ import annotations
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_eig, linalg_eigh, linalg_svd
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
-    adjoint,
     eye_of,
     fail,
     matrix,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core.return_types import linalg_inv_ex, linalg_slogdet, linalg_solve_ex
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.elimination import factor
-from cresset.ops.linear_algebra.matrices import adjoint, fail, packed, square
+from cresset.ops.linear_algebra.matrices import fail, packed, square
 from cresset.ops.linear_algebra.triangular import check_sides
 from cresset.ops.operation import called
 from cresset.ops.out import with_out

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.elimination import solve_lower, solve_upper
 from cresset.ops.linear_algebra.matrices import (
-    adjoint,
     common_batch,
     eye_of,
     matrix,
