@@ -39,7 +39,8 @@ modified_bessel_i0, modified_bessel_i1 = ops.i0, special_functions.i1
 psi = ops.digamma
 
 _NAMES = (
-    *special_functions.OF_ONE, *special_functions.POLYNOMIALS, "entr", "log_ndtr", "xlog1py", "zeta",
+    *special_functions.OF_ONE, *special_functions.POLYNOMIALS,
+    "entr", "log_ndtr", "xlog1py", "zeta",
 )
 for _name in _NAMES:
     globals()[_name] = getattr(special_functions, _name)

@@ -1,34 +1,33 @@
-"""Arithmetic: sums, products, quotients, remainders, powers, roundings, bits."""
+"""Arithmetic: sums, products, quotients, remainders, powers, bits."""
 
 from __future__ import annotations
-
-import builtins
 
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import NotComplexError
 from cresset.core.tensor import Number, Tensor
+from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, method
 
 __all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwise_left_shift",
-           "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "div",
-           "divide", "fix", "floor", "floor_divide", "fmod", "frac", "lerp", "mul", "multiply",
-           "neg", "negative", "positive", "pow", "reciprocal", "remainder", "round", "round_",
-           "rsqrt", "rsub", "sign", "sqrt", "square", "sub", "subtract", "true_divide", "trunc"]
+           "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "div", "divide",
+           "floor_divide", "fmod", "lerp", "mul", "multiply", "neg", "negative", "positive", "pow",
+           "reciprocal", "remainder", "rsqrt", "rsub", "sign", "sqrt", "square", "sub", "subtract",
+           "true_divide"]
 
 
 @method("__add__", "__radd__")
 @called("add")
 @elementwise
-def plus(x, y):
+def plus(x: Tensor | Number, y):
     """x + y."""
     return x + y
 
 
 @called("add")
 @elementwise
-def plus_scaled(x, y, alpha: Number):
+def plus_scaled(x: Tensor | Number, y, alpha: Number):
     """x + alpha * y."""
     return x + alpha * y
 
@@ -36,7 +35,7 @@ def plus_scaled(x, y, alpha: Number):
 @method("__sub__")
 @called("sub")
 @elementwise
-def minus(x, y):
+def minus(x: Tensor | Number, y):
     """x - y."""
     _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
     return x - y
@@ -55,7 +54,7 @@ def _refuse_booleans(what, *operands):
 
 @called("sub")
 @elementwise
-def minus_scaled(x, y, alpha: Number):
+def minus_scaled(x: Tensor | Number, y, alpha: Number):
     """x - alpha * y."""
     _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
     return x - alpha * y
@@ -134,7 +133,7 @@ Tensor.subtract, Tensor.subtract_ = sub, sub_
 
 @method("__mul__", "__rmul__", "mul", "multiply")
 @elementwise(exact_numbers=True)
-def mul(x, y):
+def mul(x: Tensor | Number, y):
     """x * y; of booleans the conjunction.
 
     >>> import cresset
@@ -146,7 +145,7 @@ def mul(x, y):
 
 @called("div")
 @elementwise(promote="float", exact_numbers=True)
-def true_divide(x, y):
+def true_divide(x: Tensor | Number, y):
     """x / y; integers become floats.
 
     >>> import cresset
@@ -158,7 +157,7 @@ def true_divide(x, y):
 
 @method("__floordiv__", "floor_divide")
 @elementwise(exact_numbers=True)
-def floor_divide(x, y):
+def floor_divide(x: Tensor | Number, y):
     """The largest whole number not above x / y. An integer divided by zero gives itself.
 
     >>> import cresset
@@ -178,7 +177,7 @@ def rfloor_divide(x, y):
 
 @called("div")
 @elementwise(exact_numbers=True)
-def trunc_divide(x, y):
+def trunc_divide(x: Tensor | Number, y):
     """x / y rounded towards zero."""
     return scalar.trunc_divide(x, y)
 
@@ -219,8 +218,9 @@ def _division(rounding_mode):
     return division
 
 
-Tensor.__truediv__ = true_divide
-Tensor.__itruediv__ = true_divide.in_place
+Tensor.__truediv__ = Tensor.__div__ = true_divide
+Tensor.__rdiv__ = reverse_divide
+Tensor.__itruediv__ = Tensor.__idiv__ = true_divide.in_place
 Tensor.div = Tensor.divide = div
 Tensor.div_ = Tensor.divide_ = div_
 Tensor.true_divide = true_divide
@@ -232,7 +232,7 @@ multiply = mul
 
 @method("__mod__", "remainder")
 @elementwise
-def remainder(x, y):
+def remainder(x: Tensor | Number, y):
     """x modulo y, with the sign of y as Python has it.
 
     >>> import cresset
@@ -401,74 +401,6 @@ def rsqrt(x):
 SHORT_POWERS = {2: square, 3: cube, 0.5: sqrt, -0.5: rsqrt, -1: reciprocal, 1: positive}
 
 
-@method()
-@elementwise
-def floor(x):
-    """The largest whole number not above x."""
-    return scalar.floor(x)
-
-
-@method()
-@elementwise
-def ceil(x):
-    """The least whole number not below x."""
-    return scalar.ceil(x)
-
-
-@method("trunc", "fix")
-@elementwise
-def trunc(x):
-    """x without its fraction."""
-    return scalar.trunc(x)
-
-
-fix = trunc
-
-
-@method()
-@elementwise
-def frac(x):
-    """x - trunc(x)."""
-    return x - scalar.trunc(x)
-
-
-@called("round")
-@elementwise
-def round_half_even(x):
-    """The nearest whole number, halves to the even one."""
-    return scalar.round_half_even(x)
-
-
-def round(x, *, decimals=0, out=None):
-    """x rounded to `decimals` places, halves to even."""
-    if decimals == 0:
-        return round_half_even(x, out=out)
-    if not x.layout.dtype.is_floating_point:
-        raise NotImplementedError(
-            f"round: decimals are of floating tensors; got {x.layout.dtype} and "
-            f"decimals={decimals}; convert with .to(cresset.float32)"
-        )
-    return round_places(x, 10.0 ** builtins.abs(decimals), decimals < 0, out=out)
-
-
-def round_(x, *, decimals=0):
-    """round in place."""
-    return round(x, decimals=decimals, out=x)
-
-
-@called("round")
-@elementwise
-def round_places(x, scale: Number, whole: bool):
-    """x rounded to a multiple of 1 / scale, or of the scale itself where `whole`."""
-    if whole:
-        return scalar.round_half_even(x / scale) * scale
-    return scalar.round_half_even(x * scale) / scale
-
-
-Tensor.round = round
-Tensor.round_ = round_
-
-
 def _bits(operation, *operands, booleans=True):
     """Refuse operands that are not read as bits."""
     for x in operands:
@@ -481,7 +413,7 @@ def _bits(operation, *operands, booleans=True):
 
 @method("__and__", "__rand__", "bitwise_and")
 @elementwise
-def bitwise_and(x, y):
+def bitwise_and(x: Tensor | Number, y):
     """The bits set in both; of booleans the conjunction."""
     _bits("bitwise_and", x, y)
     return x & y
@@ -489,7 +421,7 @@ def bitwise_and(x, y):
 
 @method("__or__", "__ror__", "bitwise_or")
 @elementwise
-def bitwise_or(x, y):
+def bitwise_or(x: Tensor | Number, y):
     """The bits set in either."""
     _bits("bitwise_or", x, y)
     return x | y
@@ -497,7 +429,7 @@ def bitwise_or(x, y):
 
 @method("__xor__", "__rxor__", "bitwise_xor")
 @elementwise
-def bitwise_xor(x, y):
+def bitwise_xor(x: Tensor | Number, y):
     """The bits set in one alone."""
     _bits("bitwise_xor", x, y)
     return x ^ y
@@ -513,18 +445,36 @@ def bitwise_not(x):
 
 @method("__lshift__", "bitwise_left_shift")
 @elementwise
-def bitwise_left_shift(x, y):
+def bitwise_left_shift(x: Tensor | Number, y):
     """x shifted y bits up; a shift of the whole width or more gives 0."""
     _bits("bitwise_left_shift", x, y, booleans=False)
     return scalar.shift_left(x, y)
 
 
+@method("__rlshift__")
+@called("bitwise_left_shift")
+@elementwise
+def reverse_left_shift(x, y):
+    """y shifted x bits up."""
+    _bits("bitwise_left_shift", x, y, booleans=False)
+    return scalar.shift_left(y, x)
+
+
 @method("__rshift__", "bitwise_right_shift")
 @elementwise
-def bitwise_right_shift(x, y):
+def bitwise_right_shift(x: Tensor | Number, y):
     """x shifted y bits down, keeping the sign."""
     _bits("bitwise_right_shift", x, y, booleans=False)
     return scalar.shift_right(x, y)
+
+
+@method("__rrshift__")
+@called("bitwise_right_shift")
+@elementwise
+def reverse_right_shift(x, y):
+    """y shifted x bits down."""
+    _bits("bitwise_right_shift", x, y, booleans=False)
+    return scalar.shift_right(y, x)
 
 
 @method()
@@ -537,14 +487,21 @@ def addcmul(x, y, z, *, value: Number | None = None):
 @method()
 @elementwise
 def addcdiv(x, y, z, *, value: Number | None = None):
-    """x + value * y / z."""
+    """x + value * y / z; y and z are not both integers."""
+    if not y.dtype.is_differentiable and not z.dtype.is_differentiable:
+        raise RuntimeError(
+            f"addcdiv: Integer division with addcdiv is no longer supported; got {y.dtype} and "
+            f"{z.dtype}; need floating types; convert one with .to(cresset.float32)"
+        )
     return x + y / z if value is None else x + value * (y / z)
 
 
 @method()
-@elementwise(exact_numbers=True)
-def lerp(x, end, weight):
-    """x + weight * (end - x)."""
+@elementwise(promote="same", exact_numbers=True)
+def lerp(x, end: Tensor, weight):
+    """x + weight * (end - x), of tensors of one floating type."""
+    if not x.dtype.is_differentiable:
+        floating("lerp", x)
     return x + weight * (end - x)
 
 

@@ -104,29 +104,40 @@ def logical_not(x):
 
 @method()
 @elementwise(masks=("x", "y"))
-def logical_and(x, y):
+def logical_and(x, y: Tensor):
     """Where both are non-zero."""
     return x & y
 
 
 @method()
 @elementwise(masks=("x", "y"))
-def logical_or(x, y):
+def logical_or(x, y: Tensor):
     """Where either is non-zero."""
     return x | y
 
 
 @method()
 @elementwise(masks=("x", "y"))
-def logical_xor(x, y):
+def logical_xor(x, y: Tensor):
     """Where one alone is non-zero."""
     return x ^ y
+
+
+def _mask(operation, mask):
+    """A mask, which was a boolean, or a byte as old programs have them."""
+    source = mask.args[0].dtype if mask.name == "cast" else mask.dtype
+    if source not in (types.bool, types.uint8):
+        raise RuntimeError(
+            f"{operation}: expected the mask to be a boolean tensor, but got a tensor with dtype "
+            f"{source}; compare it with something, or convert with .to(cresset.bool)"
+        )
+    return mask
 
 
 @elementwise(masks=("condition",))
 def where(condition, x, y):
     """x where the condition holds, else y."""
-    return scalar.where(condition, x, y)
+    return scalar.where(_mask("where", condition), x, y)
 
 
 def _where_method(x, condition, y):
@@ -139,14 +150,14 @@ Tensor.where = _where_method
 
 @method()
 @elementwise
-def maximum(x, y):
+def maximum(x, y: Tensor):
     """The greater of both; NaN if either is."""
     return scalar.maximum(x, y)
 
 
 @method()
 @elementwise
-def minimum(x, y):
+def minimum(x, y: Tensor):
     """The lesser of both; NaN if either is."""
     return scalar.minimum(x, y)
 
@@ -218,7 +229,7 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 @elementwise(masks=("mask",))
 def fill_where(x, mask, value):
     """x with `value`, of x's type, where the mask holds."""
-    return scalar.where(mask, value, x)
+    return scalar.where(_mask("masked_fill", mask), value, x)
 
 
 def masked_fill(x, mask, value):

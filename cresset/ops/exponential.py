@@ -248,7 +248,7 @@ def _logit_gradient(g, x, eps):
 
 @method()
 @elementwise(promote="float")
-def xlogy(x, y):
+def xlogy(x: Tensor | Number, y):
     """x * log(y), zero where x is zero and y is not NaN."""
     product = x * scalar.log(y)
     return scalar.where(scalar.eq(x, 0.0) & scalar.eq(y, y), 0.0, product)

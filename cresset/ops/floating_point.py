@@ -144,12 +144,21 @@ def nan_to_num(x, nan: Number | None = None, posinf: Number | None = None,
     >>> cresset.nan_to_num(cresset.tensor([float("nan"), inf, 1.0]), posinf=9)
     tensor([0., 9., 1.])
     """
+    # Numbers come in the type of x.
+    nan, posinf, neginf = (
+        None if number is None else scalar.real(number) for number in (nan, posinf, neginf)
+    )
+    if x.dtype.is_complex:
+        return scalar.join(_replaced(scalar.real(x), nan, posinf, neginf),
+                           _replaced(scalar.imaginary(x), nan, posinf, neginf))
+    return _replaced(x, nan, posinf, neginf)
+
+
+def _replaced(x, nan, posinf, neginf):
     if not x.dtype.is_floating_point:
         return x
-    high, low = (
-        replacement if replacement is not None else sign * _greatest(x.dtype)
-        for replacement, sign in ((posinf, 1), (neginf, -1))
-    )
+    high = _greatest(x.dtype) if posinf is None else posinf
+    low = -_greatest(x.dtype) if neginf is None else neginf
     finite = scalar.where(scalar.eq(x, INFINITY), high,
                           scalar.where(scalar.eq(x, -INFINITY), low, x))
     return scalar.where(scalar.isnan(x), 0.0 if nan is None else nan, finite)

@@ -69,8 +69,19 @@ def _scaled(operation, foreach):
     return scaled
 
 
+def _bounded(name):
+    """The extreme of every tensor and another tensor, or a number, which `name` does not take."""
+    of_number = name.replace("maximum", "clamp_min").replace("minimum", "clamp_max")
+
+    def extreme(x, other):
+        return getattr(x, name if isinstance(other, Tensor) else of_number)(other)
+
+    return extreme
+
+
 def _declare(name):
-    operation, function = f"_foreach_{name}", getattr(Tensor, name)
+    operation = f"_foreach_{name}"
+    function = _bounded(name) if "imum" in name else getattr(Tensor, name)
     if not name.startswith("addc"):
         return _of_lists(operation, function)
 

@@ -9,7 +9,7 @@ import math
 
 from cresset.core import scalar
 from cresset.core import special as primitives
-from cresset.core.tensor import Tensor
+from cresset.core.tensor import Number, Tensor
 from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, method
@@ -52,13 +52,13 @@ POLYNOMIALS = {
 
 
 def _declare(name, primitive, doc):
-    if primitive.arity == 1:
-        def body(x):
-            return primitive(x)
-    else:
-        def body(x, n):
-            return primitive(x, n)
+    def of_one(x):
+        return primitive(x)
 
+    def of_degree(x: Tensor | Number, n):
+        return primitive(x, n)
+
+    body = of_one if primitive.arity == 1 else of_degree
     body.__name__ = name
     body.__doc__ = doc
     body.__module__ = __name__
@@ -123,7 +123,7 @@ def _entr_gradient(g, x):
 
 @called("special_xlog1py")
 @elementwise(promote="float")
-def xlog1py(x, y):
+def xlog1py(x: Tensor | Number, y):
     """x * log(1 + y), zero where x is zero and y is not NaN."""
     product = x * scalar.log1p(y)
     return scalar.where(scalar.eq(x, 0.0) & scalar.eq(y, y), 0.0, product)
@@ -137,7 +137,7 @@ def _xlog1py_gradient(g, x, y):
 
 @called("special_zeta")
 @elementwise(promote="float")
-def zeta(x, q):
+def zeta(x: Tensor | Number, q):
     """The Hurwitz zeta function, the sum of (q + k)**-x over k = 0, 1, 2, ...; NaN for x < 1."""
     return primitives.zeta(x, q)
 
@@ -219,7 +219,7 @@ def mvlgamma(x, p: int):
 
 @method()
 @elementwise
-def igamma(a, x):
+def igamma(a, x: Tensor):
     """The regularised lower incomplete gamma function, `gammainc`; its derivative is that by x.
 
     >>> import cresset
@@ -237,7 +237,7 @@ def _igamma_gradient(g, a, x):
 
 @method()
 @elementwise
-def igammac(a, x):
+def igammac(a, x: Tensor):
     """The regularised upper incomplete gamma function, 1 - igamma(a, x) (`gammaincc`)."""
     floating("igammac", a, x)
     return primitives.gammaincc(a, x)

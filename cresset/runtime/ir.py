@@ -455,8 +455,9 @@ class Function:
         if loop.condition is None or len(loop.following) != len(carry):
             raise ValueError("repeat: the carried values of the next turn were not stated")
         self.branch(head, loop.condition, done)
+        last = self.block
         self.lines[mark:mark] = [
-            f"  {value.text} = phi {value.type} [{old.text}, %{before}], [{new.text}, %{self.block}]"
+            f"  {value.text} = phi {value.type} [{old.text}, %{before}], [{new.text}, %{last}]"
             for value, old, new in zip(loop.values, carry, loop.following)
         ]
         self.place(done)

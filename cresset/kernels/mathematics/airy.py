@@ -1,10 +1,10 @@
 """The Airy function: airy_ai.
 
 From 1 upward it is e^-z / (2 sqrt pi x^(1/4)) times a polynomial in 1/z, with z = 2/3 x^(3/2); from
--3 downward an amplitude times the sine of z + pi/4 less a phase (Abramowitz and Stegun 1964, 10.4.59
-and 10.4.60); between the two a polynomial, with the first zero taken out as a factor. z is computed
-in two parts, so that neither its decay nor its angle loses anything. All is done in double, for
-floats, too.
+-3 downward an amplitude times the sine of z + pi/4 less a phase (Abramowitz and Stegun 1964,
+10.4.59 and 10.4.60); between the two a polynomial, with the first zero taken out as a factor. z is
+computed in two parts, so that neither its decay nor its angle loses anything. All is done in
+double, for floats, too.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ABOVE = (
     -6.769284629065463e-06, -7.796868865392634e-07, 7.936943693887266e-07,
 )  # fmt: skip
 
-# Amplitude and phase of airy_ai(-x) in t = 24 / z^2 - 1, for x >= 3; errors 2^-55 and 2^-53 of them.
+# Amplitude and phase of airy_ai(-x) in t = 24 / z^2 - 1, for x >= 3; errors 2^-55 and 2^-53.
 AMPLITUDE = (
     0.9986339964695347, -0.0012965170046200902, 6.069835307487017e-05, -7.024602797870364e-06,
     1.2948257475411376e-06, -3.1816439661949687e-07, 9.512113415780103e-08,

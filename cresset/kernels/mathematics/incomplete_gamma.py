@@ -80,7 +80,9 @@ def _both(f, a, x):
 
     zero = f.constant(x.type, 0)
     density = _density(f, a, x, logarithm)
-    p = f.either(any_lane(f, by_series), lambda: density * _series(f, a, x, by_series), lambda: zero)
+    p = f.either(
+        any_lane(f, by_series), lambda: density * _series(f, a, x, by_series), lambda: zero
+    )
     q = f.either(
         any_lane(f, by_fraction),
         lambda: density * a * _fraction(f, a, x, by_fraction),
@@ -144,7 +146,7 @@ def _fraction(f, a, x, wanted):
 
 
 def _small_complement(f, a, x, logarithm):
-    """Q by the series of P, for x <= 1.1: -(e^L - 1) - e^L a S, with L = a log x - lgamma(1 + a)."""
+    """Q by the series of P, x <= 1.1: -(e^L - 1) - e^L a S, with L = a log x - lgamma(1 + a)."""
     near = a <= 0.5
     part = polynomial(f, a + (2.0 - LGAMMA_CENTRE), LGAMMA) * (a * (a + 1.0)) - log1p(f, a)
     # Lanes that are not small have any a.
@@ -184,12 +186,13 @@ def expansion() -> tuple[tuple[float, ...], ...]:
     # m = eta + eta^2 / 3 + ..., from m m' = eta (1 + m).
     m = [Fraction(0), Fraction(1)]
     for n in range(2, count + 2):
-        products = sum(m[i] * m[n + 1 - i] for i in range(2, n))
+        products = sum((m[i] * m[n + 1 - i] for i in range(2, n)), Fraction(0))
         m.append((m[n - 1] - Fraction(n + 1, 2) * products) / (n + 1))
     # eta / m
     inverse = [Fraction(1)]
     for n in range(1, count + 1):
-        inverse.append(-sum(m[j + 1] * inverse[n - j] for j in range(1, n + 1)))
+        products = sum((m[j + 1] * inverse[n - j] for j in range(1, n + 1)), Fraction(0))
+        inverse.append(-products)
     # gamma(z) is Stirling's formula times the sum of g_k / z^k; g_k = (2k + 1)!! m[2k + 1].
     order = inverse[1:]
     orders = [order]

@@ -24,7 +24,7 @@ def weights() -> tuple[float, ...]:
     """B(2k) / (2k)! for k = 1, 2, ..., with Bernoulli's numbers by their recurrence."""
     numbers = [Fraction(1)]
     for m in range(1, 2 * CORRECTIONS + 1):
-        total = sum(math.comb(m + 1, k) * b for k, b in enumerate(numbers))
+        total = sum((math.comb(m + 1, k) * b for k, b in enumerate(numbers)), Fraction(0))
         numbers.append(-total / (m + 1))
     return tuple(float(b / math.factorial(2 * k)) for k, b in enumerate(numbers[2::2], start=1))
 

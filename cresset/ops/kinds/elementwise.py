@@ -41,6 +41,12 @@ class Elementwise(Operation):
         if outputs > 1:
             self.has_in_place = False
 
+    def _kind(self, parameter) -> str:
+        """As of every operation; but the first operand is a tensor where nothing else is said."""
+        if parameter is self.parameters[0] and parameter.annotation is parameter.empty:
+            return "tensor"
+        return super()._kind(parameter)
+
     # --- rules ------------------------------------------------------------------------------------
     def shape(self, specs) -> tuple:
         shapes = [s.shape for s in specs if isinstance(s, Layout)]
