@@ -41,6 +41,12 @@ def scans():
     yield sample("trapz", real(5)).within(4, 9)
     yield sample("cumulative_trapezoid", real(5)).within(4, 9)
     yield sample("cumulative_trapezoid", real(2, 4), real(4)).within(4, 30)
+    steps = Operand((4,), 0.5, 4.0)
+    yield sample("gradient", real(5)).within(4, 9)
+    yield sample("gradient", real(3, 4), spacing=(0.5, 2.0), edge_order=2).within(16, 9)
+    yield sample("gradient", real(4), spacing=(steps,)).within(64, 30).without_ties()
+    yield sample("gradient", real(2, 4), dim=1, spacing=(steps,), edge_order=2
+                 ).within(64, 90).without_ties()
 
 
 def ordering():
@@ -120,6 +126,10 @@ def statistics():
     yield sample("corrcoef", real(5)).within(8)
     for p in (1, 2, 3, inf):
         yield sample("renorm", real(2, 3, 2), p, 1, 2.0).within(16)
+    yield sample("frobenius_norm", real(2, 3), (0, 1)).within(8)
+    yield sample("nuclear_norm", real(2, 3)).within(32)
+    for dim in (0, 1, -1):
+        yield sample("norm_except_dim", real(2, 3), 2, dim).within(8)
     yield sample("nansum", real(2, 3)).within(4, 9)
     yield sample("nansum", real(2, 3), 1, True).within(4, 9)
     yield sample("nanmean", real(2, 3)).within(4, 3)

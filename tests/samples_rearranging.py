@@ -121,6 +121,7 @@ def padding():
         yield sample("nn.functional.pad", real(1, 2, 5), (-1, 2), mode)
     yield sample("nn.functional.pad", real(2, 4), (1, -2, 0, 1), "constant", 1.5)
     yield sample("nn.functional.pad", real(2, 4), (1, 1))
+    yield sample("constant_pad_nd", real(2, 4), (1, -1), 2)
     yield sample("nn.functional.pad", real(0, 4), (1, 1, 2, 0)).constant()
     yield sample("nn.functional.pad", real(1, 1, 2, 3, 3), (1, 1, 1, 0, 0, 1), "replicate")
 

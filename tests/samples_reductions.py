@@ -43,6 +43,8 @@ def reductions():
     yield sample("prod", real(2, 3), 1, dtype=Type("float64")).within(4)
     yield sample("mean", real(2, 3), dtype=Type("float64")).within(4)
     yield sample("prod", real(2, 0))
+    yield sample("Tensor.sum_to_size", real(2, 3), 1, 3).within(4, 9)
+    yield sample("Tensor.sum_to_size", real(2, 3), (3,)).within(4, 9)
 
 
 def normalization():

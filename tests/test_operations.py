@@ -19,7 +19,7 @@ from samples import ELSEWHERE, INTERNAL, SAMPLES
 
 import cresset
 from cresset.core.tensor import Tensor
-from cresset.ops import dispatch, registry
+from cresset.ops import dispatch, generated, registry
 from cresset.ops.kinds.composite import Composite
 
 BY_NAME: dict = {}
@@ -286,11 +286,11 @@ def observed():
             calls.append((op, dispatch.clean(op, args), result))
         return result
 
-    dispatch.fill(plans={}, miss=miss)
+    generated.fill(plans={}, miss=miss)
     try:
         yield calls
     finally:
-        dispatch.fill(plans=dispatch.plans, miss=dispatch.miss)
+        generated.fill(plans=dispatch.plans, miss=dispatch.miss)
 
 
 def calls_of(sample, dtype="float32", arrangement="plain"):

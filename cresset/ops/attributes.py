@@ -77,6 +77,14 @@ def _pin_memory(x, device=None):
 Tensor.pin_memory = _pin_memory
 
 
+def _dim_order(x) -> tuple:
+    """The dims from the outermost to the innermost in memory; those that are alike in order."""
+    return tuple(sorted(range(x.layout.ndim), key=lambda d: -x.layout.strides[d]))
+
+
+Tensor.dim_order = _dim_order
+
+
 def numel(x) -> int:
     """The number of elements."""
     return x.layout.numel

@@ -12,6 +12,8 @@ from cresset.core.device import placed
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
 from cresset.core.limits import fitted
+from cresset.core.memory_format import contiguous_format, preserve_format
+from cresset.core.memory_format import memory_format as MemoryFormat
 from cresset.core.scalar import Expression
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
@@ -21,8 +23,8 @@ from cresset.ops.kinds.promotion import computed, kept
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
-__all__ = ["arange", "empty", "empty_like", "empty_strided", "eye", "full",
-           "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
+__all__ = ["arange", "empty", "empty_like", "empty_permuted", "empty_strided", "eye",
+           "full", "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
            "zeros", "zeros_like"]
 
 
@@ -54,7 +56,7 @@ def _finish(operation, x, requires_grad, device=None, out=None):
 
 
 def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-          pin_memory=False, memory_format=None):
+          pin_memory=False, memory_format=contiguous_format):
     """An uninitialised tensor.
 
     >>> import cresset
@@ -62,7 +64,9 @@ def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     torch.Size([2, 3])
     """
     d = kept("empty", dtype or types.get_default_dtype())
-    x = meta.new(Layout.packed(_shape("empty", size), d, placed("empty", device)))
+    shape = _shape("empty", size)
+    strides = (memory_format or contiguous_format).strides(shape)
+    x = meta.new(Layout.of(shape, strides, d, placed("empty", device)))
     return _finish("empty", x, requires_grad, None, out)
 
 
@@ -72,6 +76,24 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False)
     layout = Layout.of(tuple(size), tuple(stride), d)
     memory = meta.new(Layout.packed((layout.reach(),), d, placed("empty_strided", device)))
     return _finish("empty_strided", memory.as_strided(size, stride), requires_grad)
+
+
+def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None,
+                   requires_grad=False, pin_memory=False):
+    """An uninitialised tensor whose dims lie in memory in an order, the outermost first.
+
+    >>> import cresset
+    >>> cresset.empty_permuted((2, 3, 4), (0, 2, 1)).stride()
+    (12, 1, 3)
+    """
+    shape, order = _shape("empty_permuted", (size,)), tuple(physical_layout)
+    if sorted(order) != [*range(len(shape))]:
+        raise RuntimeError(
+            f"empty_permuted: physical_layout must name each dim once; got {order} for "
+            f"{len(shape)} dims"
+        )
+    strides = MemoryFormat("permuted", order).strides(shape)
+    return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def filled(shape, d: DType, value, device=None) -> Tensor:
@@ -143,37 +165,39 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
     return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
 
 
-def _like(x, dtype, device):
+def _like(x, dtype, device, memory_format):
     layout = x.layout.like(kept("empty_like", dtype or x.layout.dtype))
+    if memory_format not in (None, preserve_format):
+        layout = layout.restride(layout.shape, memory_format.strides(layout.shape))
     if device is None and layout.device != "captured":
         return meta.new(layout)
     return meta.new(layout.on(placed("empty_like", x.device if device is None else device)))
 
 
 def empty_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
-               memory_format=None):
+               memory_format=preserve_format):
     """An uninitialised tensor of x's shape and type."""
-    return _finish("empty_like", _like(x, dtype, device), requires_grad)
+    return _finish("empty_like", _like(x, dtype, device, memory_format), requires_grad)
 
 
 def zeros_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
-               memory_format=None):
+               memory_format=preserve_format):
     """Zeros in x's shape and type."""
-    made = fill.in_place(_like(x, dtype, device), 0)
+    made = fill.in_place(_like(x, dtype, device, memory_format), 0)
     return _finish("zeros_like", made, requires_grad)
 
 
 def ones_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
-              memory_format=None):
+              memory_format=preserve_format):
     """Ones in x's shape and type."""
-    made = fill.in_place(_like(x, dtype, device), 1)
+    made = fill.in_place(_like(x, dtype, device, memory_format), 1)
     return _finish("ones_like", made, requires_grad)
 
 
 def full_like(x, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
-              memory_format=None):
+              memory_format=preserve_format):
     """One number in x's shape and type."""
-    made = _like(x, dtype, device).fill_(fill_value)
+    made = _like(x, dtype, device, memory_format).fill_(fill_value)
     return _finish("full_like", made, requires_grad)
 
 
@@ -185,6 +209,16 @@ for _name, _make in {"empty": empty, "zeros": zeros, "ones": ones, "full": full}
     _new.__name__ = "new_" + _name
     _new.__doc__ = f"{_name}(...) of the tensor's own type unless told otherwise."
     setattr(Tensor, "new_" + _name, _new)
+
+
+def _new_empty_strided(x, size, stride, *, dtype=None, layout=None, device=None,
+                       requires_grad=False, pin_memory=False):
+    """empty_strided(...) of the tensor's own type unless told otherwise."""
+    return empty_strided(size, stride, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
+                         device=x.device if device is None else device)
+
+
+Tensor.new_empty_strided = _new_empty_strided
 
 
 def _counted(name, shape, d: DType, values: tuple, body, device) -> Tensor:
@@ -258,14 +292,33 @@ def _line(index, start, step):
 def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None,
              requires_grad=False):
     """`steps` numbers from start to end, evenly spaced, both included."""
-    start, end = (float(n.item() if isinstance(n, Tensor) else n) for n in (start, end))
+    ends = [n.item() if isinstance(n, Tensor) else n for n in (start, end)]
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}")
     d = dtype or types.get_default_dtype()
+    if any(isinstance(n, complex) for n in ends):
+        x = _complex_linspace(ends, steps, d if dtype else d.to_complex(), device)
+        return _finish("linspace", x, requires_grad, None, out)
+    start, end = map(float, ends)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     values = (start, end, step, float(steps - 1), float((steps + 1) // 2))
     x = _counted("linspace", (steps,), d, values, _even, device)
     return _finish("linspace", x, requires_grad, None, out)
+
+
+def _complex_linspace(ends, steps, d, device) -> Tensor:
+    """Numbers whose real and imaginary parts are evenly spaced."""
+    from cresset.ops.complex_numbers import complex
+
+    if not d.is_complex:
+        raise RuntimeError(
+            f"linspace: numbers between complex ends can't be cast to {d}; got {ends[0]} and "
+            f"{ends[1]}; need complex64 or complex128"
+        )
+    return complex(*(
+        linspace(first, last, steps, dtype=d.to_real(), device=device)
+        for first, last in zip(*[(n.real, n.imag) for n in ends])
+    ))
 
 
 def _even(index, start, end, step, last, half):
@@ -279,8 +332,12 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
     """base ** linspace(start, end, steps)."""
     from cresset.ops.arithmetic import reverse_power
 
-    exponents = linspace(start, end, steps, dtype=types.float64, device=device)
-    x = reverse_power(exponents, float(base)).to(dtype or types.get_default_dtype())
+    d = dtype or types.get_default_dtype()
+    wide = types.float64
+    if any(isinstance(n, complex) for n in (start, end)):
+        d, wide = dtype or d.to_complex(), types.complex128
+    exponents = linspace(start, end, steps, dtype=wide, device=device)
+    x = reverse_power(exponents, float(base)).to(d)
     return _finish("logspace", x, requires_grad, None, out)
 
 

@@ -61,6 +61,9 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     values = input if isinstance(input, Tensor) else tensor(input)
     asked = values.layout if isinstance(input, Tensor) else type(input)
     d = result_type([boundaries.layout, asked])
+    if d is types.bool or d.is_complex:
+        raise NotImplementedError(f"searchsorted: not implemented for {d}; need numbers that have "
+                                  "an order; convert with .int()")
     shape, wanted = boundaries.layout.shape, values.layout.shape
     if not shape:
         raise RuntimeError("searchsorted: boundaries tensor should have positive dimension, but "
@@ -185,6 +188,7 @@ def histc(input, bins=100, min=0, max=0):
     return narrow(bincount(places, minlength=bins + 1), 0, 0, bins).to(x.layout.dtype)
 
 
+@method()
 @with_out
 def histogram(input, bins, *, range=None, weight=None, density=False):
     """(hist, bin_edges): elements counted by bins of equal width, or between the edges `bins`.

@@ -55,6 +55,14 @@ def _log_softmax_gradient(g, out, dim):
     return log_softmax_backward(g, out, dim)
 
 
+def _refuse_integers(name, x):
+    if not x.layout.dtype.is_differentiable:
+        raise NotImplementedError(
+            f"{name}: not implemented for {x.layout.dtype}; need a floating type; convert with "
+            ".float(), or name a dtype"
+        )
+
+
 @with_out
 def softmax(input, dim, dtype=None):
     """exp(x) / sum(exp(x)) over a dim, without overflow.
@@ -65,6 +73,7 @@ def softmax(input, dim, dtype=None):
     """
     if dtype is not None:
         input = input.to(dtype)
+    _refuse_integers("softmax", input)
     return softmax_rows(input, dim)
 
 
@@ -73,6 +82,7 @@ def log_softmax(input, dim, dtype=None):
     """log(softmax(x)) over a dim, computed without the quotient."""
     if dtype is not None:
         input = input.to(dtype)
+    _refuse_integers("log_softmax", input)
     return log_softmax_rows(input, dim)
 
 

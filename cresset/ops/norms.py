@@ -15,7 +15,7 @@ from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, restore_dims, sum
 from cresset.ops.shape import canonical_dim
 
-__all__ = ["norm", "renorm"]
+__all__ = ["frobenius_norm", "norm", "norm_except_dim", "nuclear_norm", "renorm"]
 
 
 @called("norm")
@@ -96,6 +96,27 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
             f"have an identity; got shape {tuple(input.layout.shape)} and dim {dim}"
         )
     return p_norm(input, p, dim, keepdim)
+
+
+@with_out
+def frobenius_norm(input, dim, keepdim=False):
+    """The root of the sum of squares over dims."""
+    return norm(input, "fro", dim, keepdim)
+
+
+@with_out
+def nuclear_norm(input, dim=(-2, -1), keepdim=False):
+    """The sum of the singular values of matrices, which lie in two dims."""
+    return norm(input, "nuc", dim, keepdim)
+
+
+def norm_except_dim(v, pow=2, dim=0):
+    """The norms of the entries along a dim, with all other dims of size 1; of all for dim -1."""
+    rank = v.layout.ndim
+    if dim == -1:
+        return norm(v, pow)
+    d = canonical_dim("norm_except_dim", dim, rank)
+    return norm(v, pow, tuple(k for k in range(rank) if k != d), True)
 
 
 @method()

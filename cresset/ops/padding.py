@@ -13,7 +13,7 @@ from cresset.ops.selecting import index_select
 from cresset.ops.shape import narrow
 from cresset.runtime.program import Program
 
-__all__ = ["pad"]
+__all__ = ["constant_pad_nd", "pad"]
 
 
 @called("constant_pad_nd")
@@ -48,6 +48,21 @@ def _bordered_gradient(g, counts):
     return bordered(g, tuple((-before, -after) for before, after in counts), 0)
 
 
+def _pairs(x, pad):
+    """(before, after) for each padded dim, from the last on."""
+    if len(pad) % 2 or len(pad) // 2 > x.layout.ndim:
+        raise RuntimeError(f"pad: Padding length must be divisible by 2 and at most twice the "
+                           f"number of dims; got {list(pad)} for {x.layout.ndim} dims")
+    return [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
+
+
+def constant_pad_nd(input, pad, value=0):
+    """x with entries of one value added at both ends of its last dims; negative counts cut."""
+    pairs = _pairs(input, pad)
+    counts = ((0, 0),) * (input.layout.ndim - len(pairs)) + tuple(reversed(pairs))
+    return bordered(input, counts, value)
+
+
 def pad(input, pad, mode="constant", value=None):
     """x with entries added at both ends of its last dims: (left, right, top, bottom, ...).
 
@@ -61,14 +76,9 @@ def pad(input, pad, mode="constant", value=None):
     >>> cresset.nn.functional.pad(cresset.tensor([1, 2]), (1, 1))
     tensor([0, 1, 2, 0])
     """
-    rank = input.layout.ndim
-    if len(pad) % 2 or len(pad) // 2 > rank:
-        raise RuntimeError(f"pad: Padding length must be divisible by 2 and at most twice the "
-                           f"number of dims; got {list(pad)} for {rank} dims")
-    pairs = [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
     if mode == "constant":
-        counts = ((0, 0),) * (rank - len(pairs)) + tuple(reversed(pairs))
-        return bordered(input, counts, 0 if value is None else value)
+        return constant_pad_nd(input, pad, 0 if value is None else value)
+    rank, pairs = input.layout.ndim, _pairs(input, pad)
     if value is not None and value != 0:
         raise RuntimeError(f"pad: Padding mode {mode!r} doesn't take in value argument; got "
                            f"{value}")

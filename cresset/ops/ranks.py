@@ -103,7 +103,8 @@ def _middle(x, dim, size, ignore_nan):
     if ignore_nan:
         present = size - sum(nan, dim, True)
         return gather(order, dim, ((present - 1) // 2).clamp(0))
-    return where(any(nan, dim, True), argmax(nan, dim, True), middle)
+    # To argmax NaN is the greatest.
+    return where(any(nan, dim, True), argmax(x, dim, True), middle)
 
 
 def _median_of_all(x, ignore_nan):

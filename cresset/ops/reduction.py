@@ -223,8 +223,17 @@ class MinWithIndex(MaxWithIndex):
         return scalar.lt(x, y)
 
 
+def _refuse_bool(name, d):
+    if d is types.bool:
+        raise RuntimeError(f"{name}: does not support bool input; convert with .int()")
+
+
 class Argmax(MaxWithIndex):
     """The index of the first greatest element along a dim (of the flattened tensor by default)."""
+
+    def __init__(self, d):
+        _refuse_bool("argmax", d)
+        super().__init__(d)
 
     def finish(self, state):
         return state[1]
@@ -232,6 +241,10 @@ class Argmax(MaxWithIndex):
 
 class Argmin(MinWithIndex):
     """The index of the first least element along a dim (of the flattened tensor by default)."""
+
+    def __init__(self, d):
+        _refuse_bool("argmin", d)
+        super().__init__(d)
 
     def finish(self, state):
         return state[1]
@@ -289,6 +302,21 @@ def sum_to(g, shape):
         return sum(g, added) if added else g
     g = sum(g, added + repeated, True)
     return view_as_shape(g, shape) if added else g
+
+
+def _sum_to_size(x, *size):
+    """x summed over the dims that broadcasting tensors of a size to its shape repeats."""
+    shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    pad = x.layout.ndim - len(shape)
+    wrong = [n for n, m in zip(shape, x.layout.shape[max(pad, 0) :]) if n not in (1, m)]
+    if pad < 0 or wrong:
+        raise RuntimeError(
+            f"sum_to_size: size {list(shape)} is not expandable to size {list(x.layout.shape)}"
+        )
+    return sum_to(x, shape)
+
+
+Tensor.sum_to_size = _sum_to_size
 
 
 @cache

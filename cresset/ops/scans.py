@@ -1,4 +1,4 @@
-"""Scans along a dim: running sums, products and extremes, differences, the trapezoidal rule."""
+"""Scans along a dim: running sums and products, recurrences, running extremes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from cresset.core.return_types import cummin as cummin_result
 from cresset.core.tensor import Tensor
 from cresset.kernels import scan
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.comparison import logical_xor, where
+from cresset.ops.comparison import where
 from cresset.ops.complex_numbers import conj
 from cresset.ops.creation import zeros
 from cresset.ops.exponential import exp, log
 from cresset.ops.gathering import scatter_add
 from cresset.ops.in_place import in_place
-from cresset.ops.joining import cat
 from cresset.ops.kinds import composite, special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called, method
 from cresset.ops.out import with_out
-from cresset.ops.reduction import sum
-from cresset.ops.shape import canonical_dim, narrow, reshape, select
+from cresset.ops.shape import canonical_dim
 from cresset.runtime.program import Program
 
-__all__ = ["cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp",
-           "trapezoid", "trapz"]
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
 
 
 def _scanned(name, x, dim):
@@ -208,93 +205,3 @@ def _logcumsumexp_gradient(g, x, out, dim):
 def _difference(x, y):
     """x - y, zero where both are the same infinity."""
     return (x - y).masked_fill(x.isinf() & x.eq(y), 0.0)
-
-
-# --- differences and integrals --------------------------------------------------------------------
-@method()
-@with_out
-def diff(input, n=1, dim=-1, prepend=None, append=None):
-    """The n-th differences of neighbours along a dim; of booleans whether they differ.
-
-    `prepend` and `append` are joined to the ends first. Raises RuntimeError where input has no
-    dims or n is negative.
-
-    >>> import cresset
-    >>> cresset.diff(cresset.tensor([1, 4, 9]))
-    tensor([3, 5])
-    """
-    if not input.layout.ndim:
-        raise RuntimeError("diff: expects input to be at least one-dimensional; use reshape(1)")
-    if n < 0:
-        raise RuntimeError(f"diff: order must be non-negative but got {n}")
-    d = canonical_dim("diff", dim, input.layout.ndim)
-    parts = [part for part in (prepend, input, append) if part is not None]
-    x = cat(parts, d) if len(parts) > 1 else input
-    if n == 0:
-        return x.clone()
-    for _ in range(min(n, x.layout.shape[d])):
-        low, high = _neighbours(x, d)
-        x = logical_xor(high, low) if x.layout.dtype is types.bool else high - low
-    return x
-
-
-def _neighbours(x, dim):
-    """All entries along a dim but the last, and all but the first."""
-    count = max(x.layout.shape[dim] - 1, 0)
-    return narrow(x, dim, 0, count), narrow(x, dim, x.layout.shape[dim] - count, count)
-
-
-def _steps(name, y, x, dim):
-    """The distances between the sample points x of y along a dim."""
-    if x.layout.ndim == 1:
-        if x.layout.shape[0] != y.layout.shape[dim]:
-            raise RuntimeError(
-                f"{name}: There must be one `x` value for each sample point; got "
-                f"{x.layout.shape[0]} for {y.layout.shape[dim]} along dim {dim}"
-            )
-        x = reshape(x, (-1,) + (1,) * (y.layout.ndim - 1 - dim))
-    elif x.layout.ndim < y.layout.ndim:
-        x = reshape(x, (1,) * (y.layout.ndim - x.layout.ndim) + tuple(x.layout.shape))
-    return diff(x, dim=dim - y.layout.ndim)
-
-
-def _refuse_bool(name, *tensors):
-    for x in tensors:
-        if x is not None and x.layout.dtype is types.bool:
-            raise RuntimeError(f"{name}: received a bool input, but bool is not supported; convert "
-                               "with .int()")
-
-
-def trapezoid(y, x=None, *, dx=None, dim=-1):
-    """The integral of samples y along a dim by the trapezoidal rule.
-
-    The samples are `dx` apart (1 by default), or stand at the points `x`.
-
-    >>> import cresset
-    >>> cresset.trapezoid(cresset.tensor([1.0, 5.0, 10.0]))
-    tensor(10.5000)
-    """
-    _refuse_bool("trapezoid", y, x)
-    d = canonical_dim("trapezoid", dim, y.layout.ndim)
-    if not y.layout.ndim:
-        raise IndexError(f"trapezoid: Dimension specified as {dim} but tensor has no dimensions")
-    if not y.layout.shape[d]:
-        return sum(y, d)
-    low, high = _neighbours(y, d)
-    if x is not None:
-        return sum((low + high) * _steps("trapezoid", y, x, d), d) / 2.0
-    ends = select(y, d, 0) + select(y, d, -1)
-    return (sum(y, d) - ends * 0.5) * (1 if dx is None else dx)
-
-
-trapz = trapezoid
-
-
-def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
-    """The integrals of samples y up to each of them along a dim, but the first."""
-    _refuse_bool("cumulative_trapezoid", y, x)
-    d = canonical_dim("cumulative_trapezoid", dim, y.layout.ndim)
-    low, high = _neighbours(y, d)
-    if x is not None:
-        return cumsum((low + high) * _steps("cumulative_trapezoid", y, x, d), d) / 2.0
-    return cumsum((low + high) * ((1 if dx is None else dx) / 2.0), d)
