@@ -360,6 +360,23 @@ def test_show_takes_updates():
     assert "fsqrt" in stages.assembly[0]
 
 
+def test_show_takes_tensors_that_are_met_for_inputs():
+    """Such as the range of classes inside a loss, and the mask of a dropout."""
+    scores, classes = cresset.rand(4, 5), cresset.tensor([0, 1, 2, 3])
+    functional = cresset.nn.functional
+    assert cresset.show(functional.cross_entropy, scores, classes, stages="loops").loops
+    dropped = cresset.show(lambda x: functional.dropout(x, 0.5, True), scores, stages="graph")
+    assert dropped.graph.startswith("def captured(v0, v1):")
+    count = cresset.arange(5)
+    stages = cresset.show(lambda x: (x + count) * count, scores, stages="graph")
+    assert stages.graph == (
+        "def captured(v0, v1):\n"
+        "    v2 = plus(v0, v1)\n"
+        "    v3 = mul(v2, v1)\n"
+        "    return v3"
+    )
+
+
 def test_show_runs_nothing():
     x = cresset.ones(3)
     before = x._version

@@ -200,9 +200,27 @@ def bind_write(op, args, out):
     return out
 
 
-def capture(function, *examples) -> Graph:
-    """The graph of a function of tensors; `examples` give the layouts, or are layouts."""
-    graph = Graph()
+class Open(Graph):
+    """A graph of which tensors that its function meets beside its arguments are further inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.met: dict[int, tuple[Value, Tensor]] = {}
+
+    def constant(self, op, tensor) -> Value:
+        # The tensor is kept, so that no other takes its place in memory.
+        found = self.met.get(id(tensor))
+        if found is None:
+            found = self.met[id(tensor)] = (self.input(tensor.layout), tensor)
+        return found[0]
+
+
+def capture(function, *examples, graph: Graph | None = None) -> Graph:
+    """The graph of a function of tensors; `examples` give the layouts, or are layouts.
+
+    `graph` is the empty one to fill, a `Graph` unless given.
+    """
+    graph = Graph() if graph is None else graph
     args = [
         graph.input(e.layout if isinstance(e, Tensor) else e)
         if isinstance(e, (Tensor, Layout)) else e

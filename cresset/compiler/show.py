@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cresset.capture.graph import capture
+from cresset.capture.graph import Open, capture
 from cresset.compiler.fuse import fuse
 from cresset.ops.kinds.update import Update
 from cresset.runtime.codegen import assembly
@@ -43,7 +43,8 @@ def show(function: Callable, *arguments, stages: Sequence[str] = STAGES,
 
     `function` is an operation, any function of tensors that returns tensors, or an update (see
     `ops.update`), whose arguments are lists of tensors. Tensors give their layouts alone; whatever
-    else is among the arguments becomes part of the program. `target` is the machine to compile for,
+    else is among the arguments becomes part of the program. Tensors that the function makes or finds
+    beside them, such as a range, are further inputs of the graph. `target` is the machine to compile for,
     this one unless given.
 
     Raises ValueError for a stage that does not exist; TypeError where the function returns what is
@@ -75,7 +76,7 @@ def show(function: Callable, *arguments, stages: Sequence[str] = STAGES,
             raise ValueError(f"show: there is no stage {stage!r}; need some of {', '.join(STAGES)}")
     target = target or host()
     # What the function computes beside its arguments runs now, so this is done for this machine.
-    graph = None if isinstance(function, Update) else capture(function, *arguments)
+    graph = None if isinstance(function, Update) else capture(function, *arguments, graph=Open())
     with writing_for(target):
         if graph is None:
             kernels = [function.kernel(arguments[0][0].layout.dtype)]
