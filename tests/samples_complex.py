@@ -167,6 +167,9 @@ def creation():
                 yield made.drawn() if name.startswith("rand") else made
     yield sample("full", (2,), 1 - 2j)
     yield sample("full", (2,), 2, dtype=Type("complex64"))
+    for ends in ((0, 2j), (1 - 1j, 3)):
+        yield sample("linspace", *ends, 5).within(2, 3)
+        yield sample("logspace", *ends, 5).within(8)
     yield sample("tensor", [1j, 2, 0.5])
     yield sample("tensor", [[1, 2.5]], dtype=Type("complex128"))
     yield sample("zeros_like", plane(2, 3)).constant()
