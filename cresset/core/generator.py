@@ -93,6 +93,7 @@ class Generator:
         seed, position, normal, cached = struct.unpack_from("<QQdQ", self._memory, SEED)
         words = struct.unpack_from(f"<{WORDS}I", self._memory, BLOCK)
         left = WORDS + 1 - position if position else 1
+        normal = normal if cached else 0.0
         return EXCHANGED.pack(seed, left, 1, position, *words, 0.0, normal, 0.0, cached, 0)
 
     def restore(self, state) -> None:

@@ -69,6 +69,18 @@ def _add_rows_gradient(g, dim, index):
     return g, None, index_select(g, dim, index)
 
 
+@called("index_reduce")
+@overwrite
+def total_rows(x: Tensor, dim, index: Tensor, source: Tensor):
+    """`add_rows` as a step of `index_reduce`, which has other errors."""
+    return _row_write("index_reduce", "add", x, dim, index, source, IndexError)
+
+
+@total_rows.gradient
+def _total_rows_gradient(g, dim, index):
+    return g, None, index_select(g, dim, index)
+
+
 @called("index_copy")
 @overwrite
 def copy_rows(x: Tensor, dim, index: Tensor, source: Tensor):
@@ -253,8 +265,8 @@ def _index_reduce(x, dim, index, source, reduce, include_self, chosen):
     check_reduction("index_reduce", reduce, tuple(MODES), x.layout.dtype)
     # Checks everything that can be checked before the first of several writes.
     _row_write("index_reduce", "put", x.layout, dim, index.layout, source.layout, IndexError)
-    forms = [chosen(form) for form in (copy_rows, add_rows, combine_rows)]
-    return reduce_into(x, dim, index, source, reduce, include_self, forms, add_rows)
+    forms = [chosen(form) for form in (copy_rows, total_rows, combine_rows)]
+    return reduce_into(x, dim, index, source, reduce, include_self, forms, total_rows)
 
 
 for _function in (index_add_, index_copy_, index_fill_, index_reduce_):
