@@ -17,7 +17,7 @@ import cresset
 from cresset.runtime import native
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 47, 63, 64, 65, 70)
-TYPES = ("float32", "float64", "int64", "int32", "int8", "uint8", "bool")
+TYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
 
 
 def tensor(array, low=False):
@@ -46,7 +46,7 @@ def both_ends(program, sizes=SIZES):
 # --- what runs in processes of their own ----------------------------------------------------------
 def elementwise():
     def program(size, low):
-        for dtype in TYPES[:6]:
+        for dtype in TYPES[:-1]:
             a, b, c = (values(size, dtype, k) for k in range(3))
             x, y, z = (tensor(v, low) for v in (a, b, c))
             out = tensor(np.zeros(size, dtype), low)
@@ -108,7 +108,7 @@ def misaligned():
 
 def strided_copies():
     def program(size, low):
-        for dtype in ("float32", "int8", "float64"):
+        for dtype in ("float32", "int8", "float16", "float64"):
             a = values((size, 5), dtype)
             x = tensor(a, low)
             same(tensor(np.zeros((5, size), dtype), low).copy_(x.t()), a.T)

@@ -15,7 +15,7 @@ from cresset.ops.kinds.promotion import kept
 from cresset.ops.operation import called
 from cresset.runtime.program import Program
 
-__all__ = ["clone", "fill"]
+__all__ = ["clone", "fill", "fill_", "zero_"]
 
 
 class Copy(Elementwise):
@@ -172,7 +172,7 @@ def _fill_gradient(g, x, value):
     return scalar.constant(0, g.dtype), g
 
 
-def _fill_(x, value):
+def fill_(x, value):
     """Overwrite x with one value. Raises RuntimeError where x's type does not hold a number."""
     d = x.layout.dtype
     kind = type(value)
@@ -181,27 +181,30 @@ def _fill_(x, value):
     return fill.in_place(x, value)
 
 
-Tensor.fill_ = _fill_
+Tensor.fill_ = fill_
 
 
-def _zero_(x):
+def zero_(x):
     """Overwrite x with zeros."""
     return fill.in_place(x, 0)
 
 
-Tensor.zero_ = _zero_
+Tensor.zero_ = zero_
 
 
 def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
        memory_format=preserve_format):
     """x as another type or on another device; x itself where nothing changes.
 
-    Accepts `to(dtype)`, `to(device)`, `to(device, dtype)` and `to(other tensor)`.
+    Accepts `to(dtype)`, `to(device)`, `to(device, dtype)` and `to(other tensor)`, then whether not
+    to wait for the copy, which makes no difference here, and whether to copy in any case.
 
     >>> import cresset
     >>> cresset.tensor([1.7]).to(cresset.int64)
     tensor([1])
     """
+    flags = [a for a in args if isinstance(a, bool)]
+    copy = copy or len(flags) > 1 and flags[1]
     for a in args:
         if isinstance(a, types.dtype):
             dtype = a
