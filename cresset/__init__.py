@@ -12,6 +12,8 @@ lower layer calls a higher one.
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+
 from math import e, inf, nan, pi
 
 from cresset import autograd, ops
@@ -72,6 +74,8 @@ _activations = ops.functions("activation")
 for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "threshold"):
     globals()[_name] = _activations[_name]
 threshold_ = _activations["threshold"].in_place
+Tensor.hardshrink = _activations["hardshrink"]
+detach, detach_ = Tensor.detach, Tensor.detach_
 globals().update(ops.functions("dropouts"))
 
 _generated.fill(
@@ -97,20 +101,30 @@ Tensor._repr_html_ = _repr_html_
 
 
 # Found when first asked for: a program that needs no modules does not wait for them.
-_LATE = {"nn": "cresset.nn", "linalg": "cresset.linalg", "fft": "cresset.fft", "special": "cresset.special", "optim": "cresset.optim", "utils": "cresset.utils",
-         "random": "cresset.random", "save": "cresset.serialization", "load": "cresset.serialization",
-         "draw": "cresset.pictures", "draw_graph": "cresset.pictures",
-         "trace": "cresset.capture.trace",
-         "cuda": "cresset.cuda", "xpu": "cresset.xpu", "mps": "cresset.mps",
-         "accelerator": "cresset.accelerator", "backends": "cresset.backends",
-         "version": "cresset.version"}
+_LATE_MODULES = (
+    "accelerator", "backends", "cuda", "fft", "linalg", "mps", "nn", "optim", "random", "special",
+    "testing", "types", "utils", "version", "xpu",
+)
+_LATE_NAMES = {
+    "save": "serialization",
+    "load": "serialization",
+    "draw": "pictures",
+    "draw_graph": "pictures",
+    "trace": "capture.trace",
+    **dict.fromkeys((
+        "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
+        "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",
+        "use_deterministic_algorithms",
+    ), "settings"),
+}
 
 
 def __getattr__(name):
-    place = _LATE.get(name)
-    if place is None:
-        raise _missing("cresset", name, [*globals(), *_LATE])
-    module = __import__(place, fromlist=["*"])
-    found = module if place == f"cresset.{name}" else getattr(module, name)
+    if name in _LATE_MODULES:
+        found = _import_module(f"cresset.{name}")
+    elif name in _LATE_NAMES:
+        found = getattr(_import_module(f"cresset.{_LATE_NAMES[name]}"), name)
+    else:
+        raise _missing("cresset", name, [*globals(), *_LATE_MODULES, *_LATE_NAMES])
     globals()[name] = found
     return found

@@ -102,40 +102,17 @@ def dist(x: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return (x - other).norm(p)
 
 
-@composite
-def among(x: Tensor, candidates: Tensor):
-    """Where x equals one of the candidates, a tensor of one dim."""
-    return any(eq(unsqueeze(x, -1), candidates), -1)
-
-
-def isin(elements: Tensor | Number, test_elements: Tensor | Number, *,
-         assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Where `elements` are among `test_elements`, or with `invert` are not; one may be a number.
-
-    `assume_unique` is taken for PyTorch's sake and changes nothing.
-
-    >>> import cresset
-    >>> cresset.isin(cresset.tensor([1, 2, 3]), cresset.tensor([3, 1]))
-    tensor([ True, False,  True])
-    """
-    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
-        raise TypeError(
-            f"isin(): elements or test_elements must be a Tensor; got {type(elements).__name__} "
-            f"and {type(test_elements).__name__}"
-        )
-    where = (elements if isinstance(elements, Tensor) else test_elements).device
-    x, candidates = (
-        part if isinstance(part, Tensor) else tensor(part, device=where)
-        for part in (elements, test_elements)
-    )
-    for part in (x, candidates):
-        if part.dtype.category == part.dtype.BOOL or part.dtype.is_complex:
-            raise RuntimeError(
-                f"isin: Unsupported input type encountered for isin(): {part.dtype}; need real "
-                "numbers; convert with .to(cresset.int64)"
-            )
-    found = among(x, reshape(candidates, (-1,)))
-    return logical_not(found) if invert else found
-
-
 Tensor.allclose, Tensor.dist, Tensor.equal, Tensor.isclose = allclose, dist, equal, isclose
+
+
+def _contains(x, element) -> bool:
+    """Whether an element of x equals a number or a tensor that broadcasts to x."""
+    if not isinstance(element, (Tensor, bool, int, float, complex)):
+        raise RuntimeError(
+            "Tensor.__contains__: only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
+        )
+    return builtins.bool(any(eq(x, element)))
+
+
+Tensor.__contains__ = _contains

@@ -9,7 +9,8 @@ from cresset.core.tensor import Tensor
 from cresset.ops.kinds import promotion
 from cresset.ops.shape import canonical_dim
 
-__all__ = ["is_floating_point", "is_nonzero", "is_same_size", "is_tensor", "numel", "result_type"]
+__all__ = ["is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "numel",
+           "result_type"]
 
 # The devices of tensors, by what layouts call them.
 DEVICES = {name: device(place) for name, place in HERE.items()}
@@ -61,7 +62,6 @@ Tensor.element_size = lambda x: x.layout.dtype.itemsize
 Tensor.data_ptr = lambda x: 0 if x.layout.device == "meta" else x.ptr
 Tensor.is_floating_point = lambda x: x.layout.dtype.is_floating_point
 Tensor.is_complex = lambda x: x.layout.dtype.is_complex
-Tensor.is_signed = lambda x: x.layout.dtype.is_signed
 Tensor.get_device = lambda x: -1
 Tensor.is_pinned = lambda x, device=None: False
 
@@ -105,6 +105,11 @@ def is_floating_point(x) -> bool:
     return _tensor("is_floating_point", x).layout.dtype.is_floating_point
 
 
+def is_signed(x) -> bool:
+    """Whether the element type has negative numbers."""
+    return _tensor("is_signed", x).layout.dtype.is_signed
+
+
 def is_nonzero(x) -> bool:
     """Whether the one element of x is not zero; RuntimeError unless there is exactly one."""
     return bool(_tensor("is_nonzero", x))
@@ -132,4 +137,5 @@ def _tensor(operation, x):
 
 
 Tensor.is_nonzero = is_nonzero
+Tensor.is_signed = is_signed
 Tensor.is_same_size = is_same_size

@@ -121,4 +121,5 @@ def _index(x):
     return int(item(x))
 
 
-Tensor.__bool__ = _bool
+Tensor.__bool__ = Tensor.__nonzero__ = _bool
+Tensor.__long__ = Tensor.__int__

@@ -199,7 +199,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     d = canonical_dim("repeat_interleave", dim, x.layout.ndim)
     size = x.layout.shape[d] if x.layout.ndim else 1
     if not isinstance(repeats, Tensor):
-        repeats = full((1,), repeats, dtype=types.int64)
+        repeats = full((1,), repeats, dtype=types.int64, device="cpu")
     if repeats.layout.ndim > 1:
         raise RuntimeError("repeat_interleave: repeats must be 0-dim or 1-dim tensor; got "
                            f"{repeats.layout.ndim} dims")
@@ -210,7 +210,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
             f"repeat_interleave: repeats must have the same size as input along dim, but got "
             f"repeats.size(0) = {repeats.layout.shape[0]} and input.size({d}) = {size}"
         )
-    return index_select(x, d, _places(repeats, output_size))
+    return index_select(x, d, _places(repeats, output_size).to(device=x.layout.device))
 
 
 def _places(repeats, output_size):
@@ -222,7 +222,7 @@ def _places(repeats, output_size):
         raise NotImplementedError(f"repeat_interleave: repeats has to be Long or Int tensor; got "
                                   f"{repeats.layout.dtype}")
     if not repeats.layout.numel:
-        return arange(0)
+        return arange(0, device=repeats.layout.device)
     if amin(repeats).item() < 0:
         raise RuntimeError("repeat_interleave: repeats can not be negative; the least is "
                            f"{amin(repeats).item()}")
@@ -231,10 +231,11 @@ def _places(repeats, output_size):
     if output_size is not None and output_size != total:
         raise RuntimeError(f"repeat_interleave: allocated size does not match required size; got "
                            f"output_size={output_size}; need {total}")
-    return searchsorted(ends, arange(total), right=True)
+    return searchsorted(ends, arange(total, device=repeats.layout.device), right=True)
 
 
 Tensor.flip = flip
+Tensor.__reversed__ = lambda x: flip(x, 0) if x.ndim else x
 Tensor.repeat = repeat
 Tensor.repeat_interleave = repeat_interleave
 Tensor.tile = tile
