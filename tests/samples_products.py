@@ -73,6 +73,12 @@ def products():
     yield sample("einsum", "ij,jk", [real(2, 3), real(3, 2)]).within(8, 20)
 
 
+    yield sample("trace", real(3, 3)).within(8, 5)
+    yield sample("trace", real(2, 3)).within(8, 5)
+    yield sample("Tensor.trace", real(3, 2)).within(8, 5)
+    yield sample("trace", real(0, 3)).constant()
+
+
 def distances():
     for p in (2.0, 1.0, 3.0, 0.5, 0.0):
         yield sample("cdist", real(2, 3), real(3, 3), p).within(64, 6)

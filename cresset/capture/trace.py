@@ -243,7 +243,7 @@ class TracedGraph(Graph):
 
 
 def trace(function: Callable, *examples) -> TracedGraph:
-    """The graph of a function of tensors.
+    """The graph of a function of tensors; of a matrix, the sum of its diagonal.
 
     `examples` are arguments to trace it with: tensors give their shapes and types and become the
     inputs of the graph, whatever else there is, a number, a flag, becomes part of it. The function
@@ -282,6 +282,12 @@ def trace(function: Callable, *examples) -> TracedGraph:
         t5 = t4 * x
         return t5
     """
+    if isinstance(function, Tensor):
+        # PyTorch's function of this name: the sum of a matrix's diagonal.
+        return function.trace(*examples)
+    if isinstance(function, Tensor):
+        # In PyTorch the name is that of the sum of a matrix' diagonal.
+        return function.trace(*examples)
     names = _parameter_names(function, len(examples))
     graph = TracedGraph(_name_of(function), _known_tensors(function))
     args = [

@@ -9,11 +9,11 @@ from __future__ import annotations
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Number
 from cresset.ops.in_place import in_place
-from cresset.ops.operation import method
+from cresset.ops.operation import counts_as, method
 from cresset.ops.out import with_out
 from cresset.ops.products import bmm, mm, mv, outer
 
-__all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
+__all__ = ["addbmm", "addmm", "addmv", "addmv_", "addr", "baddbmm"]
 
 
 def added(name: str, x, made, beta: Number, alpha: Number):
@@ -44,7 +44,7 @@ def added(name: str, x, made, beta: Number, alpha: Number):
         return made
     if beta != 1:
         x = x * beta
-    return made + x
+    return counts_as(made + x, name)
 
 
 @method()
@@ -67,6 +67,9 @@ def addmm(x, mat1, mat2, *, beta: Number = 1, alpha: Number = 1):
 def addmv(x, mat, vec, *, beta: Number = 1, alpha: Number = 1):
     """beta * x + alpha * (mat @ vec), for a matrix and a vector."""
     return added("addmv", x, mv(mat, vec), beta, alpha)
+
+
+addmv_ = addmv.in_place
 
 
 @method()

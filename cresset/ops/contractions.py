@@ -286,3 +286,20 @@ def kron(input, other):
     coarse = reshape(input, tuple(size for k in n for size in (k, 1)))
     fine = reshape(other, tuple(size for k in m for size in (1, k)))
     return reshape(coarse * fine, tuple(i * j for i, j in zip(n, m)))
+
+
+# At the top level the name is that of `capture.trace`, which gives way to this for a tensor.
+@method("trace")
+def trace(input):
+    """The sum of a matrix' diagonal.
+
+    >>> import cresset
+    >>> cresset.eye(3).trace()
+    tensor(3.)
+    """
+    if input.layout.ndim != 2:
+        raise RuntimeError(
+            f"trace: expected a matrix, but got tensor with dim {input.layout.ndim}; its shape is "
+            f"{tuple(input.layout.shape)}"
+        )
+    return diagonal(input).sum()

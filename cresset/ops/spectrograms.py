@@ -15,10 +15,10 @@ from cresset.ops.shape import matrix_transpose, narrow, unfold, unsqueeze
 __all__ = ["istft", "stft"]
 
 
-def _window(name, window, win_length, n_fft, d):
+def _window(name, window, win_length, n_fft, d, device):
     """The window with zeros on both sides up to `n_fft`."""
     if window is None:
-        window = ones(win_length, dtype=d)
+        window = ones(win_length, dtype=d, device=device)
     elif tuple(window.layout.shape) != (win_length,):
         raise RuntimeError(
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but "
@@ -87,7 +87,7 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
         raise RuntimeError(f"stft: expected 0 < n_fft <= {length}, but got n_fft={n_fft}")
     framed = unfold(x, -1, n_fft, hop)
     if window is not None or width != n_fft:
-        framed = framed * _window("stft", window, width, n_fft, d)
+        framed = framed * _window("stft", window, width, n_fft, d, x.layout.device)
     norm = "ortho" if normalized else None
     made = rfft(framed, norm=norm) if onesided else fft(framed, norm=norm)
     made = matrix_transpose(made)
@@ -137,7 +137,7 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
     # Of what is real the first half tells the rest.
     framed = ifft(x, norm=norm) if return_complex else irfft(x, n_fft, norm=norm)
     real = input.layout.dtype.to_real()
-    weights = _window("istft", window, width, n_fft, real)
+    weights = _window("istft", window, width, n_fft, real, x.layout.device)
     signal = _overlapped(framed * weights, hop)
     weight = _overlapped((weights * weights).expand(1, count, n_fft), hop)
     reach = signal.layout.shape[-1]

@@ -240,4 +240,4 @@ def vander(x, N=None):
     count = x.layout.shape[-1] if N is None else N
     if count <= 1 and N is not None:
         raise RuntimeError(f"linalg.vander: N must be greater than 1; got {N}")
-    return unsqueeze(x, -1) ** arange(count)
+    return unsqueeze(x, -1) ** arange(count, device=x.layout.device)

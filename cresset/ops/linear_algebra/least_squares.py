@@ -10,7 +10,6 @@ from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_lstsq
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.complex_numbers import adjoint
-from cresset.ops.creation import empty
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
@@ -194,13 +193,12 @@ def lstsq(A, B, rcond=None, *, driver=None):
     x, rank, values = least_squares(A, b, rcond)
     m, n = A.layout.shape[-2:]
     full = not rank.layout.absent and bool(rank.eq(min(m, n)).all())
-    residuals = empty(0, dtype=values.layout.dtype)
+    residuals = values.new_empty(0)
     if m > n and full and driver not in (None, "gelsy"):
         residuals = (A @ x - b).abs().square().sum(-2)
-    nothing = empty(0, dtype=types.int64)
     return linalg_lstsq((
         x.squeeze(-1) if vectors else x,
         residuals,
-        nothing if driver == "gels" else rank,
-        values.detach() if driver in ("gelsd", "gelss") else empty(0, dtype=values.layout.dtype),
+        rank.new_empty(0) if driver == "gels" else rank,
+        values.detach() if driver in ("gelsd", "gelss") else values.new_empty(0),
     ))

@@ -8,7 +8,7 @@ from cresset.core.return_types import linalg_lu, linalg_lu_factor, linalg_lu_fac
 from cresset.core.return_types import lu_unpack as lu_unpack_result
 from cresset.core.tensor import Tensor
 from cresset.ops.complex_numbers import adjoint as adjoint_of
-from cresset.ops.creation import empty
+from cresset.ops.creation import arange
 from cresset.ops.gathering import take_along_dim
 from cresset.ops.joining import cat
 from cresset.ops.kinds import hosted
@@ -134,7 +134,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) of what `lu_factor` gives; those that are not asked for are empty."""
     m, n = LU_data.layout.shape[-2:]
     k = min(m, n)
-    nothing = empty(0, dtype=LU_data.layout.dtype)
+    nothing = LU_data.new_empty(0)
     permuted, lower, upper = nothing, nothing, nothing
     if unpack_data:
         left = narrow(LU_data, -1, 0, k)
@@ -142,7 +142,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
         upper = narrow(LU_data, -2, 0, k).triu()
     if unpack_pivots:
         order = row_order(LU_pivots, m)
-        rows = order.unsqueeze(-1).eq(order.new_tensor(range(m)))
+        rows = order.unsqueeze(-1).eq(arange(m, device=order.layout.device))
         permuted = matrix_transpose(rows).to(LU_data.layout.dtype)
     return lu_unpack_result((permuted, lower, upper))
 

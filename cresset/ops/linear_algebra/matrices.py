@@ -81,7 +81,7 @@ def real_part(x: Tensor) -> Tensor:
 
 def eye_of(n: int, x: Tensor) -> Tensor:
     """The identity of n rows, of x's type."""
-    return eye(n, dtype=x.layout.dtype)
+    return eye(n, dtype=x.layout.dtype, device=x.layout.device)
 
 
 def fail(name: str, info, message: str):
