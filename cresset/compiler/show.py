@@ -43,9 +43,9 @@ def show(function: Callable, *arguments, stages: Sequence[str] = STAGES,
 
     `function` is an operation, any function of tensors that returns tensors, or an update (see
     `ops.update`), whose arguments are lists of tensors. Tensors give their layouts alone; whatever
-    else is among the arguments becomes part of the program. Tensors that the function makes or finds
-    beside them, such as a range, are further inputs of the graph. `target` is the machine to compile for,
-    this one unless given.
+    else is among the arguments becomes part of the program. Tensors that the function makes or
+    finds beside them, such as a range, are further inputs of the graph. `target` is the machine to
+    compile for, this one unless given.
 
     Raises ValueError for a stage that does not exist; TypeError where the function returns what is
     no tensor; NotImplementedError where it does what cannot be captured, such as to write in place.
