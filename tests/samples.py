@@ -97,7 +97,6 @@ INTERNAL = {
     "prelu_kernel": "nn.functional.prelu",
     "rms_rows": "rms_norm",
     "running_extreme": "cummax",
-    "among": "isin",
     "exponents": "frexp",
     "significands": "frexp",
     "scaled_softmax": "nn.functional.scaled_dot_product_attention",

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+import cresset
 from cresset.kernels.mathematics import TABLE
 from cresset.runtime import ir
 from cresset.runtime.codegen import assemble
@@ -175,6 +176,11 @@ def test_floats_over_the_whole_range(name):
     with np.errstate(all="ignore"):
         exact = IN_DOUBLE[name](x.astype(np.float64))
     assert_close(name, apply(name, x), exact, x)
+
+
+def test_the_cosine_of_zero_is_one():
+    for dtype in (cresset.float32, cresset.float64):
+        assert cresset.zeros(3, dtype=dtype).cos().tolist() == [1, 1, 1]
 
 
 def test_the_sine_is_never_more_than_one():

@@ -1,4 +1,4 @@
-"""Whether tensors agree: equal, isclose, allclose, isin; how far they are apart: dist."""
+"""Whether tensors agree: equal, isclose, allclose; how far they are apart: dist."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import builtins
 
 from cresset.core import scalar
 from cresset.core.tensor import Number, Tensor
-from cresset.ops.comparison import eq, logical_not
-from cresset.ops.creation import tensor
-from cresset.ops.kinds import composite, elementwise
+from cresset.ops.comparison import eq
+from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called
 from cresset.ops.reduction import all, any
-from cresset.ops.shape import reshape, unsqueeze
 
-__all__ = ["allclose", "dist", "equal", "isclose", "isin"]
+__all__ = ["allclose", "dist", "equal", "isclose"]
 
 
 def _tensors(operation, **operands):

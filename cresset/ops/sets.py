@@ -120,6 +120,8 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     >>> cresset.isin(cresset.tensor([1, 2, 3]), cresset.tensor([3, 1]))
     tensor([ True, False,  True])
     """
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin(): elements or test_elements must be a Tensor; got two numbers")
     specs = [x.layout if isinstance(x, Tensor) else type(x) for x in (elements, test_elements)]
     d = result_type(specs)
     if types.bool in (s.dtype for s in specs if not isinstance(s, type)):

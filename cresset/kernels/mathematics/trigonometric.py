@@ -42,8 +42,8 @@ def sin(f: ir.Function, x: ir.Value) -> ir.Value:
 
 
 def cos(f: ir.Function, x: ir.Value) -> ir.Value:
-    """The cosine: the sine of x + pi / 2."""
-    return _alternating(f, x, Angle(1, 0.5))
+    """The cosine: the sine of x + pi / 2; of zero exactly one."""
+    return f.select(x.eq(0), 1.0, _alternating(f, x, Angle(1, 0.5)))
 
 
 def _alternating(f, x, angle):
