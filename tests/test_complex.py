@@ -254,6 +254,17 @@ def test_optimizers_step_along_both_parts():
     assert np.allclose(cresset.view_as_real(z.detach()).numpy(), seen.detach().numpy(), rtol=1e-6)
 
 
+def test_long_reductions_are_cut_and_joined():
+    random = np.random.default_rng(0)
+    z = random.normal(size=(3, 200_001)) + 1j * random.normal(size=(3, 200_001))
+    x = cresset.from_numpy(z)
+    assert np.allclose(x.sum().item(), z.sum(), rtol=1e-12)
+    assert np.allclose(x.sum(1).numpy(), z.sum(1), rtol=1e-12)
+    assert np.allclose(x.mean(0).numpy(), z.mean(0), rtol=1e-12)
+    assert np.allclose((x / x.abs()).prod().item(), np.prod(z / np.abs(z)), rtol=1e-9)
+    assert np.allclose(x.var(1).numpy(), z.var(1, ddof=1), rtol=1e-12)
+
+
 # --- what is compiled -----------------------------------------------------------------------------
 @composite
 def turned_and_scaled(z: Tensor, angle, size):

@@ -207,9 +207,28 @@ def updates():
     both_ends(program, SIZES[::3])
 
 
+def complex_numbers():
+    def program(size, low):
+        for dtype in ("complex64", "complex128"):
+            a, b = (values(size, dtype, k) + values(size, dtype, 7) * 1j for k in range(2))
+            a, b = a.astype(dtype), b.astype(dtype)
+            x, y = tensor(a, low), tensor(b, low)
+            out = tensor(np.zeros(size, dtype), low)
+            same(cresset.mul(x, y, out=out), a * b)
+            same(x.real + y.imag, a.real + b.imag)
+            same(out.copy_(x).mul_(y), a * b)
+            same(x.conj().sum(), a.conj().sum())
+            same(x.cumsum(0), a.cumsum())
+            same(tensor(a[:, None] * b, low).t().contiguous(), (a[:, None] * b).T)
+            same(tensor(a[:, None] * b, low) @ y, (a[:, None] * b) @ b)
+            same(x[cresset.arange(size)], a)
+
+    both_ends(program, SIZES[::3])
+
+
 PROGRAMS = {f.__name__: f for f in (elementwise, broadcast, mathematics, casts, misaligned,
                                     strided_copies, reductions, rows, gradients, products,
-                                    gathering, updates)}
+                                    gathering, updates, complex_numbers)}
 
 
 def run_alone(name):

@@ -239,7 +239,7 @@ class _Writer:
         return from_memory(f, role.dtype, value)
 
     def _pairs_at(self, k, pointer, at) -> Value:
-        """Where the complex number at lane position `at` starts, of whose parts operand k is one."""
+        """Where the complex number at lane position `at` starts; operand k is one of its parts."""
         role = self.form.roles[k]
         size = role.dtype.itemsize
         return self.f.offset(pointer, at * (2 * size) - PARTS[role.along] * size)
