@@ -1,5 +1,7 @@
 """Automatic differentiation: a graph of nodes recorded as operations run, walked backwards."""
 
+from importlib import import_module
+
 from cresset.autograd.engine import backward, grad
 from cresset.autograd.function import Function
 from cresset.autograd.gradcheck import gradcheck, gradgradcheck
@@ -11,7 +13,15 @@ from cresset.autograd.mode import (
     no_grad,
     set_grad_enabled,
 )
+from cresset.autograd.variable import Variable
+from cresset.core.missing import missing
 
-__all__ = ["Function", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck",
+__all__ = ["Function", "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck",
            "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
            "set_grad_enabled"]
+
+
+def __getattr__(name):
+    if name == "functional":
+        return import_module("cresset.autograd.functional")
+    raise missing("autograd", name, globals())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import wraps
+
 from cresset.autograd.mode import mode, no_grad
 from cresset.autograd.node import Node, Pick, zeros_of
 from cresset.autograd.record import live
@@ -9,7 +11,7 @@ from cresset.autograd.saved import read_output, read_tensor, save_output
 from cresset.core.tensor import Tensor
 
 
-class Context:
+class FunctionCtx:
     """What `forward` hands to `backward`: saved tensors, and any attributes."""
 
     def __init__(self):
@@ -124,7 +126,7 @@ class Function:
     @classmethod
     def apply(cls, *args):
         """Run forward, and enter the function into the graph."""
-        context = Context()
+        context = FunctionCtx()
         edges = [live(a) if isinstance(a, Tensor) else None for a in args]
         context.needs_input_grad = tuple(edge is not None for edge in edges)
         separate = "setup_context" in {n for c in cls.__mro__ for n in vars(c)}
@@ -173,3 +175,43 @@ def _saved(t, outputs):
     if t.memory.writer is None:
         t.memory.writer = ()
     return "input", (t, t.memory.version)
+
+
+def once_differentiable(backward):
+    """Decorator of a `backward` that cannot itself be differentiated.
+
+    Its results have no history; differentiating them raises RuntimeError.
+    """
+
+    @wraps(backward)
+    def detached(ctx, *gradients):
+        recorded = mode.enabled and any(
+            isinstance(g, Tensor) and g.requires_grad for g in gradients
+        )
+        with no_grad():
+            found = backward(ctx, *gradients)
+        if not recorded:
+            return found
+        several = isinstance(found, tuple)
+        found = tuple(
+            _Refuse.apply(g, *gradients) if isinstance(g, Tensor) else g
+            for g in (found if several else (found,))
+        )
+        return found if several else found[0]
+
+    return detached
+
+
+class _Refuse(Function):
+    """The first tensor, with a derivative by the others that raises."""
+
+    @staticmethod
+    def forward(ctx, g, *others):
+        return g.detach()
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        raise RuntimeError(
+            "once_differentiable: trying to differentiate twice a function that was marked with "
+            "@once_differentiable; leave the mark away where its backward is made of operations"
+        )

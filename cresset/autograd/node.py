@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from itertools import count
 
+from cresset.autograd.names import node_name
 from cresset.core.tensor import Tensor
 from cresset.ops.creation import filled
 from cresset.ops.joining import cat, stack
@@ -41,9 +42,8 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The operation's name as PyTorch would spell its node."""
-        parts = self.op.label.split("_")
-        return "".join(part[:1].upper() + part[1:] for part in parts) + "Backward0"
+        """What PyTorch calls such a node."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -133,7 +133,11 @@ class PiecesNode(Node):
 class OperationNode(Node):
     """A node whose gradient is the operation's stated or derived one."""
 
-    __slots__ = ("outputs", "recipe")
+    __slots__ = ("label", "outputs", "recipe")
+
+    @property
+    def name(self) -> str:
+        return node_name(self)
 
     def apply(self, g):
         return self.recipe.gradients(self, g)

@@ -37,6 +37,7 @@ class Recipe:
         for place, edge in zip(op.tensor_places, edges):
             needs[place] = edge is not None
         self.op = op
+        self.parameters = tuple(None if isinstance(a, Tensor) else a for a in args)
         self.needs = tuple(edge is not None for edge in edges)
         self.form = None
         if isinstance(op, Elementwise) and (op.gradient_rule is None or op.outputs == 1):

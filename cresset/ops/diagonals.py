@@ -57,23 +57,23 @@ def _triangle_gradient(g, offset, lower):
 @method()
 @with_out
 @in_place
-def tril(input, diagonal=0):
-    """The matrices of the last two dims with zeros above a diagonal.
+def tril(input, diagonal=0, *, k=0):
+    """The matrices of the last two dims with zeros above a diagonal, `diagonal` or `k`.
 
     >>> import cresset
     >>> cresset.tril(cresset.ones(2, 3))
     tensor([[1., 0., 0.],
             [1., 1., 0.]])
     """
-    return triangle(input, diagonal, True)
+    return triangle(input, diagonal + k, True)
 
 
 @method()
 @with_out
 @in_place
-def triu(input, diagonal=0):
-    """The matrices of the last two dims with zeros below a diagonal."""
-    return triangle(input, diagonal, False)
+def triu(input, diagonal=0, *, k=0):
+    """The matrices of the last two dims with zeros below a diagonal, `diagonal` or `k`."""
+    return triangle(input, diagonal + k, False)
 
 
 def tril_indices(row, col, offset=0, *, dtype=types.int64, device=None):
@@ -180,3 +180,17 @@ def block_diag(*tensors):
         rows.append(pad(x, (before, width - before - columns)))
         before += columns
     return cat(rows)
+
+
+def _trace(input):
+    """The sum of a matrix's diagonal."""
+    if input.layout.ndim != 2:
+        raise RuntimeError(
+            f"trace: expected a matrix, but got tensor with dim {input.layout.ndim}; "
+            "sum diagonal(dim1=-2, dim2=-1) for a batch of them"
+        )
+    return diagonal(input).sum()
+
+
+# At the top level `trace` makes graphs of functions as well, see `capture.trace`.
+Tensor.trace = _trace

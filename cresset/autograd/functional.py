@@ -1,0 +1,205 @@
+"""Derivatives of functions: Jacobians, Hessians, and their products with vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cresset.autograd.engine import grad
+from cresset.autograd.mode import enable_grad
+from cresset.core.tensor import Tensor
+from cresset.ops.creation import zeros, zeros_like
+from cresset.ops.joining import stack
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+
+def jacobian(
+    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False
+) -> Any:
+    """J[i, j] = d func(inputs)[i] / d inputs[j], of shape (*output, *input).
+
+    A tuple for several inputs or outputs, of tuples for several of both. `create_graph` lets it be
+    differentiated; `strict` raises RuntimeError where an output depends on no input.
+
+    >>> import cresset
+    >>> cresset.autograd.functional.jacobian(lambda x: x * x, cresset.tensor([1.0, 3.0]))
+    tensor([[2., 0.],
+            [0., 6.]])
+    """
+    primals, outputs, several_in, several_out = _run(func, inputs, create_graph)
+    table = []
+    for output in outputs:
+        flat = output.reshape(-1)
+        rows = []
+        for k in range(flat.layout.numel):
+            found = _grad("jacobian", (flat[k],), primals, None, create_graph, strict)
+            rows.append(found)
+        table.append(tuple(
+            _stacked(column, output, x) for column, x in zip(_columns(rows, primals), primals)
+        ))
+    return _shaped([row if several_in else row[0] for row in table], several_out)
+
+
+def hessian(func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+    """H[i, j] = d^2 func(inputs) / d inputs[i] d inputs[j] of a function with a scalar result.
+
+    >>> import cresset
+    >>> cresset.autograd.functional.hessian(lambda x: (x**3).sum(), cresset.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    several = isinstance(inputs, (tuple, list))
+
+    def gradient(*primals):
+        out = func(*primals)
+        if not isinstance(out, Tensor) or out.layout.numel != 1:
+            raise RuntimeError(
+                "hessian: the function must return a single element; got "
+                f"{list(out.shape) if isinstance(out, Tensor) else type(out).__name__}"
+            )
+        found = _grad("hessian", (out.reshape(()),), primals, None, True, strict)
+        found = tuple(zeros_like(x) if g is None else g for g, x in zip(found, primals))
+        return found if several else found[0]
+
+    return jacobian(gradient, inputs, create_graph, strict)
+
+
+def vjp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """(func(inputs), v^T J): the product of a vector, shaped as the output, with the Jacobian.
+
+    `v` may be left out where the output is a single element.
+    """
+    primals, outputs, several_in, several_out = _run(func, inputs, create_graph)
+    found = _grad("vjp", outputs, primals, _vectors("vjp", v, outputs), create_graph, strict)
+    found = tuple(zeros_like(x) if g is None else g for g, x in zip(found, primals))
+    return _shaped(_kept(outputs, create_graph), several_out), _shaped(found, several_in)
+
+
+def jvp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """(func(inputs), J v): the product of the Jacobian with a vector shaped as the inputs.
+
+    By two walks backwards: u^T J is linear in u, so its derivative by u along v is J v.
+    """
+    primals, outputs, _, several_out = _run(func, inputs, True)
+    vectors = _vectors("jvp", v, primals)
+    with enable_grad():
+        dual = tuple(zeros_like(o).requires_grad_() for o in outputs)
+        pulled = _grad("jvp", outputs, primals, dual, True, strict)
+        pairs = [(g, w) for g, w in zip(pulled, vectors) if g is not None and g.requires_grad]
+    if pairs:
+        found = _grad("jvp", [g for g, _ in pairs], dual, [w for _, w in pairs], create_graph,
+                      strict)
+    else:
+        found = (None,) * len(dual)
+    found = tuple(zeros_like(o) if g is None else g for g, o in zip(found, outputs))
+    return _shaped(_kept(outputs, create_graph), several_out), _shaped(found, several_out)
+
+
+def vhp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """(func(inputs), v^T H) of a function with a scalar result; `v` is shaped as the inputs."""
+    primals, outputs, several_in, _ = _run(func, inputs, True)
+    first = _grad("vhp", (outputs[0].reshape(()),), primals, None, True, strict)
+    pairs = [
+        (g, w) for g, w in zip(first, _vectors("vhp", v, primals))
+        if g is not None and g.requires_grad
+    ]
+    found: tuple = (None,) * len(primals)
+    if pairs:
+        found = _grad("vhp", [g for g, _ in pairs], primals, [w for _, w in pairs], create_graph,
+                      strict)
+    found = tuple(zeros_like(x) if g is None else g for g, x in zip(found, primals))
+    return _kept(outputs, create_graph)[0], _shaped(found, several_in)
+
+
+def hvp(
+    func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """(func(inputs), H v); the Hessian is symmetric, so it is `vhp`."""
+    return vhp(func, inputs, v, create_graph, strict)
+
+
+def _run(func, inputs, create_graph):
+    """(primals, outputs, whether there are several of each) of the function on fresh views."""
+    several_in = isinstance(inputs, (tuple, list))
+    given = tuple(inputs) if several_in else (inputs,)
+    with enable_grad():
+        # Views, so that the graph of a caller goes on; or leaves of their own.
+        primals = tuple(
+            x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_()
+            for x in given
+        )
+        result = func(*primals)
+    several_out = isinstance(result, (tuple, list))
+    outputs = tuple(result) if several_out else (result,)
+    for o in outputs:
+        if not isinstance(o, Tensor):
+            raise TypeError(
+                f"{func}: the function must return a tensor or a tuple of tensors; got "
+                f"{type(o).__name__}"
+            )
+    return primals, outputs, several_in, several_out
+
+
+def _grad(operation, outputs, inputs, vectors, create_graph, strict):
+    """The gradients of the outputs that have any; None for inputs that they do not depend on."""
+    vectors = (None,) * len(outputs) if vectors is None else vectors
+    tracked = [(o, v) for o, v in zip(outputs, vectors) if o.requires_grad]
+    if strict and len(tracked) < len(outputs):
+        raise RuntimeError(f"{operation}: an output does not depend on the inputs; strict=True "
+                           "asks that it does")
+    if not tracked:
+        return (None,) * len(inputs)
+    found = grad(
+        [o for o, _ in tracked], inputs, [v for _, v in tracked] if vectors[0] is not None else None,
+        retain_graph=True, create_graph=create_graph, allow_unused=True,
+    )
+    if strict and any(g is None for g in found):
+        raise RuntimeError(f"{operation}: an output does not depend on an input; strict=True asks "
+                           "that it does")
+    return found
+
+
+def _vectors(operation, v, like):
+    """The vectors of a product, one for each of the tensors that they are shaped as."""
+    if v is None:
+        if len(like) != 1 or like[0].layout.numel != 1:
+            raise RuntimeError(
+                f"{operation}: the vector v can only be None where it stands for a single element; "
+                f"got shapes {[list(x.shape) for x in like]}; give v"
+            )
+        return (zeros_like(like[0]) + 1,)
+    vectors = tuple(v) if isinstance(v, (tuple, list)) else (v,)
+    if [tuple(w.shape) for w in vectors] != [tuple(x.shape) for x in like]:
+        raise RuntimeError(
+            f"{operation}: v has shapes {[list(w.shape) for w in vectors]}; need "
+            f"{[list(x.shape) for x in like]}"
+        )
+    return vectors
+
+
+def _columns(rows, primals):
+    """The rows of a table turned: for each input the gradients of all elements of the output."""
+    return zip(*rows) if rows else ((),) * len(primals)
+
+
+def _stacked(column, output, x):
+    """The gradients of an output's elements by one input, as one tensor."""
+    shape = (*output.layout.shape, *x.layout.shape)
+    if not column:
+        return zeros(shape, dtype=x.layout.dtype)
+    return stack([zeros_like(x) if g is None else g for g in column]).reshape(shape)
+
+
+def _kept(outputs, create_graph):
+    return outputs if create_graph else tuple(o.detach() for o in outputs)
+
+
+def _shaped(found, several):
+    return tuple(found) if several else found[0]

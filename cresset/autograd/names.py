@@ -1,0 +1,104 @@
+"""What PyTorch calls the nodes of a graph: `<SumBackward1>` for a sum over given dims.
+
+The name is that of the operation with its words capitalised, and the number of the overload that
+the arguments choose. Tensors print it, so doctests and people compare it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from cresset.core.layout import Layout
+
+# A letter at the start of a word is a capital, behind an underscore or a digit.
+_STARTS = re.compile(r"(?:^|_|(?<=\d))([a-z])")
+
+
+def node_name(node) -> str:
+    """The name of an operation's node.
+
+    >>> import cresset
+    >>> x = cresset.ones(2, 3, requires_grad=True)
+    >>> x.sum().grad_fn, x.sum(0).grad_fn, x[0].grad_fn, (x @ x.t()).grad_fn
+    (<SumBackward0>, <SumBackward1>, <SelectBackward0>, <MmBackward0>)
+    """
+    rule = RULES.get(node.op.name)
+    if hasattr(node, "label"):
+        said = node.label
+    else:
+        said = rule(node.recipe.parameters, node.layouts) if rule else node.op.label
+    words, _, overload = said.partition("#")
+    stem = _STARTS.sub(lambda start: start[1].upper(), words)
+    return f"{stem}Backward{overload or 0}"
+
+
+def _along(name: str) -> Callable:
+    """Reductions: the second overload takes dims."""
+    return lambda parameters, layouts: name if parameters[1] is None else f"{name}#1"
+
+
+def _index(parameters, layouts) -> str:
+    """PyTorch applies the parts of an index one by one; the last that does anything counts."""
+    for part in reversed(parameters[1]):
+        if part is None:
+            return "unsqueeze"
+        if isinstance(part, int):
+            return "select"
+        if part is not Ellipsis and part[1:] != (None, None, None):
+            return "slice"
+    return "alias" if len(parameters[1]) > 1 or parameters[1] == (Ellipsis,) else "slice"
+
+
+def _squeeze(parameters, layouts) -> str:
+    dim = parameters[1]
+    return "squeeze" if dim is None else "squeeze#2" if isinstance(dim, tuple) else "squeeze#1"
+
+
+def _product(parameters, layouts) -> str:
+    """PyTorch has an operation for each pair of ranks, and joins dims for others."""
+    ranks = tuple(layout.ndim for layout in layouts[:2])
+    known = {(1, 1): "dot", (2, 1): "mv", (2, 2): "mm", (3, 3): "bmm", (1, 2): "squeeze#4"}
+    return known.get(ranks, "unsafe_view")
+
+
+def _linear(parameters, layouts) -> str:
+    rank, biased = layouts[0].ndim, layouts[2] is not None
+    if rank == 2:
+        return "addmm" if biased else "mm"
+    return "view" if biased else "squeeze#4" if rank == 1 else "unsafe_view"
+
+
+def _copy(parameters, layouts) -> str:
+    return "clone" if parameters[1] in (None, layouts[0].dtype) else "to_copy"
+
+
+def _other(name: str, number: str) -> Callable:
+    """One name where the second operand is a tensor, another where it is a number."""
+    return lambda parameters, layouts: name if isinstance(layouts[1], Layout) else number
+
+
+# By operation: what stands for the name, an overload other than the first behind a "#".
+RULES: dict[str, Callable] = {
+    "basic_index": _index,
+    "clamp": lambda parameters, layouts: "clamp" if layouts[1] or layouts[2] else "clamp#1",
+    "copy_as": _copy,
+    "greatest_of_windows": lambda parameters, layouts: "max_pool2d_with_indices",
+    "linear": _linear,
+    "matmul": _product,
+    "mean": _along("mean"),
+    "narrow": lambda parameters, layouts: "slice",
+    "nansum": _along("nansum"),
+    "power": _other("pow#1", "pow"),
+    "prod": _along("prod"),
+    "reverse_divide": lambda parameters, layouts: "mul",
+    "reverse_minus": _other("rsub", "rsub#1"),
+    "reverse_power": lambda parameters, layouts: "pow#2",
+    "scale_kept": lambda parameters, layouts: "mul",
+    "squeeze": _squeeze,
+    "sum": _along("sum"),
+    "triangle": lambda parameters, layouts: "tril" if parameters[2] else "triu",
+    "trunc_divide": lambda parameters, layouts: "div#2",
+}
+for _norm in ("euclidean_norm", "p_norm"):
+    RULES[_norm] = lambda parameters, layouts: "linalg_vector_norm"
