@@ -8,6 +8,7 @@ from __future__ import annotations
 import string
 from math import prod
 
+from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
 from cresset.ops.operation import method
 from cresset.ops.out import with_out
@@ -302,4 +303,6 @@ def trace(input):
             f"trace: expected a matrix, but got tensor with dim {input.layout.ndim}; its shape is "
             f"{tuple(input.layout.shape)}"
         )
+    if input.layout.dtype is types.bool:
+        raise NotImplementedError("trace: not implemented for torch.bool; convert with .int()")
     return diagonal(input).sum()

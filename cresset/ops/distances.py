@@ -107,6 +107,9 @@ def pdist(input, p=2.0):
     if input.layout.ndim != 2:
         raise RuntimeError(f"pdist: only supports 2D tensors, got: {input.layout.ndim}D; its shape "
                            f"is {tuple(input.layout.shape)}")
+    if not input.layout.dtype.is_floating_point:
+        raise RuntimeError(f"pdist: only supports floating-point dtypes, got: {input.layout.dtype};"
+                           " convert it with .float()")
     if p < 0:
         raise RuntimeError(f"pdist: only supports non-negative p values; got {p}")
     count = input.layout.shape[0]

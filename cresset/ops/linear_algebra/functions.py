@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import adjoint
+from cresset.ops.complex_numbers import adjoint, conj
 from cresset.ops.creation import arange
 from cresset.ops.joining import cat, stack
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
-from cresset.ops.linear_algebra.matrices import eye_of, square
+from cresset.ops.linear_algebra.matrices import check_floating, eye_of, square
 from cresset.ops.linear_algebra.systems import inv
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
@@ -192,7 +193,8 @@ def vecdot(x, y, *, dim=-1):
     >>> cresset.linalg.vecdot(cresset.tensor([1.0, 2.0]), cresset.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    return ((x.conj() if x.layout.dtype.is_complex else x) * y).sum(dim)
+    check_floating("linalg.vecdot", x.layout)
+    return (conj(x) * y).sum(dim)
 
 
 @with_out
@@ -237,6 +239,9 @@ def vander(x, N=None):
     """
     if not x.layout.ndim:
         raise RuntimeError("linalg.vander: expects x to have at least one dimension; got none")
+    if x.layout.dtype is types.bool:
+        raise RuntimeError("linalg.vander: supports floating point, complex, and integer tensors, "
+                           "but got torch.bool; convert it with .int()")
     count = x.layout.shape[-1] if N is None else N
     if count <= 1 and N is not None:
         raise RuntimeError(f"linalg.vander: N must be greater than 1; got {N}")

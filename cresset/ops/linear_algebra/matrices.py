@@ -14,15 +14,20 @@ from cresset.ops.kinds.hosted import np
 LAPACK_TYPES = (types.float32, types.float64, types.complex64, types.complex128)
 
 
-def check_type(name: str, x: Layout):
-    """RuntimeError unless the elements are of a type that LAPACK computes in."""
+def check_floating(name: str, x: Layout):
+    """RuntimeError unless the elements are floating or complex numbers."""
     if x.dtype.category < dtype.FLOAT:
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got {x.dtype}; "
             "convert it with .to(cresset.float32)"
         )
+
+
+def check_type(name: str, x: Layout):
+    """RuntimeError unless the elements are of a type that LAPACK computes in."""
+    check_floating(name, x)
     if x.dtype not in LAPACK_TYPES:
-        raise RuntimeError(
+        raise NotImplementedError(
             f"{name}: Low precision dtypes not supported. Got {x.dtype}; "
             "convert it with .to(cresset.float32)"
         )

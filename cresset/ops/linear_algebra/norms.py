@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cresset.core.dtype import dtype as DType
 from cresset.core.tensor import Tensor
-from cresset.ops.linear_algebra.matrices import matrix, square
+from cresset.ops.linear_algebra.matrices import check_floating, matrix, square
 from cresset.ops.linear_algebra.spectra import singular_values
 from cresset.ops.linear_algebra.systems import inverse_ex
 from cresset.ops.norms import norm as elements_norm
@@ -19,11 +18,7 @@ INFINITY = float("inf")
 def _typed(name: str, x: Tensor, dtype) -> Tensor:
     if dtype is not None:
         x = x.to(dtype)
-    if x.layout.dtype.category < DType.FLOAT:
-        raise RuntimeError(
-            f"{name}: Expected a floating point or complex tensor as input. Got {x.layout.dtype}; "
-            "convert it, or name a dtype"
-        )
+    check_floating(name, x.layout)
     return x
 
 
