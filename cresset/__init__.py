@@ -13,7 +13,6 @@ lower layer calls a higher one.
 from __future__ import annotations
 
 from importlib import import_module as _import_module
-
 from math import e, inf, nan, pi
 
 from cresset import autograd, ops
@@ -51,8 +50,8 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops import generated as _generated
 from cresset.ops.kinds.promotion import can_cast
-from cresset.ops.padding import constant_pad_nd
 from cresset.ops.out import call_out as _call_out
+from cresset.ops.padding import constant_pad_nd
 from cresset.ops.similarity import cosine_similarity
 from cresset.runtime.memory import empty_cache, memory_stats
 from cresset.runtime.pool import get_num_threads, set_num_threads

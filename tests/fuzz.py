@@ -270,7 +270,8 @@ def run(calls: int, first: int = 0) -> list[str]:
             call = Path(noted).read_text() if os.path.exists(noted) else ""
             if not call:
                 raise RuntimeError(f"the child did not start: {child.stderr}")
-            ending = "did not return" if child.returncode == -signal.SIGALRM else "ended the process"
+            timed_out = child.returncode == -signal.SIGALRM
+            ending = "did not return" if timed_out else "ended the process"
             problems.append(f"{call}\n  {ending} ({child.returncode}) {child.stderr[-800:]}")
             # On behind the call that ended it.
             start = int(call.split(":")[0].removeprefix("seed ")) + 1

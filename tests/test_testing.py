@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import cresset
 import pytest
+
+import cresset
 from cresset.autograd import functional
 from cresset.testing import assert_close
 

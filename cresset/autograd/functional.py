@@ -156,10 +156,9 @@ def _grad(operation, outputs, inputs, vectors, create_graph, strict):
                            "asks that it does")
     if not tracked:
         return (None,) * len(inputs)
-    found = grad(
-        [o for o, _ in tracked], inputs, [v for _, v in tracked] if vectors[0] is not None else None,
-        retain_graph=True, create_graph=create_graph, allow_unused=True,
-    )
+    given = None if vectors[0] is None else [v for _, v in tracked]
+    found = grad([o for o, _ in tracked], inputs, given, retain_graph=True,
+                 create_graph=create_graph, allow_unused=True)
     if strict and any(g is None for g in found):
         raise RuntimeError(f"{operation}: an output does not depend on an input; strict=True asks "
                            "that it does")
