@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operands import index, real, truth
-from sample import sample
+from sample import Type, sample
 
 
 def views():
@@ -27,6 +27,8 @@ def views():
         yield sample("reshape", x, shape)
     yield sample("Tensor.view", real(0, 3), 3, 0)
     yield sample("Tensor.view", real(1), ())
+    for name in ("int32", "int16", "float64"):
+        yield sample("Tensor.view", real(3, 4), Type(name)).constant()
     yield sample("Tensor.view_as", x, real(4, 6))
     yield sample("Tensor.reshape_as", x, real(4, 6))
     yield sample("narrow", x, 1, 1, 2)
