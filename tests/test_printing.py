@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 import time
 
 import pytest
@@ -327,6 +328,37 @@ def test_strided(both):
     same(both, lambda lib: lib.arange(24).reshape(2, 3, 4).permute(2, 0, 1))
     same(both, lambda lib: lib.arange(4000).reshape(40, 100).t()[::3, 5:])
     same(both, lambda lib: lib.arange(10).expand(300, 10)[:, 1])
+
+
+HISTORIES = """x + 1; x - 1; 1 - x; x * 2; x / 2; 2 / x; x ** 2; x ** 1.5; 2 ** x; x ** x; -x
+    x.exp(); x.log(); x.sqrt(); x.log1p(); x.expm1(); x.atan2(x); x.abs(); x.tanh(); x.relu()
+    x.sum(); x.sum(0); x.sum((0, 1)); x.mean(); x.mean(1); x.prod(); x.prod(0); x.max(); x.min()
+    x.max(0)[0]; x.amax(0); x.var(); x.std(0); x.norm(); x.cumsum(0); x.logsumexp(0)
+    x.t(); x.T; x.mT; x.transpose(0, 1); x.permute(1, 0); x.view(-1); x.reshape(-1); x.flatten()
+    x.unsqueeze(0); x.squeeze(); x.squeeze(0); x.expand(2, 3, 3); x.narrow(0, 0, 1); x.select(0, 1)
+    x[0]; x[0:2]; x[:, 1]; x[0:1, 1]; x[0, 0:2]; x[None]; x[..., 0]; x[0, None]; x[::2]
+    x[[0, 1]]
+    x.split(1)[0]; x.unbind()[0]; x.clone(); x.double(); x.to(lib.float64); x.half()
+    x @ x; x.mm(x); x @ x[0]; x[0] @ x[1]; lib.mv(x, x[0]); lib.bmm(x[None], x[None]); x[None] @ x
+    lib.cat([x, x]); lib.stack([x, x]); lib.where(x > 0, x, x); x.clamp(0, 1); x.clamp(min=0)
+    lib.addmm(x, x, x); lib.maximum(x, x); x.tril(); x.triu(); x.flip(0)
+    x.gather(0, lib.zeros_like(x).long()); x.masked_fill(x > 0, 0.0); x.topk(1)[0]; x.sort()[0]
+    F.linear(x, x); F.linear(x, x, x[0]); F.linear(x[None], x); F.linear(x[None], x, x[0])
+    F.softmax(x, 0); F.log_softmax(x, 0); F.gelu(x); F.silu(x); F.layer_norm(x, (3,)); F.dropout(x)
+    F.mse_loss(x, x); F.l1_loss(x, x); F.smooth_l1_loss(x, x); F.huber_loss(x, x)
+    F.cross_entropy(x, lib.tensor([0, 1, 2])); F.nll_loss(x, lib.tensor([0, 1, 2]))
+    F.binary_cross_entropy_with_logits(x, x.detach()); F.conv1d(x[None], x[None])
+    F.embedding(lib.tensor([0]), x); F.pad(x, (1, 1)); F.max_pool2d(x[None, None], 2)"""
+
+
+@pytest.mark.parametrize("expression", re.split(r"[;\n]\s*", HISTORIES))
+def test_nodes_have_the_names_of_pytorch(both, expression):
+    names = []
+    for lib in both:
+        x = lib.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 10]], requires_grad=True)
+        made = eval(expression, {"lib": lib, "F": lib.nn.functional, "x": x})
+        names.append(re.search(r"grad_fn=<(\w+)>", repr(made))[1])
+    assert names[0] == names[1]
 
 
 # --- random tensors -------------------------------------------------------------------------------

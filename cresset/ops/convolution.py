@@ -7,7 +7,7 @@ from cresset.core.tensor import Tensor
 from cresset.kernels import convolution as kernels
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
-from cresset.ops.operation import called
+from cresset.ops.operation import called, counts_as
 from cresset.ops.shape import squeeze, unsqueeze
 from cresset.runtime.program import Program
 
@@ -171,7 +171,7 @@ def _named_padding(x, weight, name, stride, dilation):
     total = [d * (k - 1) for k, d in zip(weight.layout.shape[2:], dilation)]
     if all(n % 2 == 0 for n in total):
         return x, (total[0] // 2, total[1] // 2)
-    from cresset.ops.joining import pad
+    from cresset.ops.padding import pad
 
     edges = [(n // 2, n - n // 2) for n in reversed(total)]
     return pad(x, [n for edge in edges for n in edge]), (0, 0)
@@ -186,4 +186,4 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         padding = (0, one(padding))
     made = conv2d(unsqueeze(input, -2), unsqueeze(weight, -2), bias, (1, one(stride)), padding,
                   (1, one(dilation)), groups)
-    return squeeze(made, -2)
+    return counts_as(squeeze(made, -2), "convolution")

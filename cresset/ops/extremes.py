@@ -5,7 +5,7 @@ from __future__ import annotations
 from cresset.core import return_types
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import maximum, minimum
-from cresset.ops.operation import method
+from cresset.ops.operation import counts_as, method
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, restore_dims
 
@@ -37,7 +37,7 @@ def _extreme(name, whole, with_index, pair):
         if other is not None or isinstance(dim, Tensor):
             return pair(input, dim if other is None else other)
         if dim is None:
-            return whole(input)
+            return counts_as(whole(input), f"{name}#1")
         return result(with_index(input, dim, keepdim))
 
     extreme.__name__ = extreme.__qualname__ = name

@@ -14,7 +14,7 @@ from cresset.ops.exponential import log as log_of
 from cresset.ops.gathering import gather
 from cresset.ops.kinds import composite, elementwise
 from cresset.ops.normalization import log_softmax
-from cresset.ops.operation import called
+from cresset.ops.operation import called, counts_as
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.selecting import index_select
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
@@ -23,16 +23,22 @@ __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_en
            "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss"]
 
 
+# The losses that are one operation in PyTorch, and one node of its graph.
+ONE_NODE = frozenset((
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "huber_loss", "mse_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "smooth_l1_loss", "soft_margin_loss",
+))
+
+
 def reduce_loss(operation: str, loss, reduction: str):
     """A loss per element made one number, or left as it is."""
-    if reduction == "mean":
-        return mean(loss)
-    if reduction == "sum":
-        return sum(loss)
-    if reduction != "none":
+    if reduction == "none":
+        return loss
+    if reduction not in ("mean", "sum"):
         raise ValueError(f"{operation}: {reduction} is not a valid value for reduction; need "
                          "'mean', 'sum' or 'none'")
-    return loss
+    total = mean(loss) if reduction == "mean" else sum(loss)
+    return counts_as(total, operation) if operation in ONE_NODE else total
 
 
 def _legacy(size_average, reduce, reduction):

@@ -174,6 +174,15 @@ def called(label):
     return put
 
 
+def counts_as(x, label):
+    """x, whose graph node takes the name of what is one operation in PyTorch and several here."""
+    node = x.history
+    # Leaves, and views of what has no history, are no results.
+    if node is not None and node.sequence > 0:
+        node.label = label
+    return x
+
+
 def method(*names):
     """Decorator above a declared function: also a method of Tensor, by its own and other names.
 
