@@ -5,7 +5,7 @@ GROUP ?= small models
 CALLS ?= 100000
 venv := .venv/bin/python
 
-.PHONY: demo test compare bench lint coverage fuzz
+.PHONY: demo test compare bench lint coverage fuzz notes
 .NOTPARALLEL:
 
 demo: .venv/installed-plot  ## train a network on handwritten digits
@@ -24,6 +24,9 @@ bench: .venv/installed-compare  ## measure beside PyTorch: make bench GROUP="big
 
 coverage: .venv/installed-test  ## how many of the names that programs use are there
 	$(venv) scripts/coverage.py
+
+notes: .venv/installed-test  ## build the notebooks of docs/notes from their sources
+	$(venv) scripts/build_notes.py
 
 fuzz: .venv/installed-test  ## random calls with bad arguments: make fuzz CALLS=100000
 	$(venv) tests/fuzz.py --calls $(CALLS)
