@@ -77,6 +77,7 @@ INTERNAL = {
     "binary_cross_entropy_logit_terms": "nn.functional.binary_cross_entropy_with_logits",
     "binary_cross_entropy_terms": "nn.functional.binary_cross_entropy",
     "cross_entropy_backward": "nn.functional.cross_entropy",
+    "indexed_by_mask": "Tensor.__getitem__",
     "kl_log_terms": "nn.functional.kl_div",
     "kl_terms": "nn.functional.kl_div",
     "bordered": "nn.functional.pad",

@@ -11,6 +11,8 @@ import ctypes
 import os
 import struct
 
+from cresset.core.device import device as Device
+
 WORDS = 624  # of 32 bits, in a block of the stream
 # Where the parts of a state lie, in bytes. POSITION is the number of words used of the present
 # block, 0 where no block was made since the seeding. CACHED tells whether NORMAL holds the second
@@ -41,14 +43,14 @@ class Generator:
     __slots__ = ("__weakref__", "_memory", "address", "device")
 
     def __init__(self, device: str = "cpu"):
-        if str(device) != "cpu":
+        if Device(device) != Device("cpu"):
             raise RuntimeError(
                 f"Generator: there are generators for the CPU alone; got device {str(device)!r}; "
                 "need 'cpu'; leave the argument out"
             )
         self._memory = (ctypes.c_uint8 * BYTES)()
         self.address = ctypes.addressof(self._memory)
-        self.device = device
+        self.device = Device(device)
         self.manual_seed(DEFAULT_SEED)
 
     def manual_seed(self, seed: int) -> Generator:

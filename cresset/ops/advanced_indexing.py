@@ -29,7 +29,7 @@ from cresset.ops.indexing import (
     write,
 )
 from cresset.ops.kinds import overwrite, special
-from cresset.ops.masks import masked_select, nonzero
+from cresset.ops.masks import counted, indexed_by_mask, nonzero
 from cresset.runtime.program import Program
 
 __all__ = ["index_put", "index_put_"]
@@ -291,7 +291,8 @@ def advanced_get(x, index):
     lone = _lone_mask(entries)
     if lone is not None and lone[1].layout.ndim == x.layout.ndim:
         _check_mask(lone[1], x.layout, 0)
-        return masked_select(x, lone[1].bool())
+        mask = lone[1].bool()
+        return indexed_by_mask(x, mask, *counted(mask))
     tensors, pattern = _resolved(x, entries)
     return indexed(pattern).read(x, *tensors)
 

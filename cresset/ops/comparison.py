@@ -232,7 +232,7 @@ def fill_where(x, mask, value):
     return scalar.where(_mask("masked_fill", mask), value, x)
 
 
-def masked_fill(x, mask, value):
+def masked_fill(input, mask, value):
     """x with `value`, a number or a zero-dim tensor, where the mask holds; of x's type.
 
     >>> import cresset
@@ -240,7 +240,7 @@ def masked_fill(x, mask, value):
     >>> cresset.masked_fill(t, t < 0, 0.0)
     tensor([1., 0.])
     """
-    return fill_where(x, *_filling(x, mask, value))
+    return fill_where(input, *_filling(input, mask, value))
 
 
 def masked_fill_(x, mask, value):

@@ -385,10 +385,14 @@ def _flat_take_gradient(g, x_layout, index):
 @called("put")
 @overwrite
 def flat_put(x: Tensor, index: Tensor, source: Tensor, accumulate):
-    """A vector x with x[index] = source, or += to accumulate; index and source of one shape."""
+    """x with its elements at flat positions, a vector, replaced by those of a vector, or added to.
+
+    In place x is to be contiguous.
+    """
 
     def writer(target, values, first_temporary):
-        return kernels.index_put(target, (index,), source, values, first_temporary, accumulate)
+        line = target.restride((target.numel,), (1,))
+        return kernels.index_put(line, (index,), source, values, first_temporary, accumulate)
 
     return writer, out_of_range("put", (x.numel,), negative=True)
 
@@ -398,13 +402,15 @@ def _flat_put_gradient(g, index, accumulate):
     by_x = g
     if not accumulate:
         by_x = flat_put(g, index, g.new_zeros(index.layout.shape), False)
-    return by_x, None, flat_take(g, index)
+    return by_x, None, flat_take(reshape(g, (-1,)), index)
 
 
 @method()
 @with_out
-def take(input, index):
+def take(input, index, *, axis=None):
     """The elements of x at flat positions, in the shape of `index`; negative ones from the end.
+
+    With an `axis`, as the array API standard has it, the entries along that dim.
 
     Raises IndexError where a position is out of range, RuntimeError unless they are int64.
 
@@ -412,6 +418,10 @@ def take(input, index):
     >>> cresset.take(cresset.tensor([[4, 3], [5, 1]]), cresset.tensor([0, -1]))
     tensor([4, 1])
     """
+    if axis is not None:
+        from cresset.ops.selecting import index_select
+
+        return index_select(input, axis, index)
     check_index("take", index.layout, (types.int64,))
     return flat_take(reshape(input, (-1,)), index)
 
@@ -427,20 +437,15 @@ def put(input, index, source, accumulate=False):
     tensor([[1., 0.],
             [0., 2.]])
     """
-    return _flattened(input, index, source, accumulate).view(input.layout.shape)
+    return flat_put(input, *_putting(input, index, source), accumulate)
 
 
 def put_(input, index, source, accumulate=False):
     """put in place."""
     x = input
     if x.layout.contiguous:
-        flat_put.in_place(x.view(-1), *_putting(x, index, source), accumulate)
-        return x
-    return x.copy_(_flattened(x, index, source, accumulate).view(x.layout.shape))
-
-
-def _flattened(x, index, source, accumulate):
-    return flat_put(reshape(x, (-1,)), *_putting(x, index, source), accumulate)
+        return flat_put.in_place(x, *_putting(x, index, source), accumulate)
+    return x.copy_(put(x, index, source, accumulate))
 
 
 def _putting(x, index, source):

@@ -45,6 +45,14 @@ def selected(x: Tensor, mask: Tensor, counts: Tensor, total):
     return Program("ttt", (out,), tuple(launches), tuple(temporaries))
 
 
+@called("index")
+@special(moves=True)
+def indexed_by_mask(x: Tensor, mask: Tensor, counts: Tensor, total):
+    """x[mask], with a mask of x's shape that holds `total` times."""
+    return selected.op.body(x, mask, counts, total)
+
+
+@indexed_by_mask.gradient
 @selected.gradient
 def _selected_gradient(g, x_layout, mask):
     base = g.new_zeros(x_layout.shape)
@@ -74,7 +82,7 @@ def _scattered_gradient(g, mask, source_layout):
     return by_x, None, None, taken
 
 
-def _counted(mask):
+def counted(mask):
     """(what comes before each block of a mask, how many elements of it hold)."""
     counts = nonzero_counts(mask)
     return counts, counts[-1].item()
@@ -96,7 +104,7 @@ def nonzero(input, *, as_tuple=False, out=None):
         mask = mask.ne(0)
     if as_tuple and not mask.layout.ndim:
         mask = mask.unsqueeze(0)
-    counts, total = _counted(mask)
+    counts, total = counted(mask)
     rows = nonzero_rows(mask, counts, total)
     if as_tuple:
         return tuple(rows.select(1, d) for d in range(mask.layout.ndim))
@@ -162,7 +170,7 @@ def masked_select(input, mask):
     if x.layout.shape != mask.layout.shape:
         shape = _joined("masked_select", x, mask)
         x, mask = expand(x, shape), expand(mask, shape)
-    counts, total = _counted(mask)
+    counts, total = counted(mask)
     return selected(x, mask, counts, total)
 
 
@@ -218,7 +226,9 @@ def _scattering(shape, x, mask, source):
             f"{x.layout.dtype} and {source.layout.dtype}"
         )
     mask = expand(mask, tuple(shape))
-    counts, total = _counted(mask)
+    if mask.layout.device == "meta":
+        return mask, nonzero_counts(mask), reshape(source, (-1,))
+    counts, total = counted(mask)
     if source.layout.numel < total:
         raise RuntimeError(
             f"masked_scatter: Number of elements of source < number of ones in mask; the source "

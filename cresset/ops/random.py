@@ -121,8 +121,13 @@ def set_rng_state(new_state) -> None:
 
 
 # --- new tensors ----------------------------------------------------------------------------------
-def _new(operation, size, dtype, device):
-    d = computed(operation, dtype or types.get_default_dtype())
+def _type(dtype, out, default):
+    """The type in which to draw: what is asked for, or that of `out`, or the default."""
+    return dtype or (default if out is None else out.dtype)
+
+
+def _new(operation, size, dtype, device, out):
+    d = computed(operation, _type(dtype, out, types.get_default_dtype()))
     if not d.is_differentiable:
         raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
     return meta.new(Layout.packed(_shape(operation, size), d, placed(operation, device)))
@@ -139,25 +144,25 @@ def _floating_like(operation, x, dtype, device):
 def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """Uniform numbers in [0, 1)."""
-    x = draw("uniform", _new("rand", size, dtype, device), 0.0, 1.0, generator=generator)
+    x = draw("uniform", _new("rand", size, dtype, device, out), 0.0, 1.0, generator=generator)
     return _finish("rand", x, requires_grad, None, out)
 
 
 def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False):
     """Normal numbers of mean 0 and standard deviation 1."""
-    x = draw("normal", _new("randn", size, dtype, device), 0.0, 1.0, generator=generator)
+    x = draw("normal", _new("randn", size, dtype, device, out), 0.0, 1.0, generator=generator)
     return _finish("randn", x, requires_grad, None, out)
 
 
-def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None,
+def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None,
             device=None, requires_grad=False, pin_memory=False):
     """Whole numbers, uniform in [low, high); `randint(high, size)` starts from 0."""
     if size is None:
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    x = empty(size, dtype=dtype or types.int64, device=device)
+    x = empty(size, dtype=_type(dtype, out, types.int64), device=device)
     low, span = _range("randint", x, low, high)
     draw("integers", x, low, span, generator=generator)
     return _finish("randint", x, requires_grad, None, out)
@@ -171,7 +176,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     """
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative; got {n}")
-    d = dtype or types.int64
+    d = _type(dtype, out, types.int64)
     # PyTorch lets bfloat16 repeat numbers.
     if n > _greatest_whole(d) + 1 and d is not types.bfloat16:
         raise RuntimeError(f"randperm: n is too large for result tensor type {d}; got {n}")
@@ -179,27 +184,27 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     return _finish("randperm", x, requires_grad, None, out)
 
 
-def rand_like(x, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
+def rand_like(input, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
               memory_format=None):
-    """rand in x's shape and type."""
-    made = _floating_like("rand_like", x, dtype, device)
+    """rand in the shape and type of a tensor."""
+    made = _floating_like("rand_like", input, dtype, device)
     draw("uniform", made, 0.0, 1.0, generator=generator)
     return _finish("rand_like", made, requires_grad)
 
 
-def randn_like(x, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
+def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
                memory_format=None):
-    """randn in x's shape and type."""
-    made = _floating_like("randn_like", x, dtype, device)
+    """randn in the shape and type of a tensor."""
+    made = _floating_like("randn_like", input, dtype, device)
     draw("normal", made, 0.0, 1.0, generator=generator)
     return _finish("randn_like", made, requires_grad)
 
 
-def randint_like(x, low, high=None, *, dtype=None, layout=None, requires_grad=False, device=None,
-                 generator=None, memory_format=None):
-    """randint in x's shape and type."""
+def randint_like(input, low, high=None, *, dtype=None, layout=None, requires_grad=False,
+                 device=None, generator=None, memory_format=None):
+    """randint in the shape and type of a tensor."""
     low, high = (0, low) if high is None else (low, high)
-    made = empty_like(x, dtype=dtype, device=device)
+    made = empty_like(input, dtype=dtype, device=device)
     low, span = _range("randint_like", made, low, high)
     draw("integers", made, low, span, generator=generator)
     return _finish("randint_like", made, requires_grad)
@@ -213,11 +218,14 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, de
     `mean`, or else of `std`, if that is a tensor. Raises RuntimeError for a negative deviation.
     """
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
-        made = empty(() if size is None else size, dtype=dtype, device=device)
+        if size is None:
+            raise TypeError("normal: of two numbers, 'size' says how many are drawn; got none")
+        made = empty(size, dtype=_type(dtype, out, None), device=device)
         return _finish("normal", _normal_(made, mean, std, generator=generator), requires_grad,
                        None, out)
     if not isinstance(std, Tensor):
-        made = _normal_(empty(mean.layout.shape, dtype=mean.dtype), 0.0, std, generator=generator)
+        made = empty(mean.layout.shape, dtype=mean.dtype, device=mean.device)
+        made = _normal_(made, 0.0, std, generator=generator)
         return _finish("normal", made.add_(mean.detach()), False, None, out)
     if not std.layout.absent and (std.detach() < 0).any():
         raise RuntimeError("normal: expects all elements of std >= 0.0")
@@ -225,7 +233,7 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, de
     if isinstance(mean, Tensor):
         shape, d = broadcast_shapes(mean.layout.shape, shape), mean.dtype
         mean = mean.detach()
-    made = _normal_(empty(shape, dtype=d), generator=generator)
+    made = _normal_(empty(shape, dtype=d, device=std.device), generator=generator)
     return _finish("normal", made.mul_(std.detach()).add_(mean), False, None, out)
 
 

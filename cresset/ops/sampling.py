@@ -64,6 +64,8 @@ class Stream:
 def _sampled(sample, generator, *parameters):
     """sample(stream, *parameters) for every element of parameters of one shape, of their type."""
     x = parameters[0]
+    if x.layout.device == "meta":
+        return empty(x.layout.shape, dtype=x.layout.dtype, device="meta")
     with Stream(generator) as stream:
         flat = [p.detach().to(types.float64).reshape((-1,)).tolist() for p in parameters]
         made = [sample(stream, *numbers) for numbers in zip(*flat)]
@@ -159,7 +161,7 @@ def poisson(input, generator=None):
     >>> cresset.poisson(cresset.zeros(2))
     tensor([0., 0.])
     """
-    if (input.detach() < 0).any():
+    if input.layout.device != "meta" and (input.detach() < 0).any():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
     return _sampled(_poisson, generator, input)
 
