@@ -1,8 +1,9 @@
-"""Build the notebooks of docs/notes from their sources: `python scripts/build_notes.py`.
+"""Build what docs/notes holds from its sources: `python scripts/build_notes.py`.
 
 A source is a page in Markdown, whose `python` blocks become the notebook's code cells. They are run
 here, one after the other, and what they print and what their last expression shows is put into the
-notebook as Jupyter would. The suite builds each notebook again and compares.
+notebook as Jupyter would. Beside the notebooks stands the picture of the README. The suite builds
+all of it again and compares.
 """
 
 from __future__ import annotations
@@ -77,7 +78,16 @@ def notebook(page: str) -> dict:
     return {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
 
 
+def views() -> str:
+    """The picture of the README: one storage, and three tensors over it."""
+    import cresset
+
+    points = cresset.tensor([[1, 2], [3, 4], [5, 6]])
+    return cresset.draw(points=points, transposed=points.t(), second=points[1]).svg + "\n"
+
+
 def main():
+    (NOTES / "views.svg").write_text(views(), encoding="utf-8")
     for source in sorted(NOTES.glob("*.md")):
         built = notebook(source.read_text(encoding="utf-8"))
         text = json.dumps(built, indent=1, ensure_ascii=False, sort_keys=True)

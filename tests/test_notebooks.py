@@ -35,6 +35,11 @@ def test_a_notebook_is_what_its_source_makes(build, source):
     assert kept == made
 
 
+def test_the_picture_of_the_readme(build):
+    assert (ROOT / "docs/notes/views.svg").read_text(encoding="utf-8") == build.views()
+    assert "(docs/notes/views.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_a_notebook_is_in_the_format(source):
     """Of version 4.5: the keys that readers need, and pictures that are SVG."""

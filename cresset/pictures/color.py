@@ -23,7 +23,7 @@ def ramp(position: float) -> str:
     """The color at `position` of the way, 0 to 1, from blue by green and yellow to red.
 
     >>> ramp(0.0), ramp(0.5), ramp(1.0)
-    ('#6ea2f3', '#79b159', '#e77a8b')
+    ('#759bf2', '#6eb35f', '#e57883')
     """
     return _color(_LIGHTNESS, _CHROMA, _FIRST_HUE + position * (_LAST_HUE - _FIRST_HUE))
 
