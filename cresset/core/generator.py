@@ -42,7 +42,7 @@ class Generator:
 
     __slots__ = ("__weakref__", "_memory", "address", "device")
 
-    def __init__(self, device: str = "cpu"):
+    def __init__(self, device: str | Device = "cpu"):
         if Device(device) != Device("cpu"):
             raise RuntimeError(
                 f"Generator: there are generators for the CPU alone; got device {str(device)!r}; "

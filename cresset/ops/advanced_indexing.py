@@ -320,7 +320,7 @@ def advanced_set(x, index, value):
     number = number_for(x, value)
     lone = _lone_mask(entries)
     if lone is not None:
-        masked_fill_(x, _widened(*lone, x), number)
+        masked_fill_(x, _widened(lone, x), number)
     else:
         put(x, entries, filled((), x.layout.dtype, dispatch.freeze(number), x.layout.device), False)
 
@@ -329,14 +329,15 @@ def put(x, entries, value, accumulate):
     """Write the tensor `value`, broadcast, at the places of x that the entries name."""
     lone = None if accumulate or value.layout.numel != 1 else _lone_mask(entries)
     if lone is not None:
-        masked_fill_(x, _widened(*lone, x), value.view(()))
+        masked_fill_(x, _widened(lone, x), value.view(()))
     else:
         tensors, pattern = _resolved(x, entries)
         indexed(pattern).write.in_place(x, *tensors, value, accumulate)
 
 
-def _widened(dim, mask, x):
-    """A mask of the dims of x from `dim` on, in a shape that broadcasts to x's."""
+def _widened(lone, x):
+    """A mask of the dims of x from a dim on, in a shape that broadcasts to x's."""
+    dim, mask = lone
     _check_mask(mask, x.layout, dim)
     if x.layout.device == "meta":
         mask = mask.to(device="meta")

@@ -126,11 +126,13 @@ def _type(dtype, out, default):
     return dtype or (default if out is None else out.dtype)
 
 
-def _new(operation, size, dtype, device, out):
+def _new(operation, shape, size, dtype, device, out):
+    """An uninitialised tensor of a shape given as `f(2, 3)`, `f((2, 3))` or `f(size=(2, 3))`."""
     d = computed(operation, _type(dtype, out, types.get_default_dtype()))
     if not d.is_differentiable:
         raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
-    return meta.new(Layout.packed(_shape(operation, size), d, placed(operation, device)))
+    shape = _shape(operation, shape if size is None else (size,))
+    return meta.new(Layout.packed(shape, d, placed(operation, device)))
 
 
 def _floating_like(operation, x, dtype, device):
@@ -141,17 +143,24 @@ def _floating_like(operation, x, dtype, device):
     return empty_like(x, dtype=d, device=device)
 
 
-def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None,
+def rand(*shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
-    """Uniform numbers in [0, 1)."""
-    x = draw("uniform", _new("rand", size, dtype, device, out), 0.0, 1.0, generator=generator)
+    """Uniform numbers in [0, 1), of the default floating type unless given.
+
+    >>> import cresset
+    >>> cresset.rand(2, 3).shape
+    torch.Size([2, 3])
+    """
+    x = _new("rand", shape, size, dtype, device, out)
+    draw("uniform", x, 0.0, 1.0, generator=generator)
     return _finish("rand", x, requires_grad, None, out)
 
 
-def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
+def randn(*shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False):
     """Normal numbers of mean 0 and standard deviation 1."""
-    x = draw("normal", _new("randn", size, dtype, device, out), 0.0, 1.0, generator=generator)
+    x = _new("randn", shape, size, dtype, device, out)
+    draw("normal", x, 0.0, 1.0, generator=generator)
     return _finish("randn", x, requires_grad, None, out)
 
 

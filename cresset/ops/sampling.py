@@ -227,7 +227,7 @@ def _binomial(stream, count, p):
     if count * p >= 10:
         return _binomial_by_rejection(stream, count, p)
     # By the numbers of trials up to each success.
-    scale, trials, found = math.log1p(-p), 0, 0
+    scale, trials, found = math.log1p(-p), 0.0, 0
     while True:
         u = stream.uniform()
         trials += math.ceil(math.log(u) / scale) if u else math.inf
