@@ -124,7 +124,7 @@ def functions() -> list[tuple[str, object]]:
     """(name, callable) of what is called: functions, methods, and those of the submodules."""
     found = []
     places = {"": cresset, "Tensor.": cresset.Tensor, "nn.functional.": cresset.nn.functional}
-    for name in ("linalg", "fft"):
+    for name in ("linalg", "fft", "special"):
         if hasattr(cresset, name):
             places[f"{name}."] = getattr(cresset, name)
     for prefix, place in places.items():

@@ -11,6 +11,10 @@ from math import prod
 from cresset.core.dtype import dtype
 
 
+# Kernels count elements and bytes in 64 bits.
+LARGEST = (1 << 63) - 1
+
+
 class Size(tuple):
     """The shape of a tensor: a tuple that prints as PyTorch's `torch.Size`."""
 
@@ -73,6 +77,11 @@ class Layout:
         layout.nbytes = layout.numel * dtype.itemsize
         layout.contiguous = is_contiguous(shape, strides)
         layout.dense = layout.contiguous or is_dense(shape, strides)
+        if max(layout.numel, layout.reach() * dtype.itemsize) > LARGEST:
+            raise RuntimeError(
+                f"layout: Storage size calculation overflowed with sizes={list(shape)} and "
+                f"strides={list(strides)} of {dtype}; need fewer than 2**63 bytes"
+            )
         if len(cls.table) >= cls.most:
             cls.table.clear()
         cls.table[key] = layout
