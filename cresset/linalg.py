@@ -9,7 +9,7 @@ The functions are declared in `cresset.ops.linear_algebra`. LAPACK, as it comes 
 factorizations; LU, triangular systems and the exponential are ours, in terms of NumPy's products.
 """
 
-from cresset.ops import functions
+from cresset.ops import contractions, functions, products, shape, standard
 from cresset.ops.linear_algebra.matrices import LinAlgError
 
 THEMES = ("systems", "triangular", "factors", "lu", "spectra", "least_squares", "norms",
@@ -20,3 +20,7 @@ for _theme in THEMES:
     _found = functions(f"linear_algebra.{_theme}")
     globals().update(_found)
     __all__ += _found
+
+# The array API standard has these here as well.
+matrix_transpose, outer, tensordot = shape.matrix_transpose, products.outer, contractions.tensordot
+trace = standard.trace

@@ -199,7 +199,8 @@ def test_asarray():
     assert cresset.asarray(array).data_ptr() == array.ctypes.data
     assert cresset.asarray(array, copy=True).data_ptr() != array.ctypes.data
     assert cresset.asarray(bytearray(8)).tolist() == [0, 0]
-    for given in ({"obj": [1], "copy": False}, {"obj": array, "dtype": cresset.int8, "copy": False}):
+    for given in ({"obj": [1], "copy": False},
+                  {"obj": array, "dtype": cresset.int8, "copy": False}):
         with pytest.raises(ValueError, match="asarray: can't alias"):
             cresset.asarray(**given)
 

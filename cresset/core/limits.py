@@ -6,6 +6,7 @@ import math
 
 from cresset.core import dtype as types
 from cresset.core.dtype import dtype
+from cresset.core.tensor import Tensor
 
 # The bits of the fraction, the greatest finite number, the exponent of the least normal one.
 FLOATS = {
@@ -24,13 +25,44 @@ class _Limits:
     """What both share: they are equal where their types are."""
 
     def __init__(self, d: dtype):
-        self.dtype = d.name
+        self.dtype = TypeName(d)
         self.bits = 8 * d.itemsize
 
     def __eq__(self, other) -> bool:
         return type(other) is type(self) and other.dtype == self.dtype
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _of_tensor(thing):
+    """The type of a tensor; anything else itself."""
+    return thing.layout.dtype if isinstance(thing, Tensor) else thing
+
+
+class TypeName:
+    """What `finfo(...).dtype` is: equal to the name, as in PyTorch, and to the type itself.
+
+    The array API standard wants the type there, and no string.
+    """
+
+    __slots__ = ("_type",)
+
+    def __init__(self, type: dtype):
+        self._type = type
+
+    def __eq__(self, other) -> bool:
+        return other in (self._type, self._type.name) or (
+            isinstance(other, TypeName) and other._type is self._type
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._type.name)
+
+    def __str__(self) -> str:
+        return self._type.name
+
+    def __repr__(self) -> str:
+        return repr(self._type.name)
 
 
 class finfo(_Limits):
@@ -48,7 +80,7 @@ class finfo(_Limits):
     """
 
     def __init__(self, type: dtype | None = None):
-        d = types.get_default_dtype() if type is None else type
+        d = types.get_default_dtype() if type is None else _of_tensor(type)
         if not isinstance(d, dtype) or not d.is_differentiable:
             raise TypeError(
                 f"finfo: requires a floating point input type; got {d!r}; use iinfo for integers"
@@ -76,6 +108,7 @@ class iinfo(_Limits):
     """
 
     def __init__(self, type: dtype):
+        type = _of_tensor(type)
         if not isinstance(type, dtype) or type.category != dtype.INTEGER:
             raise TypeError(
                 f"iinfo: requires an integer input type; got {type!r}; use finfo for floating types"

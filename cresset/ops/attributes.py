@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core.device import HERE, device
 from cresset.core.dtype import dtype
+from cresset.core.layout import Layout
 from cresset.core.memory_format import contiguous_format
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import promotion
@@ -115,8 +116,8 @@ def is_nonzero(x) -> bool:
     return bool(_tensor("is_nonzero", x))
 
 
-def result_type(x, y) -> dtype:
-    """The type that arithmetic of two operands, tensors or Python numbers, gives.
+def result_type(*tensors) -> dtype:
+    """The type that arithmetic of operands, tensors, types or Python numbers, gives.
 
     Tensors with dims decide; zero-dim tensors and then numbers only where they are of a higher
     category.
@@ -125,9 +126,14 @@ def result_type(x, y) -> dtype:
     >>> cresset.result_type(cresset.tensor([1, 2], dtype=cresset.int8), 1.5)
     torch.float32
     """
-    return promotion.result_type(
-        [a.layout if isinstance(a, Tensor) else type(a) for a in (x, y)]
-    )
+    return promotion.result_type([_specified(a) for a in tensors])
+
+
+def _specified(operand):
+    """What promotion sees of an operand; a type stands for a tensor of it with dims."""
+    if isinstance(operand, dtype):
+        return Layout.packed((1,), operand)
+    return operand.layout if isinstance(operand, Tensor) else type(operand)
 
 
 def _tensor(operation, x):

@@ -20,6 +20,7 @@ from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch, meta
 from cresset.ops.conversion import fill
 from cresset.ops.kinds.promotion import computed, kept
+from cresset.ops.out import write_out
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
@@ -49,14 +50,14 @@ def _finish(operation, x, requires_grad, device=None, out=None):
     if device is not None and x.layout.device != placed(operation, device):
         x = x.to(device=device)
     if out is not None:
-        return out.copy_(x)
+        return write_out(operation, x, out)
     if requires_grad:
         x.requires_grad_(True)
     return x
 
 
-def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-          pin_memory=False, memory_format=contiguous_format):
+def empty(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+          requires_grad=False, pin_memory=False, memory_format=contiguous_format):
     """An uninitialised tensor.
 
     >>> import cresset
@@ -64,7 +65,7 @@ def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     torch.Size([2, 3])
     """
     d = kept("empty", dtype or types.get_default_dtype())
-    shape = _shape("empty", size)
+    shape = _shape("empty", (shape, *more) if size is None else (size,))
     strides = (memory_format or contiguous_format).strides(shape)
     x = meta.new(Layout.of(shape, strides, d, placed("empty", device)))
     return _finish("empty", x, requires_grad, None, out)
@@ -129,14 +130,15 @@ def filled(shape, d: DType, value, device=None) -> Tensor:
     return launch(value)
 
 
-def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-          pin_memory=False):
-    """A tensor of zeros.
+def zeros(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+          requires_grad=False, pin_memory=False):
+    """A tensor of zeros, of a shape given as one tuple, or as one size after the other.
 
     >>> import cresset
     >>> cresset.zeros(2)
     tensor([0., 0.])
     """
+    size = (shape, *more) if size is None else (size,)
     try:
         where = default_device.device if device is None else device
         x = dispatch.plans["full", size, dtype or types._Default.dtype, int, where](0)
@@ -147,21 +149,23 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
     return x
 
 
-def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-         pin_memory=False):
-    """A tensor of ones."""
+def ones(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+         requires_grad=False, pin_memory=False):
+    """A tensor of ones, of a shape given as for `zeros`."""
+    size = (shape, *more) if size is None else (size,)
     x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1, device)
     return _finish("ones", x, requires_grad, None, out)
 
 
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None,
+def full(shape=(), fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False):
     """A tensor of one number; its type follows the number unless given."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     fill_value = dispatch.freeze(fill_value)
     d = dtype or types.of_number(fill_value)
-    shape = _shape("full", (size,) if isinstance(size, int) else (tuple(size),))
+    shape = shape if size is None else size
+    shape = _shape("full", (shape,) if isinstance(shape, int) else (tuple(shape),))
     return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
 
 
@@ -289,9 +293,12 @@ def _line(index, start, step):
     return start + scalar.cast(index, step.dtype) * step
 
 
-def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None,
+def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=None, device=None,
              requires_grad=False):
-    """`steps` numbers from start to end, evenly spaced, both included."""
+    """`steps` numbers from start to end, evenly spaced, both included unless not `endpoint`."""
+    if not endpoint:
+        x = linspace(start, end, steps + 1, dtype=dtype, device=device)[:-1]
+        return _finish("linspace", x, requires_grad, None, out)
     ends = [n.item() if isinstance(n, Tensor) else n for n in (start, end)]
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}")
@@ -341,10 +348,11 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
     return _finish("logspace", x, requires_grad, None, out)
 
 
-def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
-    """Ones on the diagonal of a matrix of zeros."""
+def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+    """Ones on the `k`-th diagonal of a matrix of zeros."""
     x = zeros(n, n if m is None else m, dtype=dtype, device=device)
-    x.diagonal().fill_(1)
+    if -x.layout.shape[0] <= k <= x.layout.shape[1]:
+        x.diagonal(k).fill_(1)
     return _finish("eye", x, requires_grad, None, out)
 
 

@@ -12,6 +12,7 @@ import numbers
 
 from cresset.core.caller import caller
 from cresset.core.layout import Layout
+from cresset.core.scalar import NotComplexError
 from cresset.core.tensor import Tensor, tensor_types
 from cresset.runtime import build, native
 
@@ -104,6 +105,8 @@ def clean(op, args) -> tuple:
                 # A zero-dim tensor stands for its number where a number is needed.
                 a = a.item()
         elif isinstance(a, Tensor):
+            if op.real_only and a.layout.dtype.is_complex:
+                raise NotComplexError(op.label, a.layout.dtype)
             if kind == "number":
                 a = a.item()
         elif a is None and (
@@ -112,6 +115,8 @@ def clean(op, args) -> tuple:
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
             a = freeze(a)
+        elif op.takes_truth and isinstance(a, bool):
+            a = namespace["tensor"](a)
         else:
             needed = {"tensor": "a tensor", "optional": "a tensor or None", "number": "a number"}
             raise TypeError(

@@ -357,16 +357,16 @@ def _rolled(name, x, dim, inverse):
     return roll(x, tuple((n + 1) // 2 if inverse else n // 2 for n in sizes), dims)
 
 
-def fftshift(input, dim=None):
-    """The elements with frequency 0 moved to the middle of dims, all by default.
+def fftshift(input, dim=None, *, axes=None):
+    """The elements with frequency 0 moved to the middle of dims (`axes`), all by default.
 
     >>> import cresset
     >>> cresset.fft.fftshift(cresset.fft.fftfreq(4))
     tensor([-0.5000, -0.2500,  0.0000,  0.2500])
     """
-    return _rolled("fftshift", input, dim, False)
+    return _rolled("fftshift", input, axes if dim is None else dim, False)
 
 
-def ifftshift(input, dim=None):
+def ifftshift(input, dim=None, *, axes=None):
     """The inverse of `fftshift`."""
-    return _rolled("ifftshift", input, dim, True)
+    return _rolled("ifftshift", input, axes if dim is None else dim, True)

@@ -14,6 +14,7 @@ from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops import dispatch
 from cresset.ops.comparison import eq, where
+from cresset.ops.complex_numbers import conj, real
 from cresset.ops.creation import filled
 from cresset.ops.kinds import overwrite, special
 from cresset.ops.operation import called, method
@@ -361,8 +362,9 @@ def combined_gradient(g, x, src, out, mode, read, add, combine):
     # A factor of zero leaves the others' product, unless there is another zero.
     nonzero = src.masked_fill(zero, 1)
     zeros_there = read(add(x.new_zeros(x.layout.shape), zero.to(x.dtype)))
-    others = read(g * combine(x, nonzero)).masked_fill(zeros_there.gt(1), 0)
-    return g * combine(ones, src), where(zero, others, read(g * out) / nonzero)
+    others = read(g * conj(combine(x, nonzero))).masked_fill(real(zeros_there).gt(1), 0)
+    by_src = where(zero, others, read(g * conj(out)) / conj(nonzero))
+    return g * conj(combine(ones, src)), by_src
 
 
 # --- elements by their flat positions -------------------------------------------------------------

@@ -107,6 +107,8 @@ def cat_parts(g, dim, layouts):
 def cat(tensors, dim=0):
     """The tensors joined along a dim that they all have; types promote.
 
+    With None for the dim, as the array API standard has it, they are flattened first.
+
     >>> import cresset
     >>> cresset.cat([cresset.tensor([1, 2]), cresset.tensor([3])])
     tensor([1, 2, 3])
@@ -115,6 +117,8 @@ def cat(tensors, dim=0):
         tensors = tensors.unbind(0)
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors")
+    if dim is None:
+        tensors, dim = [x.flatten() for x in tensors], 0
     return join("cat", len(tensors))(*tensors, dim)
 
 

@@ -55,7 +55,9 @@ class Operation:
     """
 
     default_kind = "static"
-    has_out = True
+    has_out = False
+    # Whether complex operands are refused, although all that the body does is defined for them.
+    real_only = False
     # What the in-place form is called in errors, where it is not the label with an underscore.
     write_label = ""
     # Kinds whose result may be written over the first operand.
@@ -63,6 +65,9 @@ class Operation:
     # Whether an element of the result may come from elsewhere in an operand: such an operand is
     # copied before an in-place form writes over it, even where it lies exactly as the target does.
     rearranges = False
+    # Whether True and False count as tensors. They do for `all` and `any`, so that all(equal(x, y))
+    # is right for PyTorch's `equal`, which is one truth, as for that of the array API standard.
+    takes_truth = False
 
     def __init__(self, body, name=None):
         self.body = body
@@ -172,6 +177,12 @@ def called(label):
         return function
 
     return put
+
+
+def real_only(function):
+    """Decorator above a declared function: it has no meaning for complex operands."""
+    function.op.real_only = True
+    return function
 
 
 def counts_as(x, label):

@@ -12,7 +12,6 @@ from functools import wraps
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.generated import ALIASES
 from cresset.ops.kinds.promotion import can_cast
 
 
@@ -81,25 +80,40 @@ def write_out(operation: str, result, out):
 def with_out(function):
     """Decorator: the function takes `out=` as well, and writes its result there.
 
-    It takes NumPy's names of parameters, too: `axis` for `dim`, `keepdims` for `keepdim`.
+    It takes NumPy's names of parameters, too: `axis` and `axes` for `dim` and `dims`, `keepdims`
+    for `keepdim`.
     """
     name = function.__name__
+    signature = inspect.signature(function)
+    aliases = {
+        alias: meant for alias, meant in _NUMPYS
+        if meant in signature.parameters and alias not in signature.parameters
+    }
 
     @wraps(function)
     def call(*args, out=None, **keywords):
-        if "axis" in keywords or "keepdims" in keywords:
-            keywords = {ALIASES.get(k, k): v for k, v in keywords.items()}
-        if out is None:
-            return function(*args, **keywords)
+        if keywords:
+            keywords = {aliases.get(k, k): v for k, v in keywords.items()}
+        try:
+            if out is None:
+                return function(*args, **keywords)
+        except AttributeError as problem:
+            raise no_tensor(name, problem) from None
         refuse_gradients(name, (*args, *keywords.values(), out))
         return write_out(name, function(*args, **keywords), out)
 
-    signature = inspect.signature(function)
-    parameters = [*signature.parameters.values(), _OUT]
+    more = [_keyword(alias) for alias in aliases]
+    parameters = [*signature.parameters.values(), *more, _keyword("out")]
     # A parameter that collects all other keywords comes last.
     parameters.sort(key=lambda p: p.kind)
     call.__signature__ = signature.replace(parameters=parameters)
     return call
 
 
-_OUT = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+# NumPy's names of parameters, and what they mean.
+_NUMPYS = (("axis", "dim"), ("axis", "dims"), ("axes", "dim"), ("axes", "dims"),
+           ("keepdims", "keepdim"))
+
+
+def _keyword(name) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)

@@ -43,14 +43,17 @@ def _flipped_gradient(g, dims):
     return flipped(g, dims)
 
 
-def flip(x, *dims):
-    """x with its entries along dims in reverse order, copied.
+def flip(input, *sizes, dims=None, axis=None):
+    """x with its entries along dims in reverse order, copied; of all dims where none are named.
 
     >>> import cresset
     >>> cresset.flip(cresset.tensor([1, 2, 3]), (0,))
     tensor([3, 2, 1])
     """
-    return flipped(x, _numbers(dims))
+    named = dims if dims is not None else axis
+    if named is not None:
+        sizes = (named,)
+    return flipped(input, _numbers(sizes or (tuple(range(input.layout.ndim)),)))
 
 
 def _numbers(numbers) -> tuple:
@@ -129,13 +132,14 @@ def _rolled_gradient(g, shifts, dims):
 
 
 @method()
-def roll(input, shifts, dims=None):
+def roll(input, shifts, dims=None, *, axis=None):
     """x rotated along dims, or all elements in row order; what leaves at the end comes in again.
 
     >>> import cresset
     >>> cresset.roll(cresset.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
+    dims = axis if dims is None else dims
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None or dims == ():
         if len(shifts) != 1:

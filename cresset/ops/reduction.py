@@ -262,6 +262,7 @@ amax = method()(_declare(Amax, "amax"))
 amin = method()(_declare(Amin, "amin"))
 all = method()(_declare(All, "all"))
 any = method()(_declare(Any, "any"))
+all.op.takes_truth = any.op.takes_truth = True
 count_nonzero = method()(_declare(CountNonzero, "count_nonzero"))
 argmax = method()(_declare(Argmax, "argmax"))
 argmin = method()(_declare(Argmin, "argmin"))
@@ -336,7 +337,7 @@ def _prod_gradient(g, x, x_layout, dim, keepdim):
     g = restore_dims(g, x_layout, dim, keepdim)
     dims = canonical_dims("prod", dim, x_layout.ndim)
     order = (*(d for d in range(x_layout.ndim) if d not in dims), *dims)
-    lines = permute(conj(x), order)
+    lines = permute(conj(x.to(g.layout.dtype)), order)
     shape = tuple(lines.layout.shape)
     lines = reshape(lines, (*shape[: len(shape) - len(dims)], -1)) if x_layout.numel else lines
     others = reshape(

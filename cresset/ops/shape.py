@@ -6,6 +6,7 @@ from math import prod
 
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout, broadcast_shapes
+from cresset.core.memory_format import contiguous_format
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import view
 from cresset.ops.operation import called, method
@@ -240,11 +241,20 @@ def _view_method(x, *shape, dtype=None):
     return view_as_type(x.detach(), dtype)
 
 
-def reshape(input, shape):
-    """The same elements in another shape: a view where possible, else a copy."""
+def reshape(input, shape, *, copy=None):
+    """The same elements in another shape: a view where possible, else a copy.
+
+    `copy` True always copies, False never: ValueError where a copy would be needed.
+    """
     shape = infer_shape("reshape", shape, input.layout.numel)
-    if view_strides(input.layout, shape) is None:
-        input = input.contiguous()
+    fits = view_strides(input.layout, shape) is not None
+    if copy is False and not fits:
+        raise ValueError(
+            f"reshape: got copy=False; strides {input.layout.strides} have no view of shape "
+            f"{shape}; leave copy out"
+        )
+    if copy or not fits:
+        input = input.clone(memory_format=contiguous_format)
     return view_as_shape(input, shape)
 
 
