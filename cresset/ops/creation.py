@@ -24,8 +24,8 @@ from cresset.ops.out import write_out
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
-__all__ = ["arange", "empty", "empty_like", "empty_permuted", "empty_strided", "eye",
-           "full", "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
+__all__ = ["arange", "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "full",
+           "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
            "zeros", "zeros_like"]
 
 
