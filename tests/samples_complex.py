@@ -52,6 +52,8 @@ def functions():
     for name in ("expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid"):
         yield once(name, plane).within(8, 0.1)
     yield once("exp2", plane).within(16)
+    yield once("sinc", off_axes).within(16, 1)
+    yield once("logaddexp", plane, plane).within(8, 1)
     for name in ("log", "log2", "log10", "log1p", "rsqrt", "asin", "acos", "atan", "asinh",
                  "acosh", "atanh"):
         yield once(name, off_axes).within(8, 0.1)

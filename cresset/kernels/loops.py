@@ -20,7 +20,6 @@ from cresset.kernels import primitives, small_floats
 from cresset.runtime import ir
 from cresset.runtime.ir import Module, Value
 
-
 # Where the parts of a complex number stand in it.
 PARTS = {"re": 0, "im": 1}
 

@@ -8,7 +8,7 @@ from cresset.core import scalar
 from cresset.core.scalar import exp, expm1, log1p, sigmoid, tanh, where
 from cresset.core.tensor import Number
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import method
+from cresset.ops.operation import method, real_only
 
 __all__ = ["celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
            "leaky_relu", "logsigmoid", "mish", "relu", "relu6", "selu", "silu", "softplus",
@@ -68,6 +68,7 @@ def selu(x):
     return scale * where(x > 0.0, x, alpha * expm1(x))
 
 
+@real_only
 @elementwise(promote="float")
 def gelu(x, *, approximate: str = "none"):
     """x times the normal distribution's cumulative at x (Hendrycks & Gimpel 2016).

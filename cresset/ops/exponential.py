@@ -10,7 +10,7 @@ from cresset.core.tensor import Number, Tensor
 from cresset.ops.arithmetic import pow
 from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import method
+from cresset.ops.operation import method, real_only
 
 # Each is its scalar primitive; the name, the first line of its documentation.
 FUNCTIONS = {
@@ -79,6 +79,7 @@ arctan2 = atan2
 
 
 @method()
+@real_only
 @elementwise(promote="float")
 def deg2rad(x):
     """Degrees as radians: x * pi / 180.
@@ -91,6 +92,7 @@ def deg2rad(x):
 
 
 @method()
+@real_only
 @elementwise(promote="float")
 def rad2deg(x):
     """Radians as degrees: x * 180 / pi."""
@@ -136,7 +138,7 @@ def sinc(x):
     zero = scalar.eq(x, 0.0)
     x = scalar.where(zero, 1.0, x)
     # sin(pi x) = (-1)**n sin(pi (x - n)), where the difference is exact.
-    n = scalar.round_half_even(x)
+    n = scalar.round_half_even(scalar.real(x))
     odd = scalar.ne(scalar.floor(n * 0.5) * 2.0, n)
     sine = scalar.sin((x - n) * math.pi) / (x * math.pi)
     sine = scalar.where(odd, 0.0 - sine, sine)
@@ -148,11 +150,11 @@ def sinc(x):
 def _sinc_gradient(g, x, out):
     zero = scalar.eq(x, 0.0)
     x = scalar.where(zero, 1.0, x)
-    n = scalar.round_half_even(x)
+    n = scalar.round_half_even(scalar.real(x))
     odd = scalar.ne(scalar.floor(n * 0.5) * 2.0, n)
     cosine = scalar.cos((x - n) * math.pi)
     slope = (scalar.where(odd, -cosine, cosine) - out) / x
-    return scalar.where(zero, 0.0, g * slope)
+    return scalar.where(zero, 0.0, g * scalar.conj(slope))
 
 
 def float_power(x, exponent, *, out=None):
@@ -192,7 +194,11 @@ Tensor.float_power, Tensor.float_power_ = float_power, float_power_
 
 def _log_of_sum(x, y, power, logarithm_of_one_more, of_two):
     """The logarithm of the sum of the powers of x and y, without overflow."""
-    high, low = scalar.maximum(x, y), scalar.minimum(x, y)
+    if x.dtype.is_complex:
+        first = scalar.ge(scalar.real(x), scalar.real(y))
+        high, low = scalar.where(first, x, y), scalar.where(first, y, x)
+    else:
+        high, low = scalar.maximum(x, y), scalar.minimum(x, y)
     # Equal infinities have no difference.
     return scalar.where(scalar.eq(high, low), high + of_two,
                         high + logarithm_of_one_more(power(low - high)))
@@ -202,13 +208,15 @@ def _log_of_sum(x, y, power, logarithm_of_one_more, of_two):
 @elementwise
 def logaddexp(x, y: Tensor):
     """log(exp(x) + exp(y)) without overflow."""
-    floating("logaddexp", x, y)
+    if not x.dtype.is_complex:
+        floating("logaddexp", x, y)
     return _log_of_sum(x, y, scalar.exp, scalar.log1p, math.log(2.0))
 
 
 @logaddexp.gradient
 def _logaddexp_gradient(g, x, y):
-    return g * scalar.sigmoid(x - y), g * scalar.sigmoid(y - x)
+    by_x, by_y = scalar.sigmoid(x - y), scalar.sigmoid(y - x)
+    return g * scalar.conj(by_x), g * scalar.conj(by_y)
 
 
 @method()
@@ -231,6 +239,7 @@ def _logaddexp2_gradient(g, x, y):
 
 
 @method()
+@real_only
 @elementwise(promote="float")
 def logit(x, eps: Number | None = None):
     """log(x / (1 - x)); with `eps` x is first held within [eps, 1 - eps]."""
@@ -247,6 +256,7 @@ def _logit_gradient(g, x, eps):
 
 
 @method()
+@real_only
 @elementwise(promote="float")
 def xlogy(x: Tensor | Number, y):
     """x * log(y), zero where x is zero and y is not NaN."""

@@ -6,7 +6,7 @@ from cresset.core import dtype as types
 from cresset.core import return_types, scalar
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import method
+from cresset.ops.operation import method, real_only
 
 __all__ = ["copysign", "fmax", "fmin", "frexp", "heaviside", "isneginf", "isposinf", "isreal",
            "ldexp", "ldexp_", "nan_to_num", "nextafter", "signbit"]
@@ -165,6 +165,7 @@ def _replaced(x, nan, posinf, neginf):
 
 
 @method()
+@real_only
 @elementwise
 def isposinf(x):
     """Where x is plus infinity."""
@@ -172,6 +173,7 @@ def isposinf(x):
 
 
 @method()
+@real_only
 @elementwise
 def isneginf(x):
     """Where x is minus infinity."""

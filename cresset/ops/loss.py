@@ -14,7 +14,7 @@ from cresset.ops.exponential import log as log_of
 from cresset.ops.gathering import gather
 from cresset.ops.kinds import composite, elementwise
 from cresset.ops.normalization import log_softmax
-from cresset.ops.operation import called, counts_as
+from cresset.ops.operation import called, counts_as, real_only
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.selecting import index_select
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
@@ -51,6 +51,7 @@ def _legacy(size_average, reduce, reduction):
 
 
 @called("mse_loss")
+@real_only
 @elementwise
 def squared_error(x, target):
     """(x - target) ** 2."""
@@ -66,6 +67,7 @@ def absolute_error(x, target):
 
 
 @called("smooth_l1_loss")
+@real_only
 @elementwise(promote="float")
 def smooth_absolute_error(x, target, beta: Number = 1.0):
     """0.5 d ** 2 / beta within beta, |d| - 0.5 beta beyond."""
@@ -74,6 +76,7 @@ def smooth_absolute_error(x, target, beta: Number = 1.0):
 
 
 @called("huber_loss")
+@real_only
 @elementwise(promote="float")
 def huber_error(x, target, delta: Number = 1.0):
     """0.5 d ** 2 within delta, delta (|d| - 0.5 delta) beyond (Huber 1964)."""
@@ -81,6 +84,7 @@ def huber_error(x, target, delta: Number = 1.0):
     return where(d < delta, 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
+@real_only
 @elementwise
 def binary_cross_entropy_terms(x, target):
     """-(target log x + (1 - target) log(1 - x)), logarithms held above -100."""
@@ -94,6 +98,7 @@ def _binary_cross_entropy_gradient(g, x, target):
     return by_x, by_target
 
 
+@real_only
 @elementwise
 def binary_cross_entropy_logit_terms(x, target, pos_weight=None):
     """-(pos_weight target log s(x) + (1 - target) log(1 - s(x))), s the sigmoid, no overflow."""
@@ -114,12 +119,14 @@ def _logit_gradient(g, x, target, pos_weight):
     return by_x, g * ((pos_weight - 1.0) * smooth - x), g * target * smooth
 
 
+@real_only
 @elementwise(promote="float")
 def kl_terms(x, target):
     """target (log target - x), zero where target is."""
     return where(target > 0.0, target * (log(target) - x), 0.0 * target)
 
 
+@real_only
 @elementwise(promote="float")
 def kl_log_terms(x, target):
     """exp(target) (target - x)."""
@@ -249,6 +256,7 @@ def _kept_and_bad(target, count, ignore_index):
 
 
 @called("nll_loss")
+@real_only
 @composite
 def picked_terms(x: Tensor, target: Tensor, classes: Tensor, dim, ignore_index):
     """(-x at the target class, whether the target counts, whether it is no class)."""
@@ -271,6 +279,7 @@ def _picked_gradient(gs, target, classes, dim, ignore_index):
 
 
 @called("cross_entropy")
+@real_only
 @composite
 def cross_entropy_terms(x: Tensor, target: Tensor, classes: Tensor, dim, ignore_index):
     """(log(sum(exp(x))) - x at the target class, whether it counts, whether it is no class)."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
+from cresset.core.dtype import float64
 from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import rsqrt
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite
-from cresset.ops.operation import called
+from cresset.ops.operation import called, real_only
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import reshape, unsqueeze
@@ -92,6 +93,7 @@ Tensor.log_softmax = log_softmax
 
 # --- layer normalisation --------------------------------------------------------------------------
 @called("nativeLayerNorm")
+@real_only
 @composite
 def layer_norm_rows(x: Tensor, rank, weight: Tensor | None, bias: Tensor | None, eps):
     """(x - mean) / sqrt(var + eps) over the last `rank` dims, times weight plus bias."""
@@ -115,6 +117,7 @@ def layer_norm_backward(g: Tensor, x: Tensor, rank, weight: Tensor | None, eps):
     return (g - mean(g, dims, True) - unit * mean(g * unit, dims, True)) * scale
 
 
+@real_only
 @composite
 def normalized(x: Tensor, rank, eps):
     """(x - mean) / sqrt(var + eps) over the last `rank` dims."""
@@ -157,6 +160,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enab
 
 # --- batch normalisation --------------------------------------------------------------------------
 @called("nativeBatchNorm")
+@real_only
 @composite
 def batch_norm_train(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps):
     """(normalised x, mean, biased variance) over all dims but the second."""
@@ -207,6 +211,7 @@ def _per_channel(x, rank):
 
 
 @called("nativeBatchNorm")
+@real_only
 @composite
 def batch_norm_apply(x: Tensor, average: Tensor, variance: Tensor, weight: Tensor | None,
                      bias: Tensor | None, eps):
@@ -278,7 +283,7 @@ def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None
 def rms_norm(x, normalized_shape, weight=None, eps=None):
     """x / sqrt(mean(x ** 2) + eps) over the last dims (Zhang & Sennrich 2019)."""
     if eps is None:
-        eps = 2.0**-52 if x.layout.dtype.itemsize == 8 else 2.0**-23
+        eps = 2.0**-52 if x.layout.dtype is float64 else 2.0**-23
     out = rms_rows(x, len(normalized_shape), float(eps))
     return out if weight is None else out * weight
 

@@ -55,7 +55,7 @@ class Operation:
     """
 
     default_kind = "static"
-    has_out = False
+    has_out = True
     # Whether complex operands are refused, although all that the body does is defined for them.
     real_only = False
     # What the in-place form is called in errors, where it is not the label with an underscore.

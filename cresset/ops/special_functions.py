@@ -12,7 +12,7 @@ from cresset.core import special as primitives
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, method, real_only
 
 __all__ = ["i0", "igamma", "igammac", "mvlgamma", "polygamma"]
 
@@ -122,6 +122,7 @@ def _entr_gradient(g, x):
 
 
 @called("special_xlog1py")
+@real_only
 @elementwise(promote="float")
 def xlog1py(x: Tensor | Number, y):
     """x * log(1 + y), zero where x is zero and y is not NaN."""

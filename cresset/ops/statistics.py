@@ -73,9 +73,11 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     _check_type("var", input)
     freedom = _correction(unbiased, correction)
     if input.layout.dtype.is_complex:
-        # That of a complex number is the sum of those of its parts.
-        dims = canonical_dims("var", dim, input.layout.ndim)
-        return sum(var_kernel(view_as_real(input), dims, freedom, keepdim), -1)
+        # That of complex numbers is the sum of those of their parts.
+        pairs = view_as_real(input if input.layout.ndim else reshape(input, (1,)))
+        dims = canonical_dims("var", dim, input.layout.ndim) or (0,)
+        made = sum(var_kernel(pairs, dims, freedom, keepdim), -1)
+        return made if input.layout.ndim else reshape(made, ())
     return var_kernel(input, dim, freedom, keepdim)
 
 
