@@ -8,8 +8,13 @@
 The functions are declared in `cresset.ops.fourier`; NumPy computes them.
 """
 
+from cresset.core.missing import missing
 from cresset.ops import functions
 
 _found = functions("fourier")
 globals().update(_found)
 __all__ = list(_found)
+
+
+def __getattr__(name):
+    raise missing("fft", name, __all__)

@@ -9,6 +9,7 @@ The functions are declared in `cresset.ops.linear_algebra`. LAPACK, as it comes 
 factorizations; LU, triangular systems and the exponential are ours, in terms of NumPy's products.
 """
 
+from cresset.core.missing import missing
 from cresset.ops import contractions, functions, products, shape, standard
 from cresset.ops.linear_algebra.matrices import LinAlgError
 
@@ -24,3 +25,7 @@ for _theme in THEMES:
 # The array API standard has these here as well.
 matrix_transpose, outer, tensordot = shape.matrix_transpose, products.outer, contractions.tensordot
 trace = standard.trace
+
+
+def __getattr__(name):
+    raise missing("linalg", name, __all__)

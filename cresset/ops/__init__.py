@@ -25,14 +25,17 @@ __all__ = ["composite", "elementwise", "hosted", "overwrite", "reduce", "registr
 
 # Modules of declarations, in an order in which each finds what it builds on.
 MODULES = (
-    "arithmetic", "rounding", "comparison", "complex_numbers", "floating_point", "divisors", "exponential", "special_functions", "reduction", "extremes", "norms", "conversion", "creation",
-    "shape", "splitting", "view_changes", "agreement", "python_functions", "attributes", "exchange", "arrays", "dlpack", "sharing",
-    "pickling", "resizing", "storages", "array_api", "indexing", "gathering", "masks",
-    "advanced_indexing", "selecting", "view_copies",
-    "joining", "products", "added_products", "contractions", "statistics", "random", "sampling", "foreach",
-    "scans", "calculus", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking", "grids",
-    "standard", "diagonals", "inclusive_range", "signal_windows", "linear_algebra.older_names", "distances", "spectrograms", "normalization", "printing", "legacy", "activation", "padding", "dropouts", "embeddings", "similarity", "convolution", "pooling",
-    "attention", "loss", "recurrence",
+    "arithmetic", "rounding", "comparison", "complex_numbers", "floating_point", "divisors",
+    "exponential", "special_functions", "reduction", "extremes", "norms", "conversion", "creation",
+    "shape", "splitting", "view_changes", "agreement", "python_functions", "attributes",
+    "exchange", "arrays", "dlpack", "sharing", "pickling", "resizing", "storages", "array_api",
+    "indexing", "gathering", "masks", "advanced_indexing", "selecting", "view_copies", "joining",
+    "products", "added_products", "contractions", "statistics", "random", "sampling", "foreach",
+    "scans", "calculus", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking",
+    "grids", "standard", "diagonals", "inclusive_range", "signal_windows",
+    "linear_algebra.older_names", "distances", "spectrograms", "normalization", "printing",
+    "legacy", "activation", "padding", "dropouts", "embeddings", "similarity", "convolution",
+    "pooling", "attention", "loss", "recurrence",
 )
 # Those whose functions are public at the top level as well; the others are those of
 # `nn.functional`.
