@@ -141,6 +141,8 @@ def fitted(operation: str, number, d: dtype):
     become infinite, and negative integers wrap in unsigned types as long as their size fits.
     OverflowError for integers of more than 64 bits.
     """
+    if d not in RANGES:
+        raise TypeError(f"{operation}: argument 'dtype' must be a torch.dtype; got {d!r}")
     low, high = RANGES[d]
     if type(number) is complex or low <= number <= high:
         return number
