@@ -431,7 +431,7 @@ def rms_norm(
             "the normalized_shape"
         )
     if eps is None:
-        eps = _STEP_FROM_ONE.get(input.dtype, 2.0**-23)
+        eps = _STEP_FROM_ONE[input.dtype.to_real()]
     dims = tuple(range(-len(shape), 0))
     result = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
     return result if weight is None else result * weight

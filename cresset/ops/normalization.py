@@ -283,7 +283,7 @@ def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None
 def rms_norm(x, normalized_shape, weight=None, eps=None):
     """x / sqrt(mean(x ** 2) + eps) over the last dims (Zhang & Sennrich 2019)."""
     if eps is None:
-        eps = 2.0**-52 if x.layout.dtype is float64 else 2.0**-23
+        eps = 2.0**-52 if x.layout.dtype.to_real() is float64 else 2.0**-23
     out = rms_rows(x, len(normalized_shape), float(eps))
     return out if weight is None else out * weight
 
