@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import guarded
 from cresset.ops.comparison import logical_xor
 from cresset.ops.joining import cat
 from cresset.ops.operation import method
@@ -69,6 +70,7 @@ def _refuse_bool(name, *tensors):
                                "with .int()")
 
 
+@guarded
 def trapezoid(y, x=None, *, dx=None, dim=-1):
     """The integral of samples y along a dim by the trapezoidal rule.
 
@@ -94,6 +96,7 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
 trapz = trapezoid
 
 
+@guarded
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     """The integrals of samples y up to each of them along a dim, but the first."""
     _refuse_bool("cumulative_trapezoid", y, x)
@@ -105,6 +108,7 @@ def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
 
 
 # --- gradient -------------------------------------------------------------------------------------
+@guarded
 def gradient(input, *, spacing=1, dim=None, edge_order=1):
     """Estimates of the derivatives along dims (all by default), of second order inside: a tuple.
 

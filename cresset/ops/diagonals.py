@@ -7,6 +7,7 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops.arguments import guarded
 from cresset.ops.creation import ones
 from cresset.ops.in_place import in_place
 from cresset.ops.joining import cat
@@ -29,6 +30,8 @@ __all__ = ["block_diag", "diag", "diag_embed", "diagflat", "tril", "tril_indices
 def triangle(x: Tensor, offset, lower):
     """x with zeros on one side of the diagonal at `offset`: above it, or below it."""
     name = "tril" if lower else "triu"
+    if not isinstance(offset, int):
+        raise TypeError(f"{name}(): argument 'diagonal' must be int; got {offset!r}")
     if x.ndim < 2:
         raise RuntimeError(
             f"{name}: input tensor must have at least 2 dimensions; got shape {tuple(x.shape)}"
@@ -160,6 +163,7 @@ def _fill_diagonal_(x, fill_value, wrap=False):
 Tensor.fill_diagonal_ = _fill_diagonal_
 
 
+@guarded
 def block_diag(*tensors):
     """The matrix with the given ones along its diagonal; numbers and vectors are rows.
 

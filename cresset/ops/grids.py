@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import guarded
 from cresset.ops.creation import arange, ones
 from cresset.ops.joining import cat, stack
 from cresset.ops.masks import masked_select
@@ -15,6 +16,7 @@ from cresset.ops.shape import expand, permute, reshape
 __all__ = ["cartesian_prod", "combinations", "meshgrid", "vander"]
 
 
+@guarded
 def meshgrid(*tensors, indexing="ij"):
     """Vectors as coordinates over their grid; with "xy" the first two dims are exchanged.
 
@@ -49,6 +51,7 @@ def meshgrid(*tensors, indexing="ij"):
     return tuple(grids)
 
 
+@guarded
 def cartesian_prod(*tensors):
     """Every combination of an entry of each vector, as rows; of one vector the vector itself.
 
@@ -94,6 +97,7 @@ def combinations(input, r=2, with_replacement=False):
     return stack([input[masked_select(place, chosen)] for place in places], 1)
 
 
+@guarded
 def vander(x, N=None, increasing=False):
     """The powers of a vector's elements as N columns, as many as elements by default.
 

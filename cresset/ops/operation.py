@@ -12,6 +12,7 @@ import inspect
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch, generated, meta
+from cresset.ops.arguments import guarded
 from cresset.runtime.program import Program
 
 # Every declared operation by name; the tests walk through it.
@@ -58,6 +59,8 @@ class Operation:
     has_out = True
     # Whether complex operands are refused, although all that the body does is defined for them.
     real_only = False
+    # How `cresset.ops` leads to it, where its name does not: one of several with the same name.
+    path = ""
     # What the in-place form is called in errors, where it is not the label with an underscore.
     write_label = ""
     # Kinds whose result may be written over the first operand.
@@ -197,10 +200,12 @@ def counts_as(x, label):
 def method(*names):
     """Decorator above a declared function: also a method of Tensor, by its own and other names.
 
-    An in-place form comes along as `name_`.
+    An in-place form comes along as `name_`. A function of several operations is guarded.
     """
 
     def put(function):
+        if not hasattr(function, "op") and not hasattr(function, "guarded"):
+            function = guarded(function)
         for name in names or (function.__name__,):
             setattr(Tensor, name, function)
             form = getattr(function, "in_place", None)

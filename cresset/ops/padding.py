@@ -6,6 +6,7 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops.arguments import guarded
 from cresset.ops.creation import arange
 from cresset.ops.kinds import special
 from cresset.ops.operation import called
@@ -56,6 +57,7 @@ def _pairs(x, pad):
     return [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
 
 
+@guarded
 def constant_pad_nd(input, pad, value=0):
     """x with entries of one value added at both ends of its last dims; negative counts cut."""
     pairs = _pairs(input, pad)
@@ -63,6 +65,7 @@ def constant_pad_nd(input, pad, value=0):
     return bordered(input, counts, value)
 
 
+@guarded
 def pad(input, pad, mode="constant", value=None):
     """x with entries added at both ends of its last dims: (left, right, top, bottom, ...).
 

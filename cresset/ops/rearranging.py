@@ -9,6 +9,7 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops.arguments import guarded
 from cresset.ops.creation import arange, full
 from cresset.ops.histograms import searchsorted
 from cresset.ops.kinds import special
@@ -43,6 +44,7 @@ def _flipped_gradient(g, dims):
     return flipped(g, dims)
 
 
+@guarded
 def flip(input, *sizes, dims=None, axis=None):
     """x with its entries along dims in reverse order, copied; of all dims where none are named.
 
@@ -157,6 +159,7 @@ def roll(input, shifts, dims=None, *, axis=None):
 
 
 # --- repeated -------------------------------------------------------------------------------------
+@guarded
 def repeat(x, *sizes):
     """x repeated the given number of times along each dim, copied.
 
@@ -180,12 +183,14 @@ def repeat(x, *sizes):
     return made if made.memory is not x.memory else made.clone()
 
 
+@guarded
 def tile(input, *dims):
     """repeat, with missing leading counts taken as 1."""
     dims = _numbers(dims)
     return repeat(input, (1,) * (input.layout.ndim - len(dims)) + dims)
 
 
+@guarded
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Every entry along a dim repeated, `repeats` times or as a vector of counts says.
 

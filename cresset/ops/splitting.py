@@ -11,6 +11,15 @@ __all__ = ["chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_spl
            "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "vsplit"]
 
 
+# More pieces than this would take longer to make than anybody waits.
+MOST_PIECES = 1 << 24
+
+
+def _check_count(name, count):
+    if count > MOST_PIECES:
+        raise RuntimeError(f"{name}: too many pieces; got {count}; need {MOST_PIECES} at most")
+
+
 @method()
 def unbind(input, dim=0):
     """The entries along a dim, as a tuple of views."""
@@ -78,6 +87,7 @@ def chunk(input, chunks, dim=0):
     if chunks <= 0:
         raise RuntimeError(f"chunk: expects chunks to be greater than 0; got {chunks}")
     if not size:
+        _check_count("chunk", chunks)
         return _pieces(input, d, [0] * chunks)
     return split(input, -(-size // chunks), d)
 
@@ -106,6 +116,7 @@ def tensor_split(input, indices_or_sections, dim=0):
         if cuts <= 0:
             raise RuntimeError("tensor_split: number of sections must be larger than 0; got "
                                f"{cuts}")
+        _check_count("tensor_split", cuts)
         least, longer = divmod(size, cuts)
         return _pieces(input, d, [least + (k < longer) for k in range(cuts)])
     made, start = [], 0
