@@ -221,7 +221,8 @@ def test_numbers_beside_halves(name, torch):
     def results(package):
         x = (package.arange(1, 200) / 7).to(getattr(package, name))
         made = [x + 0.1, x - 0.1, 0.1 - x, x * 0.1, x / 0.1, x % 0.1, x == 0.1, x < 1 / 7,
-                x.clamp(0.1, 1.1), x.lerp(x * 2, 0.1), package.where(x > 1, x, 0.1), x // 0.1]
+                x.clamp(0.1, 1.1), x.lerp(x * 2, 0.1), package.where(x > 1, x, 0.1), x // 0.1,
+                x * package.tensor(0.1), x / package.tensor(0.1), x + package.tensor(0.1)]
         return [r.float().numpy() for r in made]
 
     for k, (got, expected) in enumerate(zip(results(cresset), results(torch), strict=True)):

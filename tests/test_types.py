@@ -168,6 +168,29 @@ def test_questions_about_types(torch):
     assert list(answers(cresset)) == list(answers(torch))
 
 
+FLOATING_ALONE = ("elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "leaky_relu",
+                  "logsigmoid", "hardsigmoid", "hardswish", "hardshrink", "softshrink")
+NO_BOOLEANS = {
+    "floor_divide": lambda p, x: x // x, "remainder": lambda p, x: x % x,
+    "fmod": lambda p, x: p.fmod(x, x), "relu": lambda p, x: p.relu(x),
+    "div": lambda p, x: p.div(x, x, rounding_mode="trunc"),
+    "softsign": lambda p, x: p.nn.functional.softsign(x),
+}
+
+
+def test_types_that_an_operation_refuses(torch):
+    """Activations of integers, quotients of booleans."""
+    for package in (cresset, torch):
+        for x in (package.ones(2, dtype=package.int64), package.ones(2, dtype=package.bool)):
+            for name in FLOATING_ALONE:
+                with pytest.raises(NotImplementedError, match="not implemented for"):
+                    getattr(package.nn.functional, name)(x)
+        for call in NO_BOOLEANS.values():
+            assert call(package, package.ones(2, dtype=package.int64)).tolist() is not None
+            with pytest.raises(RuntimeError, match="not implemented for|not supported"):
+                call(package, package.ones(2, dtype=package.bool))
+
+
 # --- the same bytes as another type ---------------------------------------------------------------
 VIEWS = {
     "same size": lambda p, x: x.view(p.int32),

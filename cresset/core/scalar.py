@@ -155,7 +155,7 @@ def cast(x: Expression, dtype: dtype) -> Expression:
 
 def carried(x: Expression, dtype: dtype) -> Expression:
     """x as a value of a type to which it is rounded when it is stored, and no sooner."""
-    if dtype not in types.SMALL:
+    if dtype not in types.SMALL or x.dtype is dtype:
         return cast(x, dtype)
     return node("carry", dtype, (cast(x, types.float32),))
 

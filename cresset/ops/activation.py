@@ -16,7 +16,7 @@ __all__ = ["celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "har
 
 
 @method()
-@elementwise
+@elementwise(promote="numbers")
 def relu(x):
     """max(x, 0); NaN stays.
 
@@ -32,7 +32,7 @@ def _relu_gradient(g, out):
     return where(out > 0.0, g, 0.0)
 
 
-@elementwise
+@elementwise(promote="numbers")
 def relu6(x):
     """min(max(x, 0), 6)."""
     return scalar.minimum(scalar.maximum(x, 0), 6)
@@ -43,25 +43,25 @@ def _relu6_gradient(g, x):
     return where((x > 0.0) & (x < 6.0), g, 0.0)
 
 
-@elementwise
+@elementwise(promote="floating")
 def leaky_relu(x, negative_slope: Number = 0.01):
     """x above zero, negative_slope * x below."""
     return where(x > 0, x, x * negative_slope)
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def elu(x, alpha: Number = 1.0):
     """x above zero, alpha * (exp(x) - 1) below."""
     return where(x > 0.0, x, alpha * expm1(x))
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def celu(x, alpha: Number = 1.0):
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
     return where(x > 0.0, x, alpha * expm1(x / alpha))
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def selu(x):
     """scale * elu(x, alpha), the self-normalising pair (Klambauer et al. 2017, section 2)."""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -69,7 +69,7 @@ def selu(x):
 
 
 @real_only
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def gelu(x, *, approximate: str = "none"):
     """x times the normal distribution's cumulative at x (Hendrycks & Gimpel 2016).
 
@@ -83,19 +83,19 @@ def gelu(x, *, approximate: str = "none"):
     return 0.5 * x * (scalar.erf(x * math.sqrt(0.5)) + 1.0)
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def silu(x):
     """x * sigmoid(x)."""
     return x * sigmoid(x)
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def mish(x):
     """x * tanh(softplus(x)) (Misra 2019)."""
     return x * tanh(scalar.maximum(x, 0.0) + log1p(exp(-scalar.absolute(x))))
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def softplus(x, beta: Number = 1.0, threshold: Number = 20.0):
     """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold."""
     scaled = x * beta
@@ -109,13 +109,13 @@ def _softplus_gradient(g, x, beta, threshold):
     return where(scaled > threshold, g, g * sigmoid(scaled))
 
 
-@elementwise
+@elementwise(promote="numbers")
 def softsign(x):
     """x / (1 + |x|)."""
     return x / (scalar.absolute(x) + 1)
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def logsigmoid(x):
     """log(sigmoid(x)) without overflow."""
     return scalar.minimum(x, 0.0) - log1p(exp(-scalar.absolute(x)))
@@ -126,7 +126,7 @@ def _logsigmoid_gradient(g, x):
     return g * sigmoid(-x)
 
 
-@elementwise
+@elementwise(promote="numbers")
 def hardtanh(x, min_val: Number = -1.0, max_val: Number = 1.0):
     """x held within [min_val, max_val]; the gradient is zero at and beyond the bounds."""
     return scalar.minimum(scalar.maximum(x, min_val), max_val)
@@ -137,7 +137,7 @@ def _hardtanh_gradient(g, x, min_val, max_val):
     return where((x > min_val) & (x < max_val), g, 0.0)
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def hardsigmoid(x):
     """min(max(x + 3, 0), 6) / 6."""
     return scalar.minimum(scalar.maximum(x + 3.0, 0.0), 6.0) / 6.0
@@ -148,7 +148,7 @@ def _hardsigmoid_gradient(g, x):
     return where((x > -3.0) & (x < 3.0), g / 6.0, 0.0)
 
 
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def hardswish(x):
     """x * hardsigmoid(x) (Howard et al. 2019)."""
     return x * (scalar.minimum(scalar.maximum(x + 3.0, 0.0), 6.0) / 6.0)
@@ -160,19 +160,19 @@ def _hardswish_gradient(g, x):
     return where(x <= -3.0, 0.0, inner)
 
 
-@elementwise
+@elementwise(promote="numbers")
 def threshold(x, threshold: Number, value: Number):
     """x where it is above the threshold, else `value`."""
     return where(x <= threshold, value, x)
 
 
-@elementwise
+@elementwise(promote="floating")
 def hardshrink(x, lambd: Number = 0.5):
     """x where |x| > lambd, else 0."""
     return where(scalar.absolute(x) <= lambd, 0, x)
 
 
-@elementwise
+@elementwise(promote="floating")
 def softshrink(x, lambd: Number = 0.5):
     """x moved towards zero by lambd; NaN and the sign of zero stay."""
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
@@ -184,7 +184,7 @@ def tanhshrink(x):
     return x - tanh(x)
 
 
-@elementwise
+@elementwise(promote="floating")
 def prelu_kernel(x, weight):
     """x above zero, weight * x below; the weight broadcasts."""
     return where(x > 0.0, x, weight * x)

@@ -156,7 +156,7 @@ def true_divide(x: Tensor | Number, y):
 
 
 @method("__floordiv__", "floor_divide")
-@elementwise(exact_numbers=True)
+@elementwise(promote="numbers", exact_numbers=True)
 def floor_divide(x: Tensor | Number, y):
     """The largest whole number not above x / y. An integer divided by zero gives itself.
 
@@ -169,14 +169,14 @@ def floor_divide(x: Tensor | Number, y):
 
 @method("__rfloordiv__")
 @called("floor_divide")
-@elementwise
+@elementwise(promote="numbers")
 def rfloor_divide(x, y):
     """floor_divide with the operands exchanged."""
     return scalar.floor_divide(y, x)
 
 
 @called("div")
-@elementwise(exact_numbers=True)
+@elementwise(promote="numbers", exact_numbers=True)
 def trunc_divide(x: Tensor | Number, y):
     """x / y rounded towards zero."""
     return scalar.trunc_divide(x, y)
@@ -231,7 +231,7 @@ multiply = mul
 
 
 @method("__mod__", "remainder")
-@elementwise
+@elementwise(promote="numbers")
 def remainder(x: Tensor | Number, y):
     """x modulo y, with the sign of y as Python has it.
 
@@ -244,14 +244,14 @@ def remainder(x: Tensor | Number, y):
 
 @method("__rmod__")
 @called("remainder")
-@elementwise
+@elementwise(promote="numbers")
 def reverse_remainder(x, y):
     """y modulo x."""
     return scalar.remainder(y, x)
 
 
 @method()
-@elementwise
+@elementwise(promote="numbers")
 def fmod(x, y):
     """The rest of x / y rounded towards zero, with the sign of x, as C has it."""
     return scalar.fmod(x, y)

@@ -77,7 +77,10 @@ class Elementwise(Operation):
             else:
                 leaf = self._number(index, kind, self._number_type(spec, common))
             target = types.bool if name in self.masks else common
-            leaves.append(leaf if target is None else scalar.cast(leaf, target))
+            # Where numbers are exact, so are tensors that stand for one.
+            exact = self.exact_numbers and isinstance(spec, Layout) and not spec.ndim
+            convert = scalar.carried if exact else scalar.cast
+            leaves.append(leaf if target is None else convert(leaf, target))
             index += 1
         try:
             out = self.call_body(leaves)
@@ -94,6 +97,13 @@ class Elementwise(Operation):
         if not promoted:
             return types.bool
         common = kept(self.label, result_type(promoted))
+        refused = {"numbers": common is types.bool, "floating": not common.is_differentiable}
+        if refused.get(self.promote):
+            raise NotImplementedError(
+                f"{self.label}: not implemented for {common}; need "
+                f"{'numbers' if self.promote == 'numbers' else 'a floating type'}; convert with "
+                ".to(dtype)"
+            )
         if self.promote == "float" and not common.is_differentiable:
             return types.get_default_dtype()
         if self.promote == "same":
@@ -404,7 +414,8 @@ def refuse_overlapping(operation: str, out: Layout):
 def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbers=False):
     """Declare out[i] = body(x[i], y[i], ...).
 
-    `promote` is "common" (the operands' common type), "float" (integers become the default
+    `promote` is "common" (the operands' common type), "numbers" (the same, and not booleans),
+    "floating" (the same, and neither booleans nor integers), "float" (integers become the default
     float) or "same" (all must have one type); operands named in `masks` are read as booleans and
     take no part in promotion. With `exact_numbers` a number beside half operands is not rounded to
     their type.
