@@ -181,6 +181,40 @@ def test_lists_of_numpys():
     assert cresset.tensor([np.int32(1)]).dtype is cresset.int32
 
 
+def write_everywhere(x):
+    """Every way to write to a float64 tensor of three elements."""
+    yield lambda: x.add_(1)
+    yield lambda: x.fill_(0)
+    yield lambda: x.copy_(cresset.zeros(3))
+    yield lambda: x[1:].zero_()
+    yield lambda: x.__setitem__(0, 1)
+    yield lambda: x.__setitem__(cresset.tensor([0, 1]), 1.0)
+    yield lambda: x.data.mul_(2)
+    yield lambda: x.detach().uniform_()
+    yield lambda: cresset.add(x.clone(), 1, out=x)
+    yield lambda: x.storage().__setitem__(0, 1)
+    yield lambda: x.scatter_(0, cresset.tensor([0]), 1.0)
+    yield lambda: x.index_add_(0, cresset.tensor([0]), cresset.ones(1, dtype=cresset.float64))
+
+
+def test_protected_memory_is_not_written(tmp_path):
+    """To write to a page that is mapped to be read would end the process."""
+    np.arange(3.0).tofile(tmp_path / "numbers")
+    mapped = np.memmap(tmp_path / "numbers", np.float64, "r")
+    with pytest.warns(UserWarning, match="not writable"):
+        x = cresset.from_numpy(mapped)
+    for write in write_everywhere(x):
+        with pytest.raises(RuntimeError, match="must not be written"):
+            write()
+    assert x.tolist() == [0, 1, 2] and (x + 1).tolist() == [1, 2, 3]
+    assert not x.numpy().flags.writeable and x.clone().add_(1).tolist() == [1, 2, 3]
+    with pytest.warns(UserWarning, match="not writable"):
+        p = nn.Parameter(cresset.from_numpy(mapped))
+    p.grad = cresset.ones(3, dtype=cresset.float64)
+    with pytest.raises(RuntimeError, match="must not be written"):
+        cresset.optim.SGD([p], lr=0.1).step()
+
+
 # --- whatever there is ----------------------------------------------------------------------------
 def test_as_tensor():
     x, array = cresset.ones(2), np.zeros(2)

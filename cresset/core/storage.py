@@ -11,9 +11,10 @@ class Storage:
     """A block of memory shared by all tensors that view it.
 
     `ptr` is its address, `nbytes` its size; `owner` is whatever frees the memory when it goes (a
-    block of the caching allocator, a NumPy array). `version` counts in-place writes. `writer` is
-    None until autograd saves a tensor over this storage; from then on it notes the last in-place
-    write as (version, operation, place), for the error message.
+    block of the caching allocator, a NumPy array). `version` counts in-place writes, and is None
+    for memory that must not be written: emitted code refuses to. `writer` is None until autograd
+    saves a tensor over this storage; from then on it notes the last in-place write as (version,
+    operation, place), for the error message.
     """
 
     __slots__ = ("__weakref__", "nbytes", "owner", "ptr", "version", "writer")
@@ -29,7 +30,10 @@ class Storage:
 
     def alias(self) -> Storage:
         """The same memory with writes of its own count."""
-        return Storage(self.ptr, self.nbytes, self.owner)
+        other = Storage(self.ptr, self.nbytes, self.owner)
+        if self.version is None:
+            other.version = None
+        return other
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(nbytes={self.nbytes}, version={self.version})"

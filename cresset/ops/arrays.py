@@ -90,7 +90,9 @@ def numpy(x, *, force=False):
     strides = [s * layout.dtype.itemsize for s in layout.strides]
     if not layout.numel:
         return numpy.ndarray(layout.shape, kind, bytearray(), 0, strides)
-    return numpy.ndarray(layout.shape, kind, exposed(x), 0, strides)
+    array = numpy.ndarray(layout.shape, kind, exposed(x), 0, strides)
+    array.flags.writeable = x.memory.version is not None
+    return array
 
 
 def _array(x, dtype=None, copy=None):
@@ -161,26 +163,30 @@ def from_array(array, copied=False) -> Tensor:
             f"from_numpy: the array's strides are not a multiple of the element byte size; got "
             f"{array.strides} for elements of {size} bytes; make a copy of it with array.copy()"
         )
-    if not (array.flags.writeable or copied):
-        warn_of_writes("NumPy array")
     layout = Layout.of(array.shape, tuple(s // size for s in array.strides), d)
-    return native.adopt(layout, array.ctypes.data, layout.reach() * size, array)
+    x = native.adopt(layout, array.ctypes.data, layout.reach() * size, array)
+    if not array.flags.writeable:
+        forbid_writes("NumPy array", x, warned=not copied)
+    return x
 
 
-def warn_of_writes(what):
-    warnings.warn(
-        f"The given {what} is not writable, and PyTorch does not support non-writable tensors: "
-        "a write to the tensor would be one to memory that its owner wants unchanged; copy it "
-        "first, or do not write to the tensor",
-        UserWarning,
-        stacklevel=4,
-    )
+def forbid_writes(what: str, x: Tensor, warned: bool = True) -> None:
+    """Have writes to the tensor raise: its memory may be protected, and is not its own."""
+    x.memory.version = None
+    if warned:
+        warnings.warn(
+            f"The given {what} is not writable: it can be read as a tensor, and writing to the "
+            "tensor raises an error; copy it first if it is to be written",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def from_numpy(array) -> Tensor:
     """A tensor over the memory of a NumPy array: a write to either is seen by both.
 
-    An array that must not be written to is taken with a warning. Raises TypeError for what is no
+    An array that must not be written to is taken with a warning; where PyTorch's tensor would write
+    to it nevertheless, ours raises RuntimeError. Raises TypeError for what is no
     array or has elements that tensors do not have, ValueError for strides that are negative or
     lead between elements, and for a foreign byte order.
 
@@ -258,8 +264,6 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Ten
             f"frombuffer: requested buffer length ({count} * {size} bytes) after offset ({offset} "
             f"bytes) must not be greater than actual buffer length ({length} bytes)"
         )
-    if view.readonly:
-        warn_of_writes("buffer")
     import numpy
 
     # NumPy takes the buffer's address and keeps it locked.
@@ -267,4 +271,6 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Ten
     x = native.adopt(
         Layout.packed((count,), dtype), memory.ctypes.data + offset, count * size, memory
     )
+    if view.readonly:
+        forbid_writes("buffer", x)
     return x.requires_grad_(requires_grad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core.layout import Layout, contiguous_strides
 from cresset.core.tensor import Tensor
-from cresset.ops.arrays import warn_of_writes
+from cresset.ops.arrays import forbid_writes
 from cresset.ops.conversion import clone
 from cresset.runtime import dlpack, native
 
@@ -72,6 +72,8 @@ def _dlpack(x, *, stream=None, max_version=None, dl_device=None, copy=None):
     flags = 0
     if copy:
         x, flags = clone(x), dlpack.COPIED
+    if x.memory.version is None:
+        flags |= dlpack.READ_ONLY
     layout = x.layout
     versioned = max_version is not None and tuple(max_version) >= dlpack.VERSION
     return dlpack.capsule(
@@ -155,10 +157,11 @@ def _taken(capsule) -> Tensor:
         )
     layout = Layout.of(shape, strides, TYPES[code])
     address = (tensor.data or 0) + tensor.byte_offset
-    if flags & dlpack.READ_ONLY:
-        warn_of_writes("DLPack tensor")
     owner = dlpack.take(capsule, managed)
-    return native.adopt(layout, address, layout.reach() * layout.dtype.itemsize, owner)
+    x = native.adopt(layout, address, layout.reach() * layout.dtype.itemsize, owner)
+    if flags & dlpack.READ_ONLY:
+        forbid_writes("DLPack tensor", x)
+    return x
 
 
 Tensor.__dlpack__ = _dlpack

@@ -92,9 +92,6 @@ def _cumulative(scan, start, x, axis, dtype, include_initial):
                 f"dim; got shape {tuple(x.layout.shape)}"
             )
         axis = 0
-    d = x.layout.dtype
-    if dtype is None and d.category == types.dtype.INTEGER:
-        dtype = types.int64 if d.is_signed else types.uint64
     found = scan(x, axis, dtype=dtype)
     if not include_initial:
         return found

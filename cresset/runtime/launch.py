@@ -107,6 +107,12 @@ def rejected(letters: str, *arguments) -> None:
     for index, (letter, argument) in enumerate(zip(letters, arguments), 1):
         if letter in "tw":
             check_tensor(f"launch: argument {index}", argument)
+        if letter == "w" and argument.memory.version is None:
+            raise RuntimeError(
+                f"write: the memory must not be written: it belongs to a "
+                f"{type(argument.memory.owner).__name__} that is not writable; got a tensor of "
+                f"shape {tuple(argument.layout.shape)}; write to a clone() of it"
+            )
         if letter in "twn":
             continue
         try:
@@ -191,7 +197,11 @@ def _write_read(module):
         pointer = f.call("pointer_of", "i64", x)
         f.store(pointer, word)
         storage = f.call("storage_of", "ptr", x)
-        f.ret(pointer.ne(-1) & storage.ne(0))
+        with f.leave(pointer.eq(-1) | storage.eq(0)):
+            f.ret(no)
+        with f.leave(letter.eq(LETTERS["t"])):
+            f.ret(f.constant("i1", 1))
+        f.ret(f.call("count_of", "i64", slot(f, storage, "Storage.version")).ne(-1))
     with f.leave(letter.eq(LETTERS["d"])):
         number = f.call("PyFloat_AsDouble", "double", x)
         f.store(number, word)

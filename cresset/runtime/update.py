@@ -102,6 +102,9 @@ def _write_fitting(module):
             f.ret(wrong)
         with f.leave(pointer.eq(0)):  # a tensor without memory
             f.ret(unfit)
+        version = f.call("count_of", "i64", slot(f, storage, "Storage.version"))
+        with f.leave(version.eq(-1)):  # memory that must not be written
+            f.ret(unfit)
     layout = slot(f, _entry(f, lists, 0, place), "Tensor.layout")
     with f.leave(layout.eq(0)):
         f.ret(wrong)
