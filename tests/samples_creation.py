@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operands import index, probability, real
+from operands import above_one, index, positive, probability, real
 from sample import TYPES, Type, sample
 
 
@@ -67,7 +67,23 @@ def random():
     yield sample("randint_like", real(2, 3), 5).drawn()
     yield sample("bernoulli", probability(2, 8)).drawn()
     yield sample("normal", 1.0, 2.0, (3, 7)).drawn().within(4, 1)
+    for means in (real(3, 7), real()):
+        yield sample("normal", means, 2.0).drawn().within(4, 9)
+        yield sample("normal", 1.0, probability(3, 7)).drawn().within(4, 2)
+        yield sample("normal", means, probability(3, 7)).drawn().within(4, 9)
+    yield sample("bernoulli", probability(2, 8), 0.3).drawn()
     yield sample("multinomial", probability(2, 5), 4, True).drawn()
+    yield sample("multinomial", probability(2, 5), 4).drawn()
+    yield sample("multinomial", probability(7), 1).drawn()
+    yield sample("poisson", positive(3, 4)).drawn()
+    yield sample("binomial", above_one(3, 4), probability(3, 4)).drawn()
+    yield sample("Tensor.log_normal_", real(20), 0.5, 0.25).writing().drawn().within(4, 4)
+    yield sample("Tensor.cauchy_", real(20), 1, 2).writing().drawn().within(4, 9)
+    yield sample("Tensor.exponential_", real(20), 1.5).writing().drawn().within(4, 1)
+    yield sample("Tensor.geometric_", real(20), 0.3).writing().drawn()
+    for name in ("alpha_dropout", "feature_alpha_dropout", "feature_dropout"):
+        yield sample(name, real(4, 8, 2), 0.3, True).drawn().within(4, 9)
+    yield sample("rrelu", real(4, 8), training=True).drawn().within(4)
     yield sample("nn.functional.dropout", real(4, 8), 0.3).drawn().within(1)
     yield sample("Tensor.uniform_", real(10), -1, 2).writing().drawn().within(1, 1)
     yield sample("Tensor.normal_", real(20), 1, 2).writing().drawn().within(4, 1)

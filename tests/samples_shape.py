@@ -184,6 +184,18 @@ def indexing():
     yield sample("nn.functional.embedding", index(2, 3, below=4), real(4, 2))
     yield sample("nn.functional.embedding", index(5, below=4), real(4, 2), padding_idx=1
                  ).constant()
+    # The gradient is not the function's.
+    yield sample("nn.functional.embedding", index(5, below=4), real(4, 2), scale_grad_by_freq=True
+                 ).constant()
+    for mode in ("sum", "mean", "max"):
+        yield sample("nn.functional.embedding_bag", index(3, 4, below=5), real(5, 2), mode=mode
+                     ).within(4, 9)
+        yield sample("nn.functional.embedding_bag", index(6, below=5), real(5, 2),
+                     index(3, below=1), mode=mode).within(4, 9)
+        yield sample("nn.functional.embedding_bag", index(3, 4, below=5), real(5, 2), mode=mode,
+                     padding_idx=1).within(4, 9)
+    yield sample("nn.functional.embedding_bag", index(3, 4, below=5), real(5, 2), mode="sum",
+                 per_sample_weights=real(3, 4)).within(4, 9)
     yield sample("nn.functional.one_hot", index(2, 3, below=4), 5)
     yield sample("nn.functional.one_hot", index(4, below=4))
     for shape in ((7,), (2, 3), ()):

@@ -220,6 +220,22 @@ def test_gradient_of_a_write_through_an_index():
     assert value.grad.item() == 2 + 2 + 5 + 2 * 6
 
 
+def test_embedding_beyond_the_rows(torch):
+    """Gradients over frequencies, none of the padding, and rows shortened in the table."""
+    table = np.arange(10.0).reshape(5, 2)
+    for keywords in ({"scale_grad_by_freq": True}, {"padding_idx": 1}, {"max_norm": 3.0},
+                     {"max_norm": 9.0, "norm_type": 1.0, "padding_idx": -1}):
+        results = []
+        for package in (torch, cresset):
+            weight = package.from_numpy(table.copy()).requires_grad_()
+            index = package.tensor([[1, 1, 4], [0, 1, 3]])
+            rows = package.nn.functional.embedding(index, weight, **keywords)
+            rows.backward(package.from_numpy(np.arange(12.0).reshape(2, 3, 2)))
+            results.append([a.detach().numpy() for a in (rows, weight, weight.grad)])
+        for expected, got in zip(*results):
+            np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
 # --- any element ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", "bfloat16", "uint32",
                                    "float32", "uint64", "float64", "complex64", "complex128",

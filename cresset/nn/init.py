@@ -19,7 +19,9 @@ __all__ = [
     "calculate_gain",
     "constant",
     "constant_",
+    "dirac",
     "dirac_",
+    "eye",
     "eye_",
     "kaiming_normal",
     "kaiming_normal_",
@@ -30,6 +32,7 @@ __all__ = [
     "ones_",
     "orthogonal",
     "orthogonal_",
+    "sparse",
     "sparse_",
     "trunc_normal_",
     "uniform",
@@ -163,6 +166,8 @@ def trunc_normal_(
             "values may be incorrect.",
             stacklevel=2,
         )
+    if tensor.is_meta:
+        return tensor
     inside = _normal_below((b - mean) / std) - _normal_below((a - mean) / std)
     with cresset.no_grad():
         if inside > 0.3:
@@ -303,7 +308,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
-    if tensor.numel() == 0:
+    if tensor.numel() == 0 or tensor.is_meta:
         return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
@@ -325,6 +330,8 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
+    if tensor.is_meta:
+        return tensor
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with cresset.no_grad():
@@ -352,6 +359,9 @@ def _old_name(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return renamed
 
 
+dirac = _old_name(dirac_)
+eye = _old_name(eye_)
+sparse = _old_name(sparse_)
 uniform = _old_name(uniform_)
 normal = _old_name(normal_)
 constant = _old_name(constant_)

@@ -66,6 +66,8 @@ class Indexed:
         self.read.gradient(scope["index_gradient"])
         self.write = overwrite(scope["index_put"])
         self.write.gradient(scope["put_gradient"])
+        for name in ("read", "write"):
+            getattr(self, name).op.path = f"advanced_indexing.indexed({pattern!r}).{name}"
 
     def _entries(self, x, indices):
         """The index tensors' layouts by dim, expanded to one shape; that shape; the sizes."""
@@ -212,6 +214,8 @@ def _part(i):
         return tensor(bool(i))
     if hasattr(i, "__index__"):
         return i.__index__()
+    if isinstance(i, (str, bytes)):
+        raise TypeError(f"index: invalid data type {type(i).__name__!r}; got {i!r}")
     raise IndexError(
         "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
         f"valid indices (got {type(i).__name__})"
@@ -314,15 +318,9 @@ def advanced_set(x, index, value):
         return
     if any(i != EVERYTHING for i in basic):
         x = part(x, basic, value)
-    if isinstance(value, Tensor):
-        put(x, entries, fewer_dims(value, 0), False)
-        return
-    number = number_for(x, value)
-    lone = _lone_mask(entries)
-    if lone is not None:
-        masked_fill_(x, _widened(lone, x), number)
-    else:
-        put(x, entries, filled((), x.layout.dtype, dispatch.freeze(number), x.layout.device), False)
+    if not isinstance(value, Tensor):
+        value = filled((), x.layout.dtype, dispatch.freeze(number_for(x, value)))
+    put(x, entries, fewer_dims(value, 0), False)
 
 
 def put(x, entries, value, accumulate):

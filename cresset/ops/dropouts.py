@@ -8,7 +8,7 @@ from cresset.core import dtype as types
 from cresset.core.tensor import Number
 from cresset.ops import meta
 from cresset.ops.activation import leaky_relu
-from cresset.ops.creation import empty, empty_like, ones_like
+from cresset.ops.creation import empty, empty_like, ones_like, tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called
 from cresset.ops.random import draw
@@ -119,8 +119,9 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     negative = input.detach() <= 0
     slopes = ones_like(input.detach())
     drawn = empty(int(negative.sum()), dtype=types.float64)
-    draw("uniform", drawn, float(lower), float(upper))
-    # Numbers are drawn for what is not positive alone, in row order.
+    # In float64 between bounds of x's type, in row order, for what is not positive alone.
+    bounds = tensor([lower, upper], dtype=input.layout.dtype).tolist()
+    draw("uniform", drawn, *bounds)
     slopes.masked_scatter_(negative, drawn.to(slopes.dtype))
     return input.mul_(slopes) if inplace else input * slopes
 

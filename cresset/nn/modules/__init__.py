@@ -97,7 +97,7 @@ from cresset.nn.modules.pooling import (
 )
 from cresset.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
 from cresset.nn.modules.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from cresset.nn.modules.sparse import Embedding
+from cresset.nn.modules.sparse import Embedding, EmbeddingBag
 from cresset.nn.modules.transformer import (
     Transformer,
     TransformerDecoder,
@@ -140,6 +140,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GRUCell",
