@@ -7,6 +7,7 @@ from cresset.core import return_types, scalar
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method, real_only
+from cresset.ops.out import with_out
 
 __all__ = ["copysign", "fmax", "fmin", "frexp", "heaviside", "isneginf", "isposinf", "isreal",
            "ldexp", "ldexp_", "nan_to_num", "nextafter", "signbit"]
@@ -86,6 +87,7 @@ def significands(x):
     return scalar.significand(x)
 
 
+@with_out
 def frexp(x):
     """(mantissa, exponent) with x = mantissa * 2**exponent and 1/2 <= |mantissa| < 1.
 

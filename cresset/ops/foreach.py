@@ -69,19 +69,19 @@ def _scaled(operation, foreach):
     return scaled
 
 
-def _bounded(name):
-    """The extreme of every tensor and another tensor, or a number, which `name` does not take."""
-    of_number = name.replace("maximum", "clamp_min").replace("minimum", "clamp_max")
+def _extreme(name):
+    """The extreme of a tensor and another, or a number, which the method does not take."""
+    method = getattr(Tensor, name)
 
     def extreme(x, other):
-        return getattr(x, name if isinstance(other, Tensor) else of_number)(other)
+        return method(x, other if isinstance(other, Tensor) else x.new_full((), other))
 
     return extreme
 
 
 def _declare(name):
     operation = f"_foreach_{name}"
-    function = _bounded(name) if "imum" in name else getattr(Tensor, name)
+    function = _extreme(name) if "imum" in name else getattr(Tensor, name)
     if not name.startswith("addc"):
         return _of_lists(operation, function)
 

@@ -20,6 +20,7 @@ from cresset.kernels.mathematics.arithmetic import (
     exact_sum_of_any,
     format_of,
     in_double,
+    in_registers,
     number,
     polynomial,
 )
@@ -79,6 +80,7 @@ TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 FARTHEST = 103.892  # from here on the result is below every normal number
 
 
+@in_registers
 def airy_ai(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Airy function Ai; zero from 104 upward, NaN at infinities.
 

@@ -6,9 +6,11 @@ Nothing here knows a function. Every step works on scalars and on vectors of `fl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import NamedTuple
 
 from cresset.runtime import ir
+from cresset.runtime.target import host
 
 
 class Format(NamedTuple):
@@ -158,3 +160,39 @@ def in_double(f: ir.Function, function: Callable[..., ir.Value], *values: ir.Val
     type = values[0].type
     wide = ir.vector("double", ir.lanes(type))
     return f.convert(function(f, *(f.convert(value, wide) for value in values)), type)
+
+
+def in_registers(function: Callable[..., ir.Value]) -> Callable[..., ir.Value]:
+    """Decorator of a long function: it is written once into a module, for a register of doubles.
+
+    Longer vectors call it for every register of them. Written out for all of their lanes it would
+    be as many times as long, and take as many times as long to compile.
+    """
+
+    @wraps(function)
+    def by_register(f: ir.Function, *values: ir.Value) -> ir.Value:
+        count = ir.lanes(values[0].type)
+        width = host().vector_bytes // 8
+        if count <= width or count % width or count & (count - 1):
+            return _called(f, function, values)
+        parts = []
+        for start in range(0, count, width):
+            order = range(start, start + width)
+            parts.append(_called(f, function, [f.shuffle(v, None, order) for v in values]))
+        while len(parts) > 1:
+            together = range(2 * ir.lanes(parts[0].type))
+            parts = [f.shuffle(a, b, together) for a, b in zip(parts[::2], parts[1::2])]
+        return parts[0]
+
+    return by_register
+
+
+def _called(f, function, values):
+    """The function by a call; it is written when first needed."""
+    type = values[0].type
+    name = f"{function.__name__}_of_{ir.element(type)}_{ir.lanes(type)}"
+    if name not in f.module.functions:
+        parameters = [(type, f"x{k}") for k in range(len(values))]
+        written = f.module.function(name, parameters, type, internal=True)
+        written.ret(function(written, *written.arguments))
+    return f.call(name, type, *values)

@@ -18,6 +18,7 @@ from cresset.kernels.mathematics.arithmetic import (
     exact_sum_of_any,
     format_of,
     in_double,
+    in_registers,
     number,
     polynomial,
     with_sign,
@@ -103,6 +104,7 @@ LARGE = 5.0
 TWO_BY_PI = 2.0 / math.pi
 
 
+@in_registers
 def bessel_j0(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Bessel function of the first kind of order 0.
 
@@ -116,6 +118,7 @@ def bessel_j0(f: ir.Function, x: ir.Value) -> ir.Value:
     return f.select(size < LARGE, _j_small(f, size, 0), _oscillating(f, size, 0, 0.25))
 
 
+@in_registers
 def bessel_j1(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Bessel function of the first kind of order 1, as exact as `bessel_j0`."""
     if format_of(x).name == "float":
@@ -127,6 +130,7 @@ def bessel_j1(f: ir.Function, x: ir.Value) -> ir.Value:
     return f.select(x.eq(0), x, negative)
 
 
+@in_registers
 def bessel_y0(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Bessel function of the second kind of order 0; NaN below zero, -infinity at it.
 
@@ -140,6 +144,7 @@ def bessel_y0(f: ir.Function, x: ir.Value) -> ir.Value:
     return _second_kind(f, x, small, _oscillating(f, x, 0, -0.25))
 
 
+@in_registers
 def bessel_y1(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Bessel function of the second kind of order 1, as exact as `bessel_y0` and -2/(pi x)."""
     if format_of(x).name == "float":
@@ -149,6 +154,7 @@ def bessel_y1(f: ir.Function, x: ir.Value) -> ir.Value:
     return _second_kind(f, x, small, _oscillating(f, x, 1, -0.75))
 
 
+@in_registers
 def spherical_bessel_j0(f: ir.Function, x: ir.Value) -> ir.Value:
     """sin x / x; one at zero. Within 4 units in the last place."""
     if format_of(x).name == "float":

@@ -12,6 +12,7 @@ from cresset.kernels.mathematics.arithmetic import (
     exact_sum,
     format_of,
     in_double,
+    in_registers,
     polynomial,
     with_sign,
 )
@@ -166,6 +167,7 @@ def scaled_erfc(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     return main, rest
 
 
+@in_registers
 def erfcx(f: ir.Function, x: ir.Value) -> ir.Value:
     """e^(x^2) erfc x: erfc without its decay; infinite from -26.7 down."""
     if format_of(x).name == "float":

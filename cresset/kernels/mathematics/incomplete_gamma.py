@@ -17,16 +17,12 @@ from cresset.kernels.mathematics.arithmetic import (
     any_lane,
     format_of,
     in_double,
+    in_registers,
     polynomial,
 )
 from cresset.kernels.mathematics.error import erfc
 from cresset.kernels.mathematics.exponential import exp, expm1
-from cresset.kernels.mathematics.gamma import (
-    LGAMMA,
-    LGAMMA_CENTRE,
-    LGAMMA_SERIES,
-    lgamma,
-)
+from cresset.kernels.mathematics.gamma import LGAMMA, LGAMMA_CENTRE, LGAMMA_SERIES, lgamma
 from cresset.kernels.mathematics.logarithm import log, log1p, quotient_parts
 from cresset.runtime import ir
 
@@ -37,6 +33,7 @@ STEPS = 2000.0  # the most steps of the continued fraction; about 100 are usual
 EPSILON = 2.0**-53
 
 
+@in_registers
 def gammainc(f: ir.Function, a: ir.Value, x: ir.Value) -> ir.Value:
     """The integral of t^(a-1) e^-t from 0 to x, by that to infinity; NaN for negative a or x.
 
@@ -46,6 +43,7 @@ def gammainc(f: ir.Function, a: ir.Value, x: ir.Value) -> ir.Value:
     return _either_of(f, gammainc, a, x, lower=True)
 
 
+@in_registers
 def gammaincc(f: ir.Function, a: ir.Value, x: ir.Value) -> ir.Value:
     """1 - gammainc(a, x), exact where it is small; as exact as that."""
     return _either_of(f, gammaincc, a, x, lower=False)

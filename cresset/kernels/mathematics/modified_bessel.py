@@ -15,6 +15,7 @@ from cresset.kernels.mathematics.arithmetic import (
     at_most,
     format_of,
     in_double,
+    in_registers,
     polynomial,
     with_sign,
 )
@@ -82,6 +83,7 @@ K1_FAR = (
 )  # fmt: skip
 
 
+@in_registers
 def i0(f: ir.Function, x: ir.Value) -> ir.Value:
     """The modified Bessel function of the first kind of order 0, within 3 units."""
     if format_of(x).name == "float":
@@ -90,6 +92,7 @@ def i0(f: ir.Function, x: ir.Value) -> ir.Value:
     return f.select(size < NEAR, _series(f, size, I0_SERIES), _grown(f, size, I0_FAR))
 
 
+@in_registers
 def i1(f: ir.Function, x: ir.Value) -> ir.Value:
     """The modified Bessel function of the first kind of order 1, within 3 units."""
     if format_of(x).name == "float":
@@ -99,6 +102,7 @@ def i1(f: ir.Function, x: ir.Value) -> ir.Value:
     return with_sign(f, f.select(size < NEAR, near, _grown(f, size, I1_FAR)), x)
 
 
+@in_registers
 def i0e(f: ir.Function, x: ir.Value) -> ir.Value:
     """e^-|x| i0 x, within 4 units."""
     if format_of(x).name == "float":
@@ -108,6 +112,7 @@ def i0e(f: ir.Function, x: ir.Value) -> ir.Value:
     return f.select(size < NEAR, near, _far(f, size, 2 * NEAR, I0_FAR))
 
 
+@in_registers
 def i1e(f: ir.Function, x: ir.Value) -> ir.Value:
     """e^-|x| i1 x, within 4 units."""
     if format_of(x).name == "float":
@@ -117,21 +122,25 @@ def i1e(f: ir.Function, x: ir.Value) -> ir.Value:
     return with_sign(f, f.select(size < NEAR, near, _far(f, size, 2 * NEAR, I1_FAR)), x)
 
 
+@in_registers
 def k0(f: ir.Function, x: ir.Value) -> ir.Value:
     """The modified Bessel function of the second kind of order 0, within 4 units."""
     return _second_kind(f, k0, x, _k0_near, K0_FAR, scaled=False)
 
 
+@in_registers
 def k1(f: ir.Function, x: ir.Value) -> ir.Value:
     """The modified Bessel function of the second kind of order 1, within 4 units."""
     return _second_kind(f, k1, x, _k1_near, K1_FAR, scaled=False)
 
 
+@in_registers
 def k0e(f: ir.Function, x: ir.Value) -> ir.Value:
     """e^x k0 x, within 4 units."""
     return _second_kind(f, k0e, x, _k0_near, K0_FAR, scaled=True)
 
 
+@in_registers
 def k1e(f: ir.Function, x: ir.Value) -> ir.Value:
     """e^x k1 x, within 4 units."""
     return _second_kind(f, k1e, x, _k1_near, K1_FAR, scaled=True)

@@ -12,6 +12,7 @@ from cresset.kernels.mathematics.arithmetic import (
     exact_product,
     format_of,
     in_double,
+    in_registers,
     polynomial,
     with_sign,
 )
@@ -40,6 +41,7 @@ FAR = (
 )  # fmt: skip
 
 
+@in_registers
 def ndtr(f: ir.Function, x: ir.Value) -> ir.Value:
     """The integral of the normal density from -infinity to x: erfc(-x / sqrt 2) / 2."""
     if format_of(x).name == "float":
@@ -56,6 +58,7 @@ def ndtr(f: ir.Function, x: ir.Value) -> ir.Value:
     return f.select(x.unordered(x), x, result)
 
 
+@in_registers
 def ndtri(f: ir.Function, p: ir.Value) -> ir.Value:
     """The x of which p = ndtr x; infinite at 0 and 1, NaN beyond (Giles 2012)."""
     if format_of(p).name == "float":

@@ -17,6 +17,7 @@ from cresset.kernels.mathematics.arithmetic import (
     any_lane,
     format_of,
     in_double,
+    in_registers,
 )
 from cresset.kernels.mathematics.inverse import acos
 from cresset.kernels.mathematics.trigonometric import cos, sin
@@ -131,7 +132,7 @@ def _chebyshev(name, shifted):
 
     function.__name__ = f"{'shifted_' if shifted else ''}chebyshev_polynomial_{name}"
     function.__doc__ = f"Chebyshev's polynomial {name.upper()}{' of 2 x - 1' if shifted else ''}."
-    return function
+    return in_registers(function)
 
 
 chebyshev_polynomials = tuple(
@@ -148,6 +149,7 @@ def _three_terms(f, function, x, n, most, first, step):
     return f.select(x.unordered(n), x + n, result)
 
 
+@in_registers
 def hermite_polynomial_h(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     """Hermite's polynomial H(n), the physicist's; NaN for n > 512."""
 
@@ -157,6 +159,7 @@ def hermite_polynomial_h(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     return _three_terms(f, hermite_polynomial_h, x, n, GREATEST, lambda: x * 2.0, step)
 
 
+@in_registers
 def hermite_polynomial_he(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     """Hermite's polynomial He(n), the probabilist's; NaN for n > 512."""
 
@@ -166,6 +169,7 @@ def hermite_polynomial_he(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     return _three_terms(f, hermite_polynomial_he, x, n, GREATEST, lambda: x, step)
 
 
+@in_registers
 def laguerre_polynomial_l(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     """Laguerre's polynomial L(n); NaN for n > 2^20."""
 
@@ -175,6 +179,7 @@ def laguerre_polynomial_l(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     return _three_terms(f, laguerre_polynomial_l, x, n, HIGHEST, lambda: 1.0 - x, step)
 
 
+@in_registers
 def legendre_polynomial_p(f: ir.Function, x: ir.Value, n: ir.Value) -> ir.Value:
     """Legendre's polynomial P(n); NaN for n > 2^20."""
 

@@ -11,7 +11,7 @@ import math
 from fractions import Fraction
 from functools import cache
 
-from cresset.kernels.mathematics.arithmetic import any_lane, format_of, in_double
+from cresset.kernels.mathematics.arithmetic import any_lane, format_of, in_double, in_registers
 from cresset.kernels.mathematics.power import pow
 from cresset.runtime import ir
 
@@ -29,6 +29,7 @@ def weights() -> tuple[float, ...]:
     return tuple(float(b / math.factorial(2 * k)) for k, b in enumerate(numbers[2::2], start=1))
 
 
+@in_registers
 def zeta(f: ir.Function, x: ir.Value, q: ir.Value) -> ir.Value:
     """The sum of (q + k)^-x over k >= 0; NaN for x < 1, and for q < 0 unless x is an integer.
 
@@ -50,16 +51,9 @@ def zeta(f: ir.Function, x: ir.Value, q: ir.Value) -> ir.Value:
     return f.select(x.eq(1), math.inf, f.select(x < 1, math.nan, result))
 
 
+@in_registers
 def _of_positive(f, x, q):
-    """zeta for x > 1 and q > 0: a function of its own, as up to three places call it."""
-    name = f"zeta_of_{ir.lanes(x.type)}"
-    if name not in f.module.functions:
-        _write(f.module.function(name, [(x.type, "x"), (x.type, "q")], x.type, internal=True))
-    return f.call(name, x.type, x, q)
-
-
-def _write(f):
-    x, q = f.arguments
+    """zeta for x > 1 and q > 0; up to three places call it."""
     with f.loop(0, TERMS, carry=(f.constant(x.type, 0), q)) as loop:
         total, at = loop.values
         loop.next(total + pow(f, at, -x), at + 1.0)
@@ -73,7 +67,7 @@ def _write(f):
         factor = factor * ((x + (2 * k + 1)) * inverse) * ((x + (2 * k + 2)) * inverse)
     # The formula diverges where x is far greater than q; but there the first terms are all.
     matters = (x < at * 8.0) & (power > 0)
-    f.ret(total + f.select(matters, tail * power, 0.0))
+    return total + f.select(matters, tail * power, 0.0)
 
 
 def _reflected(f, x, q, whole, below):
