@@ -225,3 +225,13 @@ def test_sharing():
     assert storage.share_memory_() is storage and storage.tolist() == [1, 1]
     with pytest.raises(RuntimeError, match="not resizable"):
         cresset.from_numpy(np.zeros(3)).share_memory_()
+
+
+def test_views_of_what_changed_shape_need_no_history():
+    x = cresset.zeros(2, 3)
+    row = x[0]
+    x.resize_(3, 4)
+    row[1] = 5
+    assert x[0, 1].item() == 5
+    with pytest.raises(RuntimeError, match="changed in shape in place"):
+        row.add_(cresset.ones(3, requires_grad=True))

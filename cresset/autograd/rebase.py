@@ -10,7 +10,7 @@ from __future__ import annotations
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, OperationNode
 from cresset.autograd.recipe import TENSOR, recipe_of
-from cresset.autograd.record import live, view_node, viewed
+from cresset.autograd.record import live, refuse_reshaped, view_node, viewed
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 
@@ -62,6 +62,8 @@ def record_write(op, out, args, run):
         dispatch.note_write(out, op)
         return out
     _check(op, out)
+    if chain:
+        refuse_reshaped(chain[0], root)
     node, spare = None, None
     if tracked:
         node = OperationNode(op, tuple(edges), tuple(layouts))

@@ -102,17 +102,28 @@ def live(x: Tensor):
 
 def viewed(view: Tensor) -> Tensor:
     """The tensor that a view was made of: its base, or what that was before it changed shape."""
+    base = view.base
+    while base.base is not None and not shows(view, base):
+        base = base.base
+    if base.history is not None:
+        refuse_reshaped(view, base)
+    return base
+
+
+def shows(view: Tensor, base: Tensor) -> bool:
+    """Whether a tensor has the layout of what a view was made of."""
     node = view.history
     made_as = node.edges[0].layouts[0] if type(node) is Piece else node.layouts[0]
-    base = view.base
-    while base.layout is not made_as and base.base is not None:
-        base = base.base
-    if base.layout is not made_as:
+    return base.layout is made_as
+
+
+def refuse_reshaped(view: Tensor, base: Tensor) -> None:
+    """Raise RuntimeError where a view cannot be replayed from its base, which has changed shape."""
+    if not shows(view, base):
         raise RuntimeError(
             "backward: a view's base was changed in shape in place since the view was made, before "
             "it had a history, and then overwritten; make the view again"
         )
-    return base
 
 
 def view_node(op, args, parent: Tensor, edge) -> ViewNode:
