@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cresset.core.generator import default_generator
-from cresset.ops import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from cresset import (
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 
 __all__ = ["default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
            "set_rng_state"]
@@ -31,8 +37,8 @@ def fork_rng(
     if not enabled:
         yield
         return
-    before = default_generator.state_bytes()
+    before = get_rng_state()
     try:
         yield
     finally:
-        default_generator.restore(before)
+        set_rng_state(before)
