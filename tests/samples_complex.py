@@ -130,6 +130,9 @@ def products():
     yield sample("addmm", plane(2, 2), plane(2, 3), plane(3, 2), alpha=2, beta=1j).within(8, 90)
     yield sample("einsum", "ij,kj->ik", plane(2, 3), plane(2, 3)).within(8, 30)
     yield sample("nn.functional.linear", plane(2, 3), plane(2, 3), plane(2)).within(8, 30)
+    yield sample("nn.functional.conv1d", plane(1, 2, 4), plane(2, 1, 2), groups=2).within(16, 60)
+    yield sample("nn.functional.conv2d", plane(2, 3, 3), plane(2, 2, 2, 2), plane(2), padding=1
+                 ).within(16, 60).constant()
 
 
 def moving():

@@ -5,10 +5,19 @@ from __future__ import annotations
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import convolution as kernels
+from cresset.ops.complex_numbers import (
+    complex,
+    conj,
+    imag,
+    real,
+    view_as_complex,
+    view_as_real,
+)
+from cresset.ops.joining import stack
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import called, counts_as
-from cresset.ops.shape import squeeze, unsqueeze
+from cresset.ops.shape import permute, reshape, squeeze, unsqueeze
 from cresset.runtime.program import Program
 
 __all__ = ["conv1d", "conv2d"]
@@ -156,7 +165,33 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
     args = (stride, pair(padding, "padding"), dilation, groups)
+    if input.layout.dtype.is_complex and weight.layout.dtype.is_complex:
+        return _complex_conv2d(input, weight, bias, args)
     return convolution2d(input.contiguous(), weight.contiguous(), bias, *args)
+
+
+def _complex_conv2d(x, weight, bias, args):
+    """A real convolution over twice as many channels, those of the parts one after the other.
+
+    (x + y i) (u + v i) has the parts [x y] [u -v] and [x y] [v u]: those of the filter's conjugate
+    and of i times that.
+    """
+    turned = complex(imag(weight), real(weight))
+    filters = stack((conj(weight), turned), 1)
+    count = weight.layout.shape[0]
+    wide = reshape(permute(view_as_real(x), (0, 1, 4, 2, 3)), _doubled(x, 1))
+    filters = reshape(permute(view_as_real(filters), (0, 1, 2, 5, 3, 4)),
+                      (2 * count, *_doubled(weight, 1)[1:]))
+    added = None if bias is None else reshape(view_as_real(bias), (-1,))
+    made = convolution2d(wide.contiguous(), filters.contiguous(), added, *args)
+    images, _, height, width = made.layout.shape
+    pairs = permute(reshape(made, (images, count, 2, height, width)), (0, 1, 3, 4, 2))
+    return view_as_complex(pairs.contiguous())
+
+
+def _doubled(x, dim) -> tuple[int, ...]:
+    """The shape of x with twice the size along a dim."""
+    return tuple(2 * n if d == dim else n for d, n in enumerate(x.layout.shape))
 
 
 def _named_padding(x, weight, name, stride, dilation):
