@@ -210,8 +210,9 @@ def _rows(x, dim, index, plain):
 
 def _lines(x, dim, index, plain):
     """Axes and target of an index tensor that holds one position for each element."""
-    if index.ndim == 0:
-        return [], [], Target(max(x.numel, 1), x.dtype.itemsize, index.dtype.llvm)
+    x, index, plain = (
+        layout if layout.ndim else layout.restride((1,), (1,)) for layout in (x, index, plain)
+    )
     size = x.dtype.itemsize
     others: list[Axis] = []
     line: list[Axis] = []

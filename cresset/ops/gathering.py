@@ -80,16 +80,16 @@ def gather(x: Tensor, dim, index: Tensor, *, sparse_grad=False):
 
 def check_lines(name, x, dim, index):
     """The dim, checked with an index tensor that holds one position for each element."""
-    check_index(name, index)
     d = canonical_dim(name, dim, x.ndim)
     if not index.numel:
         return d
+    check_index(name, index)
     if max(index.ndim, 1) != max(x.ndim, 1):
         raise RuntimeError(
             f"{name}: Index tensor must have the same number of dimensions as input tensor; got "
             f"{index.ndim} and {x.ndim}"
         )
-    for k, (n, m) in enumerate(zip(index.shape, x.shape)):
+    for k, (n, m) in enumerate(zip(index.shape or (1,), x.shape or (1,))):
         if k != d and n > m:
             raise RuntimeError(
                 f"{name}: Size does not match at dimension {k} expected index {list(index.shape)} "
@@ -107,6 +107,8 @@ def _gather_gradient(g, x_layout, dim, index):
 @with_out
 def take_along_dim(input, indices, dim=None):
     """gather with x and indices that broadcast; without a dim, of the flattened tensor.
+
+    Indices along a dim are taken modulo its size, as PyTorch takes them.
 
     >>> import cresset
     >>> x = cresset.tensor([[10, 30, 20]])
@@ -130,8 +132,15 @@ def take_along_dim(input, indices, dim=None):
     shape, places = list(x.layout.shape), list(indices.layout.shape)
     size, count = shape[d], places[d]
     shape[d] = places[d] = 1
-    common = list(broadcast_shapes(shape, places))
+    try:
+        common = list(broadcast_shapes(shape, places))
+    except ValueError as problem:
+        raise RuntimeError(
+            f"take_along_dim: input and indices do not broadcast beside dim {d}; {problem}; got "
+            f"shapes {tuple(x.layout.shape)} and {tuple(indices.layout.shape)}"
+        ) from None
     x = expand(x, (*common[:d], size, *common[d + 1 :]))
+    indices = indices.remainder(size)
     return gather(x, d, expand(indices, (*common[:d], count, *common[d + 1 :])))
 
 
@@ -202,7 +211,7 @@ def _line_write(name, mode, x, dim, index, src):
     if not index.numel:
         return (lambda target, values, first_temporary: ((), ())), None
     d = canonical_dim(name, dim, x.ndim)
-    part = src.restride(index.shape, src.strides)
+    part = src.restride(index.shape or (1,), src.strides or (1,))
 
     def writer(target, values, first_temporary):
         return kernels.scatter(target, d, index, part, values, first_temporary, mode)
@@ -223,7 +232,7 @@ def check_written_lines(name, x, dim, index, src):
             f"{name}: Index tensor must have the same number of dimensions as src tensor; got "
             f"{index.ndim} and {src.ndim}"
         )
-    if index.numel and any(n > m for n, m in zip(index.shape, src.shape)):
+    if index.numel and any(n > m for n, m in zip(index.shape, src.shape or (1,))):
         raise RuntimeError(
             f"{name}: Expected index {list(index.shape)} to be no larger size than src "
             f"{list(src.shape)}"
@@ -287,9 +296,9 @@ def scatter_reduce_(input, dim, index, src, reduce, *, include_self=True):
 
 
 def _scatter_reduce(x, dim, index, src, reduce, include_self, chosen):
-    check_reduction("scatter_reduce", reduce, ("sum", *MODES), x.layout.dtype)
     check_written_lines("scatter_reduce", x.layout, dim, index.layout, src.layout)
-    if index.layout.numel and src.layout.shape != index.layout.shape:
+    check_reduction("scatter_reduce", reduce, ("sum", *MODES), x.layout.dtype)
+    if index.layout.numel and src.layout.ndim and src.layout.shape != index.layout.shape:
         src = src[tuple(slice(n) for n in index.layout.shape)]
     forms = [chosen(form) for form in (scatter_put, scatter_add, scatter_combine)]
     return reduce_into(x, dim, index, src, reduce, include_self, forms, scatter_add)
@@ -482,9 +491,9 @@ def unravel_index(indices, shape):
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(n < 0 for n in sizes):
         raise ValueError(f"unravel_index: 'shape' cannot have negative values; got {sizes}")
-    coordinates, step = [], 1
+    positions, coordinates, step = indices.long(), [], 1
     for n in reversed(sizes):
-        coordinates.append(indices.div(step, rounding_mode="floor").remainder(n))
+        coordinates.append(positions.div(step, rounding_mode="floor").remainder(n))
         step *= n
     return tuple(reversed(coordinates))
 

@@ -42,6 +42,10 @@ def index_select(x: Tensor, dim, index: Tensor):
     tensor([7, 5])
     """
     d = _checked_dim("index_select", x, dim, index)
+    if not x.ndim and index.numel != 1:
+        raise RuntimeError(
+            f"index_select: Index to scalar can have only 1 value; got {index.numel} values"
+        )
     shape = list(x.shape)
     if shape:
         shape[d] = index.numel
@@ -114,10 +118,21 @@ def _combine_rows_gradient(g, x, dim, index, source, mode, out):
 
 
 def _checked_dim(name, x, dim, index):
-    check_index(name, index)
+    d = canonical_dim(name, dim, x.ndim)
     if index.ndim > 1:
         raise IndexError(f"{name}: Index is supposed to be a vector; got {tuple(index.shape)}")
-    return canonical_dim(name, dim, x.ndim)
+    check_index(name, index)
+    return d
+
+
+def _check_long(name, x, dim, index, error=RuntimeError):
+    """Raise unless the index is a vector of int64, after what else is checked of it."""
+    canonical_dim(name, dim, x.layout.ndim)
+    if index.layout.ndim > 1:
+        raise (RuntimeError if error is IndexError else IndexError)(
+            f"{name}: Index has to be a vector or a scalar; got {tuple(index.layout.shape)}"
+        )
+    check_index(name, index.layout, (types.int64,), error)
 
 
 def _size(x, dim):
@@ -127,18 +142,19 @@ def _size(x, dim):
 def _row_write(name, mode, x, dim, index, source, error):
     """The plan of a write; `error` is the class for indices that are out of range."""
     d = _checked_dim(name, x, dim, index)
+    if source.dtype is not x.dtype:
+        raise RuntimeError(f"{name}: self ({x.dtype}) and source ({source.dtype}) must have the "
+                           "same scalar type")
     expected = list(x.shape)
     if expected:
         expected[d] = index.numel
     fits = tuple(source.shape) == tuple(expected) if x.ndim else source.numel == index.numel == 1
     if not fits:
-        raise error(
+        counted = source.ndim == x.ndim and (not x.ndim or source.shape[d] == index.numel)
+        raise (IndexError if name == "index_copy" and not counted else RuntimeError)(
             f"{name}: source has shape {tuple(source.shape)}; need {tuple(expected)}: the tensor's "
             f"with {index.numel}, the number of indices, at dim {d}"
         )
-    if source.dtype is not x.dtype:
-        raise RuntimeError(f"{name}: self ({x.dtype}) and source ({source.dtype}) must have the "
-                           "same scalar type")
 
     def writer(target, values, first_temporary):
         return kernels.index_add(target, d, index, source, values, first_temporary, mode)
@@ -187,13 +203,13 @@ def index_copy(input, dim, index, source):
     >>> cresset.zeros(3).index_copy(0, cresset.tensor([2, 0]), cresset.tensor([5.0, 6.0]))
     tensor([6., 0., 5.])
     """
-    check_index("index_copy", index.layout, (types.int64,))
+    _check_long("index_copy", input, dim, index)
     return copy_rows(input, dim, index, source)
 
 
 def index_copy_(input, dim, index, source):
     """index_copy in place."""
-    check_index("index_copy", index.layout, (types.int64,))
+    _check_long("index_copy", input, dim, index)
     return copy_rows.in_place(input, dim, index, source)
 
 
@@ -218,8 +234,8 @@ def index_fill_(input, dim, index, value):
     x = input
     if isinstance(value, Tensor):
         return masked_fill_(x, *_filling(x, dim, index, value))
+    _check_long("index_fill_", x, dim, index, IndexError)
     d = canonical_dim("index_fill_", dim, x.layout.ndim)
-    check_index("index_fill_", index.layout, (types.int64,), IndexError)
     line = x if x.layout.ndim else x.view(1)
     advanced_set(line, (*[slice(None)] * d, index), value)
     return x
@@ -232,8 +248,8 @@ def _filling(x, dim, index, value):
             "index_fill_: only supports a 0-dimensional value tensor; got one with "
             f"{value.layout.ndim} dimension(s); need a number or value.squeeze()"
         )
+    _check_long("index_fill_", x, dim, index, IndexError)
     d = canonical_dim("index_fill_", dim, x.layout.ndim)
-    check_index("index_fill_", index.layout, (types.int64,), IndexError)
     line = zeros(_size(x.layout, d), dtype=types.bool, device=x.layout.device)
     advanced_set(line, index, True)
     behind = (1,) * (x.layout.ndim - d - 1)
@@ -262,9 +278,9 @@ def index_reduce_(input, dim, index, source, reduce, *, include_self=True):
 
 
 def _index_reduce(x, dim, index, source, reduce, include_self, chosen):
-    check_reduction("index_reduce", reduce, tuple(MODES), x.layout.dtype)
     # Checks everything that can be checked before the first of several writes.
     _row_write("index_reduce", "put", x.layout, dim, index.layout, source.layout, IndexError)
+    check_reduction("index_reduce", reduce, tuple(MODES), x.layout.dtype)
     forms = [chosen(form) for form in (copy_rows, total_rows, combine_rows)]
     return reduce_into(x, dim, index, source, reduce, include_self, forms, total_rows)
 
