@@ -6,15 +6,22 @@ All of them are products of batches of matrices once dims are put in order.
 from __future__ import annotations
 
 import string
+from functools import lru_cache
 from math import prod
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
+from cresset.ops.arithmetic import mul
 from cresset.ops.operation import method
 from cresset.ops.out import with_out
+from cresset.ops.products import matmul
+from cresset.ops.reduction import sum
 from cresset.ops.shape import diagonal, permute, reshape
 
 __all__ = ["einsum", "inner", "kron", "tensordot"]
+
+# Equations and combinations of shapes whose plans are kept.
+MOST = 4096
 
 
 def einsum(*args):
@@ -36,34 +43,26 @@ def einsum(*args):
     tensor([1., 4.])
     """
     equation, operands = _spelled(args)
+    return contracted(operands, *_parsed(equation, tuple([x.layout.ndim for x in operands])))
+
+
+@lru_cache(MOST)
+def _parsed(equation, ranks):
+    """(the names of every operand's dims, those of the output)."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
-    if len(terms) > len(operands):
-        raise RuntimeError(f"einsum(): fewer operands were provided than specified in the "
-                           f"equation; {equation!r} names {len(terms)}; got {len(operands)}")
-    if len(terms) < len(operands):
-        raise RuntimeError(f"einsum(): more operands were provided than specified in the "
-                           f"equation; {equation!r} names {len(terms)}; got {len(operands)}")
+    if len(terms) != len(ranks):
+        raise RuntimeError(
+            f"einsum(): {'fewer' if len(terms) > len(ranks) else 'more'} operands were provided "
+            f"than specified in the equation; {equation!r} names {len(terms)}; got {len(ranks)}"
+        )
     _check_letters(equation, terms, right)
     if not arrow:
         letters = left.replace(",", "").replace(".", "")
         right = "..." + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    *terms, right = _lettered(terms, right, operands)
-    _check_output(terms, right)
-    return contracted([_diagonals(k, x, term) for k, (x, term) in enumerate(zip(operands, terms))],
-                      right)
-
-
-def contracted(parts, output):
-    """The sum of products of `parts`, (operand, the names of its dims) each, over all names that
-    are not in `output`, whose order the result's dims have."""
-    parts = _of_one_size(parts)
-    x, names = parts[0]
-    for k, (y, others) in enumerate(parts[1:], start=1):
-        kept = set(output).union(*[later for _, later in parts[k + 1 :]])
-        x, names = _product(x, names, y, others, kept)
-    x, names = _summed(x, names, set(output))
-    return permute(x, tuple(names.index(c) for c in output))
+    *names, output = _lettered(terms, right, ranks)
+    _check_output(names, output)
+    return tuple(names), output
 
 
 def _spelled(args):
@@ -106,17 +105,17 @@ def _check_letters(equation, terms, right):
                 )
 
 
-def _lettered(terms, right, operands):
+def _lettered(terms, right, ranks):
     """The terms with letters in the place of "...", the same for the last dims of each."""
     counts = []
-    for k, (term, x) in enumerate(zip(terms, operands)):
-        named, rank = len(term.replace("...", "")), x.layout.ndim
+    for k, (term, rank) in enumerate(zip(terms, ranks)):
+        named = len(term.replace("...", ""))
         if named > rank or named < rank and "..." not in term:
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({named}) "
                 f"{'is more than' if named > rank else 'does not match'} the number of dimensions "
                 f"({rank}) for operand {k}{'' if '...' in term else ' and no ellipsis was given'}; "
-                f"the term {term!r} stands for shape {tuple(x.layout.shape)}"
+                f"its term is {term!r}"
             )
         counts.append(rank - named)
     most = max(counts)
@@ -127,9 +126,9 @@ def _lettered(terms, right, operands):
 
 
 def _with(letters, term):
-    """A term as a list, `letters` in the place of "..."."""
+    """A term as a tuple, `letters` in the place of "..."."""
     front, dots, back = term.partition("...")
-    return [*front, *letters, *back] if dots else [*term]
+    return (*front, *letters, *back) if dots else (*term,)
 
 
 def _check_output(terms, right):
@@ -143,26 +142,105 @@ def _check_output(terms, right):
                                "output")
 
 
-def _diagonals(k, x, term):
-    """An operand with repeated letters taken as diagonals, and its letters."""
-    for c in dict.fromkeys(term):
-        while term.count(c) > 1:
-            a = term.index(c)
-            b = term.index(c, a + 1)
-            n, m = x.layout.shape[a], x.layout.shape[b]
-            if n != m:
-                raise RuntimeError(f"einsum(): subscript {c} is repeated for operand {k} but the "
-                                   f"sizes don't match, {m} != {n}")
-            x = diagonal(x, 0, a, b)
-            term = [*term[:a], *term[a + 1 : b], *term[b + 1 :], c]
-    return x, term
+# --- contractions ---------------------------------------------------------------------------------
+def contracted(operands, names, output):
+    """The sum of products of tensors over all names of dims that are not in `output`.
+
+    `names` has a tuple for every operand; `output` names the dims of the result in order.
+    """
+    first, products, last = _planned(
+        tuple([x.layout.shape for x in operands]), tuple(names), tuple(output)
+    )
+    x = _moved(operands[0], first)
+    for y, (x_moves, y_moves, product) in zip(operands[1:], products):
+        x = product(_moved(x, x_moves), _moved(y, y_moves))
+    return _moved(x, last)
 
 
-def _of_one_size(parts):
-    """The parts without dims of size 1 that stand for a greater size elsewhere."""
+def _moved(x, moves):
+    for function, arguments in moves:
+        x = function(x, *arguments)
+    return x
+
+
+class Moves:
+    """What is done to an operand: its dims' names and sizes, and the calls that lead there."""
+
+    def __init__(self, names, shape):
+        self.names, self.shape = list(names), list(shape)
+        self.calls: list = []
+
+    def take(self) -> list:
+        """The calls so far, which are then done."""
+        calls, self.calls = self.calls, []
+        return calls
+
+    def _keep(self, places):
+        self.names = [self.names[k] for k in places]
+        self.shape = [self.shape[k] for k in places]
+
+    def diagonals(self, number):
+        """Names that stand twice become one, of the diagonal."""
+        for c in dict.fromkeys(self.names):
+            while self.names.count(c) > 1:
+                i = self.names.index(c)
+                j = self.names.index(c, i + 1)
+                if self.shape[i] != self.shape[j]:
+                    raise RuntimeError(
+                        f"einsum(): subscript {c} is repeated for operand {number} but the sizes "
+                        f"don't match, {self.shape[j]} != {self.shape[i]}"
+                    )
+                self.calls.append((diagonal, (0, i, j)))
+                self._keep([*(k for k in range(len(self.names)) if k not in (i, j)), i])
+
+    def squeeze(self, sizes):
+        """Dims of size 1 that stand for a greater size elsewhere are left out."""
+        wide = [k for k, c in enumerate(self.names) if self.shape[k] != 1 or sizes[c] == 1]
+        if len(wide) < len(self.names):
+            self._keep(wide)
+            self.calls.append((reshape, (tuple(self.shape),)))
+
+    def sum(self, kept):
+        """Dims whose names are not kept are summed."""
+        summed = tuple(k for k, c in enumerate(self.names) if c not in kept)
+        if summed:
+            self._keep([k for k in range(len(self.names)) if k not in summed])
+            self.calls.append((sum, (summed,)))
+
+    def arrange(self, names, shape=None):
+        """The dims in another order, and then joined or parted into a shape."""
+        order = [self.names.index(c) for c in names]
+        self._keep(order)
+        if order != sorted(order):
+            self.calls.append((permute, (tuple(order),)))
+        if shape is not None and list(shape) != self.shape:
+            self.calls.append((reshape, (tuple(shape),)))
+
+
+@lru_cache(MOST)
+def _planned(shapes, names, output):
+    """(moves of the first operand, (moves, moves, product) for every other, moves of the last)."""
+    operands = [Moves(own, shape) for own, shape in zip(names, shapes)]
+    for k, operand in enumerate(operands):
+        operand.diagonals(k)
+    sizes = _sizes(operands)
+    for operand in operands:
+        operand.squeeze(sizes)
+    x = operands[0]
+    first, products = x.take(), []
+    for k, y in enumerate(operands[1:], start=1):
+        kept = set(output).union(*[later.names for later in operands[k + 1 :]])
+        products.append((*_product(x, y, kept, sizes),))
+    x.sum(set(output))
+    x.arrange(output)
+    return first, products, x.take()
+
+
+def _sizes(operands) -> dict:
+    """The size of every name; dims of size 1 broadcast to it."""
     sizes: dict = {}
-    for k, (x, names) in enumerate(parts):
-        for c, n in zip(names, x.layout.shape):
+    for k, operand in enumerate(operands):
+        for c, n in zip(operand.names, operand.shape):
             if sizes.setdefault(c, n) == 1:
                 sizes[c] = n
             elif n not in (1, sizes[c]):
@@ -170,45 +248,41 @@ def _of_one_size(parts):
                     f"einsum(): subscript {c} has size {n} for operand {k} which does not "
                     f"broadcast with previously seen size {sizes[c]}"
                 )
-    out = []
-    for x, names in parts:
-        wide = [k for k, n in enumerate(x.layout.shape) if n != 1 or sizes[names[k]] == 1]
-        if len(wide) < len(names):
-            shape = tuple(x.layout.shape[k] for k in wide)
-            x, names = reshape(x, shape), [names[k] for k in wide]
-        out.append((x, names))
-    return out
+    return sizes
 
 
-def _summed(x, names, kept):
-    """x summed over the dims whose names are not kept."""
-    dims = tuple(k for k, c in enumerate(names) if c not in kept)
-    return (x.sum(dims), [c for c in names if c in kept]) if dims else (x, names)
+def _product(x: Moves, y: Moves, kept, sizes):
+    """(moves of x, moves of y, product) for two operands, summed over the names that are not kept.
 
-
-def _product(x, names, y, others, kept):
-    """The product of two operands, summed over the names that are not kept."""
-    x, names = _summed(x, names, kept.union(others))
-    y, others = _summed(y, others, kept.union(names))
-    sizes = {**dict(zip(names, x.layout.shape)), **dict(zip(others, y.layout.shape))}
-    shared = [c for c in names if c in others]
+    x becomes the result.
+    """
+    x.sum(kept.union(y.names))
+    y.sum(kept.union(x.names))
+    shared = [c for c in x.names if c in y.names]
     batch = [c for c in shared if c in kept]
     inner = [c for c in shared if c not in kept]
-    rows = [c for c in names if c not in shared]
-    columns = [c for c in others if c not in shared]
-    x = permute(x, tuple(names.index(c) for c in batch + rows + inner))
-    y = permute(y, tuple(others.index(c) for c in batch + inner + columns))
+    rows = [c for c in x.names if c not in shared]
+    columns = [c for c in y.names if c not in shared]
 
-    def shape(*groups):
-        return tuple(prod(sizes[c] for c in group) for group in groups)
+    def size(names):
+        return prod(sizes[c] for c in names)
 
+    left = [sizes[c] for c in batch + rows + columns]
     if inner:
-        made = reshape(x, shape(batch, rows, inner)) @ reshape(y, shape(batch, inner, columns))
+        lead = [size(batch)] if batch else []
+        x.arrange(batch + rows + inner, (*lead, size(rows), size(inner)))
+        y.arrange(batch + inner + columns, (*lead, size(inner), size(columns)))
+        made, product = [*lead, size(rows), size(columns)], matmul
     else:
-        x = reshape(x, (*shape(batch, rows), 1))
-        made = x * reshape(y, (*shape(batch), 1, *shape(columns)))
-    left = batch + rows + columns
-    return reshape(made, tuple(sizes[c] for c in left)), left
+        x.arrange(batch + rows, [sizes[c] for c in batch + rows] + [1] * len(columns))
+        y.arrange(batch + columns, [sizes[c] for c in batch] + [1] * len(rows)
+                  + [sizes[c] for c in columns])
+        made, product = left, mul
+    moves = x.take(), y.take(), product
+    x.names, x.shape = batch + rows + columns, left
+    if made != left:
+        x.calls.append((reshape, (tuple(left),)))
+    return moves
 
 
 @with_out
@@ -246,12 +320,12 @@ def tensordot(a, b, dims=2):
                 f"tensordot: contracted dimensions need to match, but first has size {n} in dim "
                 f"{i} and second has size {m} in dim {j}"
             )
-    dims_a, dims_b = list(range(a.layout.ndim)), [-1 - k for k in range(b.layout.ndim)]
+    names = list(range(a.layout.ndim)), [-1 - k for k in range(b.layout.ndim)]
     for i, j in zip(first, second):
-        dims_b[j] = dims_a[i]
-    summed = {dims_a[i] for i in first}
-    output = [c for c in dims_a + dims_b if c not in summed]
-    return contracted([(a, dims_a), (b, dims_b)], output)
+        names[1][j] = names[0][i]
+    summed = {names[0][i] for i in first}
+    output = [c for c in names[0] + names[1] if c not in summed]
+    return contracted((a, b), map(tuple, names), output)
 
 
 @method()
