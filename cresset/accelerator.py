@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cresset.core.device import device
+from cresset import device
 
 
 def is_available() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from cresset.core.errors import OutOfMemoryError
+from cresset import OutOfMemoryError
 
 __all__ = ["OutOfMemoryError", "device_count", "empty_cache", "get_arch_list", "is_available",
            "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cresset.core.device import device
-from cresset.core.dtype import dtype
-from cresset.core.layout import Size
-from cresset.core.tensor import Tensor
+from cresset import Size, Tensor, device, dtype
 
 __all__ = ["Device", "FileLike", "Number", "Storage"]
 

@@ -16,7 +16,7 @@ import torch
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS))
 
-from recording import kept, recorded  # noqa: E402
+from recording import as_array, kept, recorded  # noqa: E402
 from sample import built, run  # noqa: E402
 from samples import SAMPLES  # noqa: E402
 
@@ -26,7 +26,7 @@ def main():
     lines = []
     for sample in filter(recorded, SAMPLES):
         result = run(sample, torch, built(sample, "float32"))
-        entry = None if isinstance(result, Exception) else [kept(part) for part in result]
+        entry = None if isinstance(result, Exception) else [kept(as_array(part)) for part in result]
         lines.append(f"{json.dumps(sample.key)}: {json.dumps(entry, separators=(',', ':'))}")
     head = f'{{"torch": {json.dumps(torch.__version__)},\n"results": {{\n'
     path = TESTS / "recorded" / "operations.json"

@@ -18,6 +18,14 @@ def recorded(sample):
     return sample.meaning is None and sum(prod(o.shape) for o in sample.operands) <= 100
 
 
+def as_array(part):
+    """A part of a result as an array: what is none, a truth or a type, as the bytes of its text."""
+    if not isinstance(part, np.ndarray):
+        return np.frombuffer(str(part).encode(), np.uint8)
+    # Of a named type, which stands for one that NumPy has not, the numbers.
+    return part[part.dtype.names[0]] if part.dtype.names else part
+
+
 def kept(result):
     """A part of a result, a NumPy array, in the form in which it is kept."""
     first = result.reshape(-1)[:KEPT]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from agreement import arrays, disagreement
 from operands import ARRANGEMENTS, build, plain, stepped, transposed
-from recording import recorded, restored
+from recording import as_array, recorded, restored
 from sample import COMMON_TYPES, built, run
 from samples import ELSEWHERE, INTERNAL, SAMPLES
 
@@ -177,6 +177,7 @@ def test_agrees_with_recorded_results(name):
             continue
         got = run(sample, cresset, built(sample, "float32"))
         if not isinstance(got, Exception):
+            got = [as_array(part) for part in got]
             shapes = [list(part.shape) for part in got]
             if shapes != [shape for _, shape, _ in found]:
                 wrong.append(f"{sample.id}: shapes {shapes}")

@@ -10,7 +10,6 @@ from math import prod
 
 from cresset.core.dtype import dtype
 
-
 # Kernels count elements and bytes in 64 bits.
 LARGEST = (1 << 63) - 1
 

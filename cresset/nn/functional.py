@@ -423,8 +423,8 @@ def rms_norm(
 ) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight over the last dims, those of `normalized_shape`.
 
-    `eps` defaults to the step from 1 to the next number of the type computed in. Raises RuntimeError if the
-    input does not end in `normalized_shape`. Zhang and Sennrich (2019).
+    `eps` defaults to the step from 1 to the next number of the type computed in. Raises
+    RuntimeError if the input does not end in `normalized_shape`. Zhang and Sennrich (2019).
     """
     shape = tuple(normalized_shape)
     if tuple(input.shape[input.dim() - len(shape) :]) != shape:

@@ -9,7 +9,6 @@ from cresset.core.tensor import Number, Tensor
 from cresset.ops.comparison import eq
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called
-from cresset.ops.out import with_out
 from cresset.ops.reduction import all, any
 
 __all__ = ["allclose", "dist", "equal", "isclose"]

@@ -8,10 +8,10 @@ from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import where
 from cresset.ops.creation import arange
+from cresset.ops.dropouts import dropout
 from cresset.ops.kinds import composite
 from cresset.ops.normalization import softmax_backward
 from cresset.ops.products import matmul
-from cresset.ops.dropouts import dropout
 from cresset.ops.reduction import amax, sum
 from cresset.ops.shape import matrix_transpose, unsqueeze
 

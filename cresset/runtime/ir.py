@@ -214,8 +214,8 @@ class Loop:
         self.index = index
         self.values = values
         self.results = ()
-        self.following = None
-        self.condition = None
+        self.following: tuple | None = None
+        self.condition: Value | None = None
 
     def next(self, *values):
         """State the carried values of the next turn."""
@@ -452,7 +452,7 @@ class Function:
         names = [f"%v{self.count - k}" for k in range(len(carry))]
         loop = Loop(None, [Value(self, v.type, n) for v, n in zip(carry, names)])
         yield loop
-        if loop.condition is None or len(loop.following) != len(carry):
+        if loop.following is None or len(loop.following) != len(carry):
             raise ValueError("repeat: the carried values of the next turn were not stated")
         self.branch(head, loop.condition, done)
         last = self.block
