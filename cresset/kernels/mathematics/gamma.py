@@ -2,7 +2,8 @@
 
 A polynomial serves 1 <= x <= 5/2; what lies below comes there by gamma(x + 1) = x gamma(x). From
 5/2 upward it is Stirling's series, cut to a polynomial that is best on that range; far below zero
-the reflection gamma(x) gamma(1 - x) = pi / sin pi x. All is done in double, for floats, too.
+the reflection gamma(x) gamma(1 - x) = pi / sin pi x, and between it and zero, where the functions
+have zeros, what gamma_below.py does. All is done in double, for floats, too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cresset.kernels.mathematics.arithmetic import (
     polynomial,
     with_sign,
 )
+from cresset.kernels.mathematics.gamma_below import LEAST, digamma_below, lgamma_below
 from cresset.kernels.mathematics.logarithm import log, log_in_two
 from cresset.kernels.mathematics.trigonometric import SIN, TAN
 from cresset.runtime import ir
@@ -70,8 +72,7 @@ DIGAMMA_SERIES = (
 def lgamma(f: ir.Function, x: ir.Value) -> ir.Value:
     """log |gamma(x)|; infinity at zero and the negative integers.
 
-    Within 2 units in the last place from -1/2 upward, and for floats everywhere. For doubles below
-    -1/2 the error is a few units of the greater of 1 and lgamma |x|: the result has zeros there.
+    Within 2 units in the last place, near its zeros below -2, too.
     """
     if format_of(x).name == "float":
         return in_double(f, lgamma, x)
@@ -87,6 +88,8 @@ def lgamma(f: ir.Function, x: ir.Value) -> ir.Value:
         sine = f.fma(polynomial(f, square, SIN["double"]), square * angle, angle)
         result = -log(f, size * sine * (1 / math.pi)) - direct
         pole = f.select(rest > 0, result, math.inf)  # the negative infinity is one
+        near = below & (x >= LEAST)
+        pole = f.select(near, lgamma_below(f, f.select(near, x, -1.5)), pole)
         return f.select(below, pole, direct)
 
     return f.either(any_lane(f, below), reflected, lambda: direct)
@@ -123,8 +126,8 @@ def _lgamma(f, x):
 def digamma(f: ir.Function, x: ir.Value) -> ir.Value:
     """The derivative of lgamma; infinity of the other sign at zeros, NaN at negative integers.
 
-    Within 2 units in the last place from 0 upward, and for floats everywhere. For doubles below 0
-    the error is a few units of the greater of 1 and the two terms of the reflection.
+    Within 2 units in the last place, near its zeros, too; but for doubles below -30 within a few
+    units of the greater of 1 and the two terms of the reflection.
     """
     if format_of(x).name == "float":
         return in_double(f, digamma, x)
@@ -142,6 +145,8 @@ def digamma(f: ir.Function, x: ir.Value) -> ir.Value:
         cotangent = f.select(steep, tangent, math.pi) / f.select(steep, 1.0, tangent)
         cotangent = f.select(steep, cotangent * math.pi, cotangent)
         result = direct - 1.0 / x - with_sign(f, cotangent, rest)
+        near = below & (x >= LEAST)
+        result = f.select(near, digamma_below(f, f.select(near, x, -1.5)), result)
         return f.select(below, f.select(size > 0, result, math.nan), direct)
 
     result = f.either(any_lane(f, below), reflected, lambda: direct)

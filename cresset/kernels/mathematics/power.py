@@ -100,7 +100,7 @@ def _of_floats(f, x, y):
 
 def _of_doubles(f, x, y):
     """x^y for positive x."""
-    log, log_rest = _log_in_two(f, x)
+    log, log_rest = precise_log(f, x)
     exponent, rest = exact_product(f, y, log)
     rest = f.fma(y, log_rest, rest)
     # At the bounds the power has overflowed or underflowed, and the rest may be anything.
@@ -110,7 +110,7 @@ def _of_doubles(f, x, y):
     return times_power(f, part, n_bits, bits(f, exponent) < 0)
 
 
-def _log_in_two(f, x):
+def precise_log(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     """log x as the sum of two doubles, to 2^-65 of it.
 
     log m = 2 s + s z (2/3 + z P(z)) with s = (m - 1) / (m + 1), z = s^2; each product in two parts.
