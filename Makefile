@@ -3,9 +3,10 @@
 PYTHON ?= python3
 GROUP ?= small models
 CALLS ?= 100000
+SUITE ?= ../array-api-tests
 venv := .venv/bin/python
 
-.PHONY: demo test compare bench lint coverage fuzz notes
+.PHONY: demo test compare bench lint coverage fuzz notes array-api
 .NOTPARALLEL:
 
 demo: .venv/installed-plot  ## train a network on handwritten digits
@@ -30,6 +31,12 @@ notes: .venv/installed-test  ## build the notebooks of docs/notes from their sou
 
 fuzz: .venv/installed-test  ## random calls with bad arguments: make fuzz CALLS=100000
 	$(venv) tests/fuzz.py --calls $(CALLS)
+
+array-api: .venv/installed-array-api  ## the standard's suite, a copy of which lies in SUITE
+	cd $(SUITE) && ARRAY_API_TESTS_MODULE=cresset ARRAY_API_TESTS_VERSION=2024.12 \
+		ARRAY_API_TESTS_SKIP_DTYPES=uint16,uint32,uint64 \
+		$(CURDIR)/$(venv) -m pytest array_api_tests --max-examples=5 --derandomize \
+		--disable-deadline --xfails-file=$(CURDIR)/tests/array_api_skips.txt
 
 lint: .venv/installed-lint  ## style and types
 	$(venv) -m ruff check .

@@ -21,6 +21,7 @@ BY_VALUE = {
     "nn.functional.one_hot", "nonzero", "Tensor.nonzero", "masked_select", "argwhere",
     "nonzero_static", "masked_scatter", "index_put", "bincount", "histc", "histogram", "unique",
     "Tensor.unique", "unique_consecutive", "repeat_interleave", "combinations",
+    "nn.functional.embedding_bag",
 }
 
 

@@ -115,8 +115,6 @@ def clean(op, args) -> tuple:
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
             a = freeze(a)
-        elif op.takes_truth and isinstance(a, bool):
-            a = namespace["tensor"](a)
         else:
             needed = {"tensor": "a tensor", "optional": "a tensor or None", "number": "a number"}
             raise TypeError(

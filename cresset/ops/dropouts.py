@@ -118,6 +118,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         return leaky_relu.in_place(input, slope) if inplace else leaky_relu(input, slope)
     negative = input.detach() <= 0
     slopes = ones_like(input.detach())
+    if input.layout.device == "meta":
+        return input.mul_(slopes) if inplace else input * slopes
     drawn = empty(int(negative.sum()), dtype=types.float64)
     # In float64 between bounds of x's type, in row order, for what is not positive alone.
     bounds = tensor([lower, upper], dtype=input.layout.dtype).tolist()

@@ -7,7 +7,7 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops.comparison import where
-from cresset.ops.creation import arange, filled, ones_like, zeros
+from cresset.ops.creation import arange, ones_like, zeros
 from cresset.ops.gathering import check_index, out_of_range
 from cresset.ops.histograms import searchsorted
 from cresset.ops.kinds import special
@@ -37,7 +37,7 @@ def embedding_rows(weight: Tensor, index: Tensor):
 @embedding_rows.gradient
 def _embedding_gradient(g, weight_layout, index):
     rows = reshape(g, (-1, g.layout.shape[-1]))
-    base = zeros(tuple(weight_layout.shape), dtype=g.layout.dtype)
+    base = g.new_zeros(weight_layout.shape)
     return add_rows(base, 0, reshape(index, (-1,)), rows), None
 
 
@@ -51,7 +51,7 @@ def embedding_rows_by_frequency(weight: Tensor, index: Tensor):
 @embedding_rows_by_frequency.gradient
 def _embedding_by_frequency_gradient(g, weight_layout, index):
     flat = reshape(index, (-1,))
-    counts = zeros(weight_layout.shape[0], dtype=g.layout.dtype)
+    counts = g.new_zeros(weight_layout.shape[0])
     counts = add_rows(counts, 0, flat, ones_like(flat, dtype=g.layout.dtype))
     return _embedding_gradient(g / counts[index].unsqueeze(-1), weight_layout, index)
 
@@ -95,7 +95,7 @@ def _padding_row(operation, row, weight):
 
 def _shorten(weight, input, max_norm, norm_type):
     """Scale the rows of a table that are named and longer than `max_norm` to it, in place."""
-    named = zeros(weight.layout.shape[0], dtype=types.bool)
+    named = zeros(weight.layout.shape[0], dtype=types.bool, device=weight.layout.device)
     named[reshape(input, (-1,))] = True
     places = nonzero(named)[:, 0]
     rows = weight[places]
@@ -138,7 +138,7 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
         if per_sample_weights is not None:
             per_sample_weights = per_sample_weights[kept]
     rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
-    base = filled((count, weight.layout.shape[1]), weight.layout.dtype, 0)
+    base = weight.new_zeros(count, weight.layout.shape[1])
     if mode == "max":
         return index_reduce(base, 0, bags, rows, "amax", include_self=False)
     if per_sample_weights is not None:
@@ -146,7 +146,7 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     total = add_rows(base, 0, bags, rows)
     if mode == "sum":
         return total
-    sizes = zeros(count, dtype=weight.layout.dtype)
+    sizes = weight.new_zeros(count)
     sizes = add_rows(sizes, 0, bags, ones_like(bags, dtype=weight.layout.dtype))
     return total / sizes.clamp(min=1).unsqueeze(-1)
 
@@ -160,7 +160,7 @@ def _bags(input, offsets, include_last_offset):
                 "is a mini-batch of fixed length sequences; leave offsets out"
             )
         count, size = input.layout.shape
-        bags = arange(count).unsqueeze(-1).expand((count, size))
+        bags = arange(count, device=input.layout.device).unsqueeze(-1).expand((count, size))
         return reshape(input, (-1,)), reshape(bags, (-1,)), count
     if input.layout.ndim != 1 or offsets is None or offsets.layout.ndim != 1:
         raise ValueError(
@@ -168,14 +168,14 @@ def _bags(input, offsets, include_last_offset):
             f"{input.layout.ndim} dims and "
             f"{'no offsets' if offsets is None else f'offsets of {offsets.layout.ndim} dims'}"
         )
-    if offsets.layout.numel and offsets[0].item() != 0:
+    if offsets.layout.numel and not offsets.layout.absent and offsets[0].item() != 0:
         raise ValueError(
             f"embedding_bag: offsets[0] has to be 0; got {offsets[0].item()}: the first sequence "
             "in the mini-batch has to start from position 0"
         )
     if include_last_offset:
         offsets = offsets[:-1]
-    places = arange(input.layout.numel)
+    places = arange(input.layout.numel, device=input.layout.device)
     bags = searchsorted(offsets.long(), places, right=True) - 1
     return input, bags, offsets.layout.numel
 
@@ -198,5 +198,5 @@ def one_hot(input, num_classes=-1):
         if not input.layout.numel:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor")
         num_classes = int(input.max().item()) + 1
-    made = zeros(*input.layout.shape, num_classes, dtype=types.int64)
+    made = input.new_zeros(*input.layout.shape, num_classes, dtype=types.int64)
     return made.scatter_(-1, input.unsqueeze(-1), 1)

@@ -68,9 +68,6 @@ class Operation:
     # Whether an element of the result may come from elsewhere in an operand: such an operand is
     # copied before an in-place form writes over it, even where it lies exactly as the target does.
     rearranges = False
-    # Whether True and False count as tensors. They do for `all` and `any`, so that all(equal(x, y))
-    # is right for PyTorch's `equal`, which is one truth, as for that of the array API standard.
-    takes_truth = False
 
     def __init__(self, body, name=None):
         self.body = body

@@ -262,7 +262,6 @@ amax = method()(_declare(Amax, "amax"))
 amin = method()(_declare(Amin, "amin"))
 all = method()(_declare(All, "all"))
 any = method()(_declare(Any, "any"))
-all.op.takes_truth = any.op.takes_truth = True
 count_nonzero = method()(_declare(CountNonzero, "count_nonzero"))
 argmax = method()(_declare(Argmax, "argmax"))
 argmin = method()(_declare(Argmin, "argmin"))

@@ -116,10 +116,16 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
 
 
 def vecdot(x1, x2, /, *, axis=-1):
-    """The sums of conj(x1) * x2 along a dim, which counts from the end; other dims broadcast."""
-    from cresset.ops.linear_algebra.functions import vecdot as dotted
+    """The sums of conj(x1) * x2 along a dim, which counts from the end; other dims broadcast.
 
-    return dotted(x1, x2, dim=axis)
+    Raises RuntimeError where the sizes of the dim differ.
+    """
+    sizes = x1.layout.shape[axis], x2.layout.shape[axis]
+    if sizes[0] != sizes[1]:
+        raise RuntimeError(f"vecdot: sizes along dim {axis} must be equal; got {sizes[0]} and "
+                           f"{sizes[1]}; dims other than it broadcast")
+    product = x1.conj() * x2
+    return product.sum(axis, dtype=product.layout.dtype)
 
 
 def trace(x, /, *, offset=0, dtype=None):
