@@ -3,7 +3,7 @@
     >>> import cresset as torch
     >>> A = torch.tensor([[4.0, 0.0], [0.0, 2.0]], requires_grad=True)
     >>> torch.linalg.solve(A, torch.tensor([2.0, 4.0]))
-    tensor([0.5000, 2.0000], grad_fn=<SqueezeBackward0>)
+    tensor([0.5000, 2.0000], grad_fn=<SqueezeBackward1>)
 
 The functions are declared in `cresset.ops.linear_algebra`. LAPACK, as it comes with NumPy, computes
 factorizations; LU, triangular systems and the exponential are ours, in terms of NumPy's products.

@@ -49,7 +49,7 @@ def assert_close(
     <BLANKLINE>
     Mismatched elements: 1 / 2 (50.0%)
     Greatest absolute difference: 0.09999990463256836 at index (1,) (up to 1e-05 allowed)
-    Greatest relative difference: 0.047619003802537918 at index (1,) (up to 1.3e-06 allowed)
+    Greatest relative difference: 0.047619004368509764 at index (1,) (up to 1.3e-06 allowed)
     """
     if (rtol is None) != (atol is None):
         raise ValueError(

@@ -48,7 +48,7 @@ def test_types_that_do_not_fit():
     with pytest.raises(RuntimeError, match="result type float32 can't be cast"):
         cresset.sum(cresset.ones(2, 2), 0, out=kept)
     assert kept.tolist() == [0, 0]
-    with pytest.raises(TypeError, match="out must be 1 tensor; got list"):
+    with pytest.raises(TypeError, match="out must be 1 tensor; got float"):
         cresset.exp(cresset.ones(2), out=[1.0])
     with pytest.raises(TypeError, match="out must be 2 tensors"):
         cresset.max(cresset.ones(2, 2), 1, out=kept)
