@@ -25,6 +25,9 @@ OPERATORS: dict[str, Callable] = {
     "remainder": operator.mod, "shift_left": operator.lshift, "shift_right": operator.rshift,
     "sub": operator.sub,
 }
+# Primitives that tensors know by another name, and what a number bounds in one of two operands.
+RENAMED = {"join": "complex"}
+BOUNDS = {"maximum": "min", "minimum": "max"}
 # (primitive, place, number) where a number at that place leaves the other operand as it is.
 NEUTRAL = {("mul", 0, 1), ("mul", 1, 1), ("div", 1, 1), ("pow", 1, 1)}
 
@@ -50,7 +53,7 @@ def expand(op, args, uniform):
         elif e.name == "cast":
             done[e] = _cast(done[e.args[0]], e.dtype)
         else:
-            done[e] = _applied(op, e.name, [done[a] for a in e.args])
+            done[e] = _applied(op, e, [done[a] for a in e.args])
     results = tuple(
         done[e] if isinstance(done[e], Tensor) else filled(shape, e.dtype, done[e])
         for e in expressions
@@ -75,17 +78,26 @@ def _cast(value, d):
     return scalar.constant(value, d).value
 
 
-def _applied(op, name, args):
-    """A primitive of numbers and tensors."""
+def _applied(op, e, args):
+    """The primitive of an expression, of numbers and tensors."""
+    name, numbers = e.name, [a for a in args if not isinstance(a, Tensor)]
     for k, a in enumerate(args):
         if not isinstance(a, Tensor) and (name, k, a) in NEUTRAL:
             return args[1 - k]
-    if name == "where" and not isinstance(args[0], Tensor):
-        return args[1] if args[0] else args[2]
+    if name == "where":
+        condition, x, y = args
+        if not isinstance(condition, Tensor):
+            return x if condition else y
+        # Two numbers would meet in the default type.
+        typed = filled((), e.dtype, x) if len(numbers) == 2 else x
+        return ops.where(condition, typed, y)
+    if name in BOUNDS and len(numbers) == 1:
+        (x,) = (a for a in args if isinstance(a, Tensor))
+        return x.clamp(**{BOUNDS[name]: numbers[0]})
     function = OPERATORS.get(name)
     if function is None:
-        tensors = any(isinstance(a, Tensor) for a in args)
-        function = getattr(ops if tensors else math, name, None)
+        place = math if len(numbers) == len(args) else ops
+        function = getattr(place, RENAMED.get(name, name), None)
     if function is None:
         raise NotImplementedError(
             f"trace: {op.label} computes {name!r}, for which there is no function of tensors; "

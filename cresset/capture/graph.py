@@ -37,7 +37,7 @@ class Absent(Storage):
     __slots__ = ("value",)
 
     def __init__(self, value: Value):
-        super().__init__(0, 0, None)
+        super().__init__(0, value.actual.reach() * value.actual.dtype.itemsize, None)
         self.value = value
 
 
@@ -116,9 +116,11 @@ class Graph:
             a.actual if isinstance(a, Value) else dispatch.spec_of(kind, a)
             for kind, a in zip(op.parameter_kinds, args)
         )
+        outputs = tuple(self.value(layout) for layout in op.infer(specs))
         if isinstance(op, View):
             self.viewed.add(args[0])
-        outputs = tuple(self.value(layout) for layout in op.infer(specs))
+            # Where in its storage a view lies is not known.
+            outputs[0].memory.nbytes = 0
         self.calls.append(Call(op, args, outputs))
         return outputs[0] if len(outputs) == 1 else outputs
 

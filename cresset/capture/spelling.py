@@ -88,6 +88,8 @@ def _proposals(call: Call, args: list[str]) -> Iterator[str]:
                 yield f"{args[0]}.{name}({', '.join(args[1:count])})"
             if hasattr(torch.nn.functional, name):
                 yield f"torch.nn.functional.{name}({', '.join(args[:count])})"
+    if len(tensors) == len(args) > 1:
+        yield f"{args[0]}[{', '.join(args[1:])}]"
     for a in args[1:]:
         yield f"{args[0]}.to({a})"
     # Functions that take several tensors as one list, such as cat.
@@ -144,4 +146,4 @@ def _in_full(call: Call, args: list[str]) -> str:
     given = ", ".join(
         f"{p.name}={a}" if p.kind is p.KEYWORD_ONLY else a for p, a in zip(parameters, args)
     )
-    return f"torch.ops.{call.op.name}({given})"
+    return f"torch.ops.{call.op.path or call.op.name}({given})"

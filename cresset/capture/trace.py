@@ -183,8 +183,8 @@ class TracedGraph(Graph):
         """The graph of the gradient with respect to the inputs `names`, all floating ones if none.
 
         It takes the inputs of this graph, and behind them, for each result that is not a single
-        number, the gradient that comes to that result; it returns a gradient for each input, of its
-        shape, or one alone where one name is given.
+        real number, the gradient that comes to that result; it returns a gradient for each input,
+        of its shape, or one alone where one name is given.
 
         Raises ValueError for a name that no floating input has, and NotImplementedError where an
         operation has no gradient.
@@ -210,7 +210,8 @@ class TracedGraph(Graph):
         # Gradients are computed without being recorded, and yet have gradients.
         graph.recorded = False
         for value in self.outputs:
-            if value.actual.ndim and value.actual.dtype.is_differentiable:
+            d = value.actual.dtype
+            if d.is_complex or value.actual.ndim and d.is_differentiable:
                 name = next(n for k in range(len(taken) + 1)
                             if (n := f"g{k or ''}") not in taken)
                 taken.add(name)

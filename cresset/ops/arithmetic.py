@@ -69,47 +69,47 @@ def reverse_minus(x, y):
     return y - x
 
 
-def add(x, y, *, alpha=1, out=None):
-    """x + alpha * y, shapes broadcast and types promoted.
+def add(input, other, *, alpha=1, out=None):
+    """input + alpha * other, shapes broadcast and types promoted.
 
     >>> import cresset
     >>> cresset.add(cresset.tensor([1, 2]), 0.5)
     tensor([1.5000, 2.5000])
     """
     if alpha == 1:
-        return plus(x, y) if out is None else plus(x, y, out=out)
-    return plus_scaled(x, y, _scale("add", x, y, alpha), out=out)
+        return plus(input, other) if out is None else plus(input, other, out=out)
+    return plus_scaled(input, other, _scale("add", input, other, alpha), out=out)
 
 
-def add_(x, y, *, alpha=1):
+def add_(input, other, *, alpha=1):
     """add in place."""
     if alpha == 1:
-        return plus.in_place(x, y)
-    return plus_scaled.in_place(x, y, _scale("add", x, y, alpha))
+        return plus.in_place(input, other)
+    return plus_scaled.in_place(input, other, _scale("add", input, other, alpha))
 
 
-def sub(x, y, *, alpha=1, out=None):
-    """x - alpha * y, shapes broadcast and types promoted.
+def sub(input, other, *, alpha=1, out=None):
+    """input - alpha * other, shapes broadcast and types promoted.
 
     >>> import cresset
     >>> cresset.sub(cresset.tensor([1, 2]), 1)
     tensor([0, 1])
     """
     if alpha == 1:
-        return minus(x, y) if out is None else minus(x, y, out=out)
-    return minus_scaled(x, y, _scale("sub", x, y, alpha), out=out)
+        return minus(input, other) if out is None else minus(input, other, out=out)
+    return minus_scaled(input, other, _scale("sub", input, other, alpha), out=out)
 
 
-def sub_(x, y, *, alpha=1):
+def sub_(input, other, *, alpha=1):
     """sub in place."""
     if alpha == 1:
-        return minus.in_place(x, y)
-    return minus_scaled.in_place(x, y, _scale("sub", x, y, alpha))
+        return minus.in_place(input, other)
+    return minus_scaled.in_place(input, other, _scale("sub", input, other, alpha))
 
 
-def rsub(x, y, *, alpha=1):
-    """y - alpha * x."""
-    return reverse_minus(x, y) if alpha == 1 else sub(y, x, alpha=alpha)
+def rsub(input, other, *, alpha=1):
+    """other - alpha * input."""
+    return reverse_minus(input, other) if alpha == 1 else sub(other, input, alpha=alpha)
 
 
 def _scale(operation, x, y, alpha):
