@@ -3,6 +3,8 @@
 import inspect
 
 import pytest
+from sample import built
+from samples import SAMPLES
 
 import cresset
 from cresset.capture.verify import verify
@@ -334,3 +336,50 @@ def test_wrong_calls():
         cresset.trace(lambda x: 1.0, x)
     with pytest.raises(RuntimeError, match="meta tensor"):
         cresset.trace(lambda y: y + cresset.empty(3, device="meta"), x)
+
+
+# --- the sample table -----------------------------------------------------------------------------
+def first_samples():
+    """The first sample of each function of tensors."""
+    found = {}
+    for sample in SAMPLES:
+        if sample.operands and not sample.writes and not sample.seeded:
+            found.setdefault(sample.name, sample)
+    return found
+
+
+FIRST = first_samples()
+INTEGERS = {"bincount", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+            "bitwise_right_shift", "bitwise_xor", "gcd", "lcm", "nn.functional.one_hot"}
+UNTRACEABLE = {
+    # The size of the result, or how it is computed, depends on elements.
+    "Tensor.nonzero", "Tensor.unique", "argwhere", "bincount", "histc", "histogram",
+    "masked_scatter", "masked_select", "nn.functional.one_hot", "nonzero", "nonzero_static",
+    "unique", "unique_consecutive",
+    # They write into a view of a copy.
+    "as_strided_scatter", "diagonal_scatter", "select_scatter", "slice_scatter",
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_samples(name):
+    """Graph and source are the function, for every function of the table."""
+    dtype = "int64" if name in INTEGERS else "float64"
+    leaves = [cresset.from_numpy(a) for a in built(FIRST[name], dtype)]
+
+    def function(*tensors):
+        return FIRST[name].call(cresset, tensors)
+
+    if name in UNTRACEABLE:
+        with pytest.raises((RuntimeError, NotImplementedError), match="elements|cannot write here"):
+            cresset.trace(function, *leaves)
+        return
+    expected = function(*leaves)
+    parts = expected if isinstance(expected, (tuple, list)) else (expected,)
+    if not all(isinstance(x, cresset.Tensor) for x in parts):
+        with pytest.raises((TypeError, RuntimeError), match="must return a tensor|elements"):
+            cresset.trace(function, *leaves)
+        return
+    graph = cresset.trace(function, *leaves)
+    equal(graph(*leaves), expected if isinstance(expected, cresset.Tensor) else tuple(parts))
+    equal(run(graph, *(x.contiguous() for x in leaves)), graph(*leaves))
