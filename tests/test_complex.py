@@ -332,3 +332,13 @@ def test_complex_values_do_not_become_real_by_accident():
             call()
     with pytest.raises(TypeError):
         cresset.tensor([1j], dtype=cresset.float32)
+
+
+@pytest.mark.parametrize("name", ["exp", "expm1", "tanh"])
+@pytest.mark.parametrize("size", [20.5, 25.0, 710.0, 1000.0])
+def test_unknown_angle_is_nan_at_any_finite_size(name, size):
+    """What underflows or saturates is no more known than the rest."""
+    for real in (size, -size):
+        for angle in (math.nan, math.inf):
+            found = getattr(cresset, name)(cresset.tensor(complex(real, angle))).item()
+            assert math.isnan(found.real) and math.isnan(found.imag), (real, angle, found)

@@ -260,7 +260,7 @@ def _exp(z):
     real, imaginary = power * scalar.cos(b) * rest, power * scalar.sin(b) * rest
     # The size is known without the angle at both ends, and on the real axis the angle is.
     real = where(_wild(b) & _endless(a), power, real)
-    imaginary = where(_wild(b) & eq(power, 0.0), copysign(0.0, b), imaginary)
+    imaginary = where(_wild(b) & _endless(a) & eq(power, 0.0), copysign(0.0, b), imaginary)
     return real, where(eq(b, 0.0), b, imaginary)
 
 
@@ -435,7 +435,9 @@ def _tanh(z):
     real = steep * scalar.sqrt(odd * odd + 1.0) * odd / below
     flat = 4.0 * scalar.sin(b) * scalar.cos(b) * scalar.exp(-2.0 * absolute(a))
     flat = where(_endless(a) & _wild(b), copysign(0.0, b), flat)
-    real = where(far, copysign(1.0, a), where(eq(a, 0.0), a, real))
+    # Only at infinity is the real part known without the angle.
+    limit = where(_endless(a), copysign(1.0, a), copysign(1.0, a) + 0.0 * flat)
+    real = where(far, limit, where(eq(a, 0.0), a, real))
     return real, where(far, flat, where(eq(b, 0.0), b, slope / below))
 
 
