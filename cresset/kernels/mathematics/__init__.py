@@ -3,9 +3,10 @@
 `TABLE[name](f, x, ...)` appends the instructions to the function `f` that is being written and
 returns the result, for `float` and `double`, scalars and vectors of any width. Results are within
 2 units in the last place of the exact value, for every argument: signed zeros, subnormal numbers,
-infinities, NaN, overflow and gradual underflow included. The one exception, below zero, is stated
-in `lgamma` and `digamma`. There are no tables to read and no calls of a library; lanes never
-branch apart. What a whole vector branches to is rare: huge angles, huge quotients, gamma below 0.
+infinities, NaN, overflow and gradual underflow included. What is less exact states its own bound:
+`digamma` of doubles below -30, and the special functions, which `cresset.special` gathers. There
+are no tables to read and no calls of a library. Lanes of the elementary functions never branch
+apart; what a whole vector branches to is rare: huge angles, huge quotients, gamma below 0.
 
 The polynomials are minimax, by Remez' exchange over the interval that stands beside them, with
 coefficients rounded one after another and the others fitted again. Code is written for processors
