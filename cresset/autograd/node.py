@@ -135,6 +135,15 @@ class OperationNode(Node):
 
     __slots__ = ("label", "outputs", "recipe")
 
+    def __init__(self, op, edges, layouts, recipe):
+        # Written out, as every recorded call makes one.
+        self.op = op
+        self.edges = edges
+        self.layouts = layouts
+        self.hooks = self.retain = self.args = None
+        self.sequence = next(numbers)
+        self.recipe = recipe
+
     @property
     def name(self) -> str:
         return node_name(self)

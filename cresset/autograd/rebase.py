@@ -10,8 +10,7 @@ from __future__ import annotations
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, OperationNode
 from cresset.autograd.recipe import TENSOR, recipe_of
-from cresset.autograd.record import live, refuse_reshaped, view_node, viewed
-from cresset.core.tensor import Tensor
+from cresset.autograd.record import live, operands, refuse_reshaped, view_node, viewed
 from cresset.ops import dispatch
 
 
@@ -48,13 +47,7 @@ def record_write(op, out, args, run):
         run()
         dispatch.note_write(out, op)
         return out
-    edges, layouts = [], []
-    for place in op.tensor_places:
-        a = args[place]
-        tensor = isinstance(a, Tensor)
-        edges.append(live(a) if tensor else None)
-        layouts.append(a.layout if tensor else None)
-    tracked = any(edge is not None for edge in edges)
+    edges, layouts, pattern, tracked = operands(op, args)
     root, chain = _root(out)
     old = live(root)
     if not tracked and old is None:
@@ -66,8 +59,7 @@ def record_write(op, out, args, run):
         refuse_reshaped(chain[0], root)
     node, spare = None, None
     if tracked:
-        node = OperationNode(op, tuple(edges), tuple(layouts))
-        node.recipe = recipe_of(op, args, edges)
+        node = OperationNode(op, edges, layouts, recipe_of(op, args, pattern))
         spare = _spare(node.recipe, out, args)
         run()
         kept = args

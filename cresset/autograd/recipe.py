@@ -21,7 +21,11 @@ from cresset.ops.placement import placed
 # other argument as it is, or the layout of an operand alone.
 TENSOR, OUT, OUTS, PLAIN, LAYOUT = range(5)
 # What gradient rules name that is not saved.
-GIVEN = ("g", "gs", "arrived", "needs")
+ARRIVING = ("g", "gs", "arrived", "needs")
+# What a call's pattern says of one operand: a number, a tensor, one with a history, none at all.
+NUMBER, GIVEN, WANTED, ABSENT = range(4)
+# The pattern of a call with one operand, with a history.
+ONE_WANTED = 4 + WANTED
 
 
 class Recipe:
@@ -32,13 +36,14 @@ class Recipe:
     of the operands, None where none is wanted, from what the node kept.
     """
 
-    def __init__(self, op, args, edges):
+    def __init__(self, op, args, pattern):
         needs = [False] * len(args)
-        for place, edge in zip(op.tensor_places, edges):
-            needs[place] = edge is not None
+        for place in reversed(op.tensor_places):
+            pattern, operand = divmod(pattern, 4)
+            needs[place] = operand == WANTED
         self.op = op
         self.parameters = tuple(None if isinstance(a, Tensor) else a for a in args)
-        self.needs = tuple(edge is not None for edge in edges)
+        self.needs = tuple(needs[place] for place in op.tensor_places)
         self.form = None
         if isinstance(op, Elementwise) and (op.gradient_rule is None or op.outputs == 1):
             present = tuple(
@@ -52,7 +57,7 @@ class Recipe:
             names = redone if op.gradient_rule is None else op.saves
         self.names, self.items = [], []
         for name in names:
-            if op.gradient_rule is not None and name in GIVEN:
+            if op.gradient_rule is not None and name in ARRIVING:
                 continue
             self.names.append(name)
             self.items.append(self._item(args, name))
@@ -161,22 +166,13 @@ class Recipe:
         return ["    raise underivable(node_op)"]
 
 
-def recipe_of(op, args, edges) -> Recipe:
+def recipe_of(op, args, pattern) -> Recipe:
     """The recipe of a call; there is one for each pattern of operands and other parameters."""
-    # In base 4: 0 a number, 1 a tensor, 2 one with a history, 3 None.
-    pattern = 1
-    for place, edge in zip(op.tensor_places, edges):
-        pattern *= 4
-        if edge is not None:
-            pattern += 2
-        else:
-            a = args[place]
-            pattern += 3 if a is None else isinstance(a, Tensor)
     key = pattern if op.plain else (pattern, *[args[k] for k in op.static_places],
                                     *[args[k] is None for k in op.number_places])
     found = op.recipes.get(key)
     if found is None:
-        found = op.recipes[key] = Recipe(op, args, edges)
+        found = op.recipes[key] = Recipe(op, args, pattern)
     return found
 
 

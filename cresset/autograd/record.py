@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, OperationNode, Pick, Piece, PiecesNode, ViewNode, alias
-from cresset.autograd.recipe import recipe_of
+from cresset.autograd.recipe import ABSENT, GIVEN, NUMBER, ONE_WANTED, WANTED, recipe_of
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor, tensor_types
+from cresset.ops.generated import function_of
 from cresset.ops.kinds.view import Viewed
 
 FLOAT = dtype.FLOAT
@@ -18,43 +19,61 @@ def record(op, out, args):
         if type(out) is Tensor and type(out.history) is Viewed:
             out.history = None
         return out
-    edges, layouts, wanted = [], [], False
-    for place in op.tensor_places:
-        a = args[place]
-        edge = layout = None
-        if type(a) in tensor_types or isinstance(a, Tensor):
-            layout = a.layout
-            edge = a.history
-            if edge is not None:
-                if a.base is not None:
-                    edge = live(a)
-                if edge is not None:
-                    wanted = True
-        edges.append(edge)
-        layouts.append(layout)
+    edges, layouts, pattern, wanted = operands(op, args)
     if not wanted:
         return out
     if type(out) is tuple:
-        return record_several(op, out, args, edges, layouts)
-    if out.history is not None:
+        node = OperationNode(op, edges, layouts, recipe_of(op, args, pattern))
+        node.outputs = tuple([o.layout for o in out])
+        for k, o in enumerate(out):
+            if o.layout.dtype.category >= FLOAT:
+                o.history = Pick(node, k, len(out))
+        node.saved = node.recipe.save(out, args)
+    elif out.history is not None:
         out.history = view_node(op, args, args[0], edges[0])
     elif out.layout.dtype.category >= FLOAT:
-        out.history = node = OperationNode(op, edges, layouts)
-        node.recipe = recipe = recipe_of(op, args, edges)
+        # A pattern alone is a key where all parameters are operands.
+        recipe = op.recipes.get(pattern) or recipe_of(op, args, pattern)
+        out.history = node = OperationNode(op, edges, layouts, recipe)
         node.saved = recipe.save(out, args)
     return out
 
 
-def record_several(op, out, args, edges, layouts):
-    """Enter a call with several results."""
-    node = OperationNode(op, edges, layouts)
-    node.recipe = recipe_of(op, args, edges)
-    node.outputs = tuple([o.layout for o in out])
-    for k, o in enumerate(out):
-        if o.layout.dtype.category >= FLOAT:
-            o.history = Pick(node, k, len(out))
-    node.saved = node.recipe.save(out, args)
-    return out
+def operands(op, args):
+    """(edges, layouts, pattern, wanted): the operands of a call as autograd sees them.
+
+    The pattern says of each operand, in base 4, whether it is a tensor, one with a history, a
+    number, or absent; `wanted` whether any has a history.
+    """
+    read = op.read_operands
+    if read is None:
+        scope = {"live": live, "tensor_types": tensor_types}
+        read = op.read_operands = function_of(_reading(op), scope)
+    return read(args)
+
+
+def _reading(op) -> str:
+    """The text of the function that reads the operands of an operation, written out for each."""
+    lines = ["def read(args):"]
+    digits = "1"
+    for place in op.tensor_places:
+        a, edge, layout, digit = (f"{name}{place}" for name in ("a", "edge", "layout", "digit"))
+        lines += [
+            f"    {a} = args[{place}]",
+            f"    if type({a}) in tensor_types:",
+            f"        {layout} = {a}.layout",
+            f"        {edge} = {a}.history if {a}.base is None else live({a})",
+            f"        {digit} = {GIVEN} if {edge} is None else {WANTED}",
+            "    else:",
+            f"        {edge} = {layout} = None",
+            f"        {digit} = {ABSENT} if {a} is None else {NUMBER}",
+        ]
+        digits = f"({digits}) * 4 + {digit}"
+    edges, layouts = (
+        ", ".join(f"{name}{place}" for place in op.tensor_places) for name in ("edge", "layout")
+    )
+    wanted = " or ".join(f"edge{place} is not None" for place in op.tensor_places)
+    return "\n".join([*lines, f"    return ({edges},), ({layouts},), {digits}, {wanted or False}"])
 
 
 def record_pieces(x, op, calls, dim, stacked):
@@ -128,9 +147,8 @@ def refuse_reshaped(view: Tensor, base: Tensor) -> None:
 
 def view_node(op, args, parent: Tensor, edge) -> ViewNode:
     """The node of `op(parent, ...)` where `edge` is the parent's node."""
-    node = ViewNode(op, (edge,), (parent.layout,))
-    node.args = (None, *args[1:])
     made_by = (parent, *args[1:])
-    node.recipe = recipe_of(op, made_by, (edge,))
+    node = ViewNode(op, (edge,), (parent.layout,), recipe_of(op, made_by, ONE_WANTED))
+    node.args = (None, *args[1:])
     node.saved = node.recipe.save(None, made_by)
     return node

@@ -92,6 +92,8 @@ class Operation:
         self.plain = not self.static_places and not self.number_places
         # What autograd saves of a call, by the pattern of operands that want gradients.
         self.recipes: dict = {}
+        # How autograd reads the operands of a call, once one has been recorded.
+        self.read_operands = None
         # Gradients, which nobody calls by name, may have a parameter of that name.
         self.has_out = self.has_out and "out" not in self.parameter_names
         self.gradient_rule = None
