@@ -7,12 +7,12 @@ operations of ours, which exist on every order.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from cresset.core.layout import Layout
-from cresset.core.tensor import Tensor
 from cresset.ops import meta
 from cresset.ops.operation import Operation
 from cresset.runtime import native
@@ -34,6 +34,9 @@ class Late:
 # Programs that need no array start without NumPy.
 np: Any = Late("numpy")
 
+# Bytes up to which copying a result takes less time than taking over its array.
+COPIED = 1 << 14
+
 
 class Hosted(Operation):
     """out = body(arrays and parameters)."""
@@ -49,16 +52,21 @@ class Hosted(Operation):
     def plan(self, specs):
         if meta.concerned(specs):
             return super().plan(specs)
-        layouts = self.infer(specs)
+        finish = [tensor_maker(layout) for layout in self.infer(specs)]
+        # What an argument becomes; None where the plan has it already.
+        takes = [
+            None if kind == "static" else array_maker(self.label, spec)
+            for kind, spec in zip(self.parameter_kinds, specs)
+        ]
+        body = self.body
 
         def launch(*operands):
             given = iter(operands)
-            args = [spec if kind == "static" else array_over(next(given))
-                    for kind, spec in zip(self.parameter_kinds, specs)]
-            found = self.body(*args)
-            found = found if isinstance(found, tuple) else (found,)
-            outs = tuple(map(tensor_over, found, layouts))
-            return outs[0] if len(outs) == 1 else outs
+            found = body(*[spec if take is None else take(next(given))
+                           for take, spec in zip(takes, specs)])
+            if len(finish) == 1:
+                return finish[0](found)
+            return tuple([make(array) for make, array in zip(finish, found)])
 
         return launch
 
@@ -69,17 +77,40 @@ class Hosted(Operation):
         )
 
 
-def array_over(x):
-    """A tensor's elements as an array, without a copy; numbers as they are."""
-    return x.numpy(force=True) if isinstance(x, Tensor) else x
+def array_maker(label: str, spec) -> Callable:
+    """The function that makes an array of a tensor of a layout, without a copy, for one call.
+
+    Numbers, and what is left away, stay as they are.
+    """
+    if not isinstance(spec, Layout):
+        return lambda x: x
+    shape, type = tuple(spec.shape), spec.dtype.numpy
+    if type is None:
+        raise TypeError(f"{label}: NumPy, which computes it, has no {spec.dtype}; convert with "
+                        ".float()")
+    strides = tuple(s * spec.dtype.itemsize for s in spec.strides)
+    memory = (ctypes.c_char * (spec.reach() * spec.dtype.itemsize)).from_address
+    array = np.ndarray
+    if not spec.numel:
+        return lambda x: array(shape, type)
+    return lambda x: array(shape, type, memory(x.ptr), 0, strides)
 
 
-def tensor_over(array, layout: Layout) -> Tensor:
-    """The tensor over a new array's memory, which is put into the layout's type and order."""
-    array = np.require(array, layout.dtype.numpy, "CAW")
-    if array.shape != layout.shape:
-        raise AssertionError(f"a hosted operation made {array.shape} for {layout}")
-    return native.adopt(layout, array.__array_interface__["data"][0], array.nbytes, array)
+def tensor_maker(layout: Layout) -> Callable:
+    """The function that makes a tensor of a new array, put into the layout's type and order."""
+    def copied(array):
+        made = new(layout)
+        over(made)[...] = array
+        return made
+
+    def adopted(array):
+        array = np.require(array, layout.dtype.numpy, "CAW")
+        if array.shape != shape:
+            raise AssertionError(f"a hosted operation made {array.shape} for {layout}")
+        return native.adopt(layout, array.__array_interface__["data"][0], array.nbytes, array)
+
+    new, over, shape = native.native().new, array_maker("", layout), tuple(layout.shape)
+    return copied if layout.nbytes <= COPIED else adopted
 
 
 def hosted(results: Callable):

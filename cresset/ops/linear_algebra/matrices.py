@@ -94,7 +94,7 @@ def fail(name: str, info, message: str):
 
     Does nothing where all went well.
     """
-    if not np.any(info):
+    if not info.any():
         return
     flat = np.reshape(info, -1)
     first = int(np.flatnonzero(flat)[0])

@@ -18,16 +18,15 @@ from cresset.ops.shape import matrix_transpose, reshape, unsqueeze
 __all__ = ["det", "inv", "inv_ex", "slogdet", "solve", "solve_ex", "tensorinv", "tensorsolve"]
 
 
-def solved(a, b):
-    """(x, info) with a x = b over arrays; info tells the places of zero pivots, where x is NaN."""
-    b = np.broadcast_to(b, (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]))
+def solved(compute, a, *sides):
+    """(what NumPy computes, info); info tells the places of zero pivots, where NaN is computed."""
     try:
-        return np.linalg.solve(a, b), np.zeros(a.shape[:-2], "i4")
+        return compute(a, *sides), np.zeros(a.shape[:-2], "i4")
     except np.linalg.LinAlgError:
         # NumPy does not say which matrices of a batch are singular.
         info = zero_pivots(a)
     singular = (info != 0)[..., None, None]
-    x = np.linalg.solve(np.where(singular, np.eye(a.shape[-1], dtype=a.dtype), a), b)
+    x = compute(np.where(singular, np.eye(a.shape[-1], dtype=a.dtype), a), *sides)
     return np.where(singular, np.nan, x), info
 
 
@@ -47,7 +46,7 @@ def zero_pivots(a):
 @hosted(lambda a, check: (square("linalg.inv", a), packed(a, dtype=types.int32)))
 def inverse_ex(a: Tensor, check):
     """(inverses, info)."""
-    made, info = solved(a, np.eye(a.shape[-1], dtype=a.dtype))
+    made, info = solved(np.linalg.inv, a)
     if check:
         fail("linalg.inv", info, "The diagonal element {} is zero, the inversion could not be "
              "completed because the input matrix is singular; pinv gives its pseudo-inverse")
@@ -64,7 +63,7 @@ def _inverse_gradient(gs, outs):
 @hosted(lambda a, b, check: (check_sides("linalg.solve", a, b), packed(a, dtype=types.int32)))
 def solution_ex(a: Tensor, b: Tensor, check):
     """(x, info) with a x = b."""
-    made, info = solved(a, b)
+    made, info = solved(np.linalg.solve, a, b)
     if check:
         fail("linalg.solve", info, "The solver failed because the input matrix is singular; its "
              "pivot {} is zero; lstsq gives the nearest solution")
@@ -116,7 +115,6 @@ def solve(A, B, *, left=True):
 @with_out
 def solve_ex(A, B, *, left=True, check_errors=False):
     """(result, info) as `solve`; info is 0, or the place of a zero pivot: NaN there."""
-    square("linalg.solve", A.layout)
     vectors = is_vectors(A, B)
     if vectors and not left:
         raise RuntimeError(
