@@ -6,14 +6,15 @@
     tensor([0.5000, 2.0000], grad_fn=<SqueezeBackward1>)
 
 The functions are declared in `cresset.ops.linear_algebra`. LAPACK, as it comes with NumPy, computes
-factorizations; LU, triangular systems and the exponential are ours, in terms of NumPy's products.
+factorizations; LU, LDL, triangular systems and the exponential are ours, in terms of NumPy's
+products.
 """
 
 from cresset.core.missing import missing
 from cresset.ops import contractions, functions, products, shape, standard
 from cresset.ops.linear_algebra.matrices import LinAlgError
 
-THEMES = ("systems", "triangular", "factors", "lu", "spectra", "least_squares", "norms",
+THEMES = ("systems", "triangular", "factors", "lu", "ldl", "spectra", "least_squares", "norms",
           "functions")
 
 __all__ = ["LinAlgError"]

@@ -113,6 +113,7 @@ ELSEWHERE = {
     "cresset.ops.fourier": "test_fourier.py",
     "cresset.ops.linear_algebra.factors": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.functions": "test_linear_algebra.py",
+    "cresset.ops.linear_algebra.ldl": "test_ldl.py",
     "cresset.ops.linear_algebra.least_squares": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.lu": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.spectra": "test_linear_algebra.py",

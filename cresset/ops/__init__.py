@@ -33,9 +33,9 @@ MODULES = (
     "products", "added_products", "contractions", "statistics", "random", "sampling", "foreach",
     "scans", "calculus", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking",
     "grids", "standard", "diagonals", "inclusive_range", "signal_windows",
-    "linear_algebra.older_names", "distances", "spectrograms", "normalization", "printing",
-    "legacy", "activation", "padding", "dropouts", "embeddings", "similarity", "convolution",
-    "pooling", "attention", "loss", "recurrence",
+    "linear_algebra.older_names", "linear_algebra.low_rank", "distances", "spectrograms",
+    "normalization", "printing", "legacy", "activation", "padding", "dropouts", "layer_forms",
+    "embeddings", "similarity", "convolution", "pooling", "attention", "loss", "recurrence",
 )
 # Those whose functions are public at the top level as well; the others are those of
 # `nn.functional`.
