@@ -75,7 +75,7 @@ for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "
 threshold_ = _activations["threshold"].in_place
 Tensor.hardshrink = _activations["hardshrink"]
 detach, detach_ = Tensor.detach, Tensor.detach_
-globals().update(ops.functions("dropouts"))
+globals().update(ops.functions("layer_forms"))
 
 _generated.fill(
     call_out=_call_out,

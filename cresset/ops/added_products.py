@@ -7,6 +7,7 @@ nothing of x is read, so that NaN in it does no harm.
 from __future__ import annotations
 
 from cresset.core.dtype import dtype
+from cresset.core.limits import fitted
 from cresset.core.tensor import Number
 from cresset.ops.in_place import in_place
 from cresset.ops.operation import counts_as, method
@@ -31,13 +32,8 @@ def added(name: str, x, made, beta: Number, alpha: Number):
             f"{name}: the input of shape {shape} cannot be expanded to the product's shape "
             f"{tuple(product.shape)}; need equal sizes or 1 in every dim"
         )
-    if product.dtype.category <= dtype.INTEGER:
-        for letter, number in (("beta", beta), ("alpha", alpha)):
-            if isinstance(number, float):
-                raise RuntimeError(
-                    f"{name}: For integral input tensors, argument {letter} must not be a floating "
-                    f"point number; got {number}"
-                )
+    if product.dtype.category == dtype.INTEGER:
+        beta, alpha = (int(fitted(name, number, product.dtype)) for number in (beta, alpha))
     if alpha != 1:
         made = made * alpha
     if beta == 0:
@@ -50,23 +46,23 @@ def added(name: str, x, made, beta: Number, alpha: Number):
 @method()
 @in_place
 @with_out
-def addmm(x, mat1, mat2, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * (mat1 @ mat2), for matrices.
+def addmm(input, mat1, mat2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * input + alpha * (mat1 @ mat2), for matrices.
 
     >>> import cresset
     >>> cresset.addmm(cresset.ones(2), cresset.eye(2), cresset.eye(2), alpha=2)
     tensor([[3., 1.],
             [1., 3.]])
     """
-    return added("addmm", x, mm(mat1, mat2), beta, alpha)
+    return added("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
 @method()
 @in_place
 @with_out
-def addmv(x, mat, vec, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * (mat @ vec), for a matrix and a vector."""
-    return added("addmv", x, mv(mat, vec), beta, alpha)
+def addmv(input, mat, vec, *, beta: Number = 1, alpha: Number = 1):
+    """beta * input + alpha * (mat @ vec), for a matrix and a vector."""
+    return added("addmv", input, mv(mat, vec), beta, alpha)
 
 
 addmv_ = addmv.in_place
@@ -75,22 +71,23 @@ addmv_ = addmv.in_place
 @method()
 @in_place
 @with_out
-def addr(x, vec1, vec2, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * outer(vec1, vec2)."""
-    return added("addr", x, outer(vec1, vec2), beta, alpha)
+def addr(input, vec1, vec2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * input + alpha * outer(vec1, vec2)."""
+    return added("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 @method()
 @in_place
 @with_out
-def addbmm(x, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * the sum of batch1[i] @ batch2[i]."""
-    return added("addbmm", x, bmm(batch1, batch2).sum(0, dtype=batch1.layout.dtype), beta, alpha)
+def addbmm(input, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * input + alpha * the sum of batch1[i] @ batch2[i]."""
+    product = bmm(batch1, batch2).sum(0, dtype=batch1.layout.dtype)
+    return added("addbmm", input, product, beta, alpha)
 
 
 @method()
 @in_place
 @with_out
-def baddbmm(x, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
-    """beta * x + alpha * (batch1 @ batch2) over a batch of matrices."""
-    return added("baddbmm", x, bmm(batch1, batch2), beta, alpha)
+def baddbmm(input, batch1, batch2, *, beta: Number = 1, alpha: Number = 1):
+    """beta * input + alpha * (batch1 @ batch2) over a batch of matrices."""
+    return added("baddbmm", input, bmm(batch1, batch2), beta, alpha)

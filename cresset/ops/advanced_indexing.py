@@ -343,8 +343,8 @@ def _widened(lone, x):
     return mask.view((*mask.layout.shape, *[1] * behind)) if behind else mask
 
 
-def index_put_(x, indices, values, accumulate=False):
-    """x[indices] = values, or += with `accumulate`, in place.
+def index_put_(input, indices, values, accumulate=False):
+    """input[indices] = values, or += with `accumulate`, in place.
 
     `indices` is a tuple of index tensors and masks for the first dims. Where indices repeat, the
     last of the values stays, or they add up in their order. Raises IndexError where an index is out
@@ -355,15 +355,15 @@ def index_put_(x, indices, values, accumulate=False):
     >>> x.index_put_((cresset.tensor([0, 0, 2]),), cresset.ones(3), accumulate=True)
     tensor([2., 0., 1.])
     """
-    basic, entries = _checked(x, indices, values)
-    put(_viewed(x, basic), entries, values, accumulate)
-    return x
+    basic, entries = _checked(input, indices, values)
+    put(_viewed(input, basic), entries, values, accumulate)
+    return input
 
 
-def index_put(x, indices, values, accumulate=False):
-    """A copy of x with `values` written, or added, at the indices; see `index_put_`."""
-    basic, entries = _checked(x, indices, values)
-    made = x.clone()
+def index_put(input, indices, values, accumulate=False):
+    """A copy of input with `values` written, or added, at the indices; see `index_put_`."""
+    basic, entries = _checked(input, indices, values)
+    made = input.clone()
     put(_viewed(made, basic), entries, values, accumulate)
     return made
 

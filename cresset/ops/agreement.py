@@ -23,15 +23,15 @@ def _tensors(operation, **operands):
             )
 
 
-def equal(x: Tensor, other: Tensor) -> bool:
+def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have one shape and equal elements; NaN equals nothing.
 
     >>> import cresset
     >>> cresset.equal(cresset.tensor([1, 2]), cresset.tensor([1, 2]))
     True
     """
-    _tensors("equal", input=x, other=other)
-    return tuple(x.shape) == tuple(other.shape) and builtins.bool(all(eq(x, other)))
+    _tensors("equal", input=input, other=other)
+    return tuple(input.shape) == tuple(other.shape) and builtins.bool(all(eq(input, other)))
 
 
 @called("isclose")
@@ -44,9 +44,9 @@ def close(x, y: Tensor, rtol: Number, atol: Number, equal_nan: bool):
     return found | scalar.isnan(x) & scalar.isnan(y) if equal_nan else found
 
 
-def isclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
             equal_nan: bool = False) -> Tensor:
-    """Where |x - other| <= atol + rtol * |other|; shapes broadcast.
+    """Where |input - other| <= atol + rtol * |other|; shapes broadcast.
 
     Infinities are close to themselves alone, NaN to nothing, or with `equal_nan` to NaN. Integers
     are compared as float64. Raises RuntimeError for tensors of different types and for negative
@@ -56,7 +56,7 @@ def isclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
     >>> cresset.isclose(cresset.tensor([1.0, 2.0]), cresset.tensor([1.0 + 1e-6, 2.1]))
     tensor([ True, False])
     """
-    return _close("isclose", x, other, rtol, atol, equal_nan)
+    return _close("isclose", input, other, rtol, atol, equal_nan)
 
 
 def _close(operation, x, other, rtol, atol, equal_nan):
@@ -78,7 +78,7 @@ def _close(operation, x, other, rtol, atol, equal_nan):
     return close(x, other, float(rtol), float(atol), builtins.bool(equal_nan))
 
 
-def allclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
              equal_nan: bool = False) -> bool:
     """Whether `isclose` holds everywhere.
 
@@ -86,18 +86,18 @@ def allclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
     >>> cresset.allclose(cresset.tensor([1e-9]), cresset.tensor([0.0]))
     True
     """
-    return builtins.bool(all(_close("allclose", x, other, rtol, atol, equal_nan)))
+    return builtins.bool(all(_close("allclose", input, other, rtol, atol, equal_nan)))
 
 
-def dist(x: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of x - other, shapes broadcast.
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other, shapes broadcast.
 
     >>> import cresset
     >>> cresset.dist(cresset.tensor([3.0, 4.0]), cresset.tensor(0.0))
     tensor(5.)
     """
-    _tensors("dist", input=x, other=other)
-    return (x - other).norm(p)
+    _tensors("dist", input=input, other=other)
+    return (input - other).norm(p)
 
 
 Tensor.allclose, Tensor.dist, Tensor.equal, Tensor.isclose = allclose, dist, equal, isclose

@@ -26,7 +26,7 @@ def plus(x: Tensor | Number, y):
 
 
 @called("add")
-@elementwise
+@elementwise(fits=True)
 def plus_scaled(x: Tensor | Number, y, alpha: Number):
     """x + alpha * y."""
     return x + alpha * y
@@ -53,7 +53,7 @@ def _refuse_booleans(what, *operands):
 
 
 @called("sub")
-@elementwise
+@elementwise(fits=True)
 def minus_scaled(x: Tensor | Number, y, alpha: Number):
     """x - alpha * y."""
     _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
@@ -193,14 +193,14 @@ def reverse_divide(x, y):
 DIVISIONS = {None: true_divide, "floor": floor_divide, "trunc": trunc_divide}
 
 
-def div(x, y, *, rounding_mode=None, out=None):
-    """x / y; with rounding_mode "floor" or "trunc" the quotient rounded so.
+def div(input, other, *, rounding_mode=None, out=None):
+    """input / other; with rounding_mode "floor" or "trunc" the quotient rounded so.
 
     >>> import cresset
     >>> cresset.div(cresset.tensor([-3.0]), 2, rounding_mode="floor")
     tensor([-2.])
     """
-    return _division(rounding_mode)(x, y, out=out)
+    return _division(rounding_mode)(input, other, out=out)
 
 
 def div_(x, y, *, rounding_mode=None):
@@ -277,7 +277,7 @@ def positive(x):
 
 
 @method("abs", "absolute", "__abs__")
-@elementwise
+@elementwise(promote="numbers")
 def abs(x):
     """The absolute value; its gradient at zero is zero.
 
@@ -325,7 +325,7 @@ def cube(x):
 
 
 @called("pow")
-@elementwise
+@elementwise(promote="numbers", fits=True)
 def power(x, y):
     """x ** y for any exponent; `pow` takes shorter ways for the common ones."""
     return scalar.power(x, y)
@@ -333,14 +333,14 @@ def power(x, y):
 
 @method("__rpow__")
 @called("pow")
-@elementwise
+@elementwise(promote="numbers")
 def reverse_power(x, y):
     """y ** x."""
     return scalar.power(y, x)
 
 
-def pow(x, exponent, *, out=None):
-    """x ** exponent.
+def pow(input, exponent, *, out=None):
+    """input ** exponent.
 
     Exponents 2, 3, 1/2, -1/2 and -1 have kernels without logarithms. A negative integer exponent
     of integers is refused.
@@ -351,14 +351,14 @@ def pow(x, exponent, *, out=None):
     """
     kind = type(exponent)
     if kind is int or kind is float:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"pow: the base or the exponent must be a tensor; got {x!r}")
-        short = _short_power(x.layout.dtype, exponent, kind)
+        if not isinstance(input, Tensor):
+            raise TypeError(f"pow: the base or the exponent must be a tensor; got {input!r}")
+        short = _short_power(input.layout.dtype, exponent, kind)
         if short is not None:
-            return short(x, out=out)
-    elif not isinstance(x, Tensor):
-        return reverse_power(exponent, x, out=out)
-    return power(x, exponent, out=out)
+            return short(input, out=out)
+    elif not isinstance(input, Tensor):
+        return reverse_power(exponent, input, out=out)
+    return power(input, exponent, out=out)
 
 
 def pow_(x, exponent):
@@ -478,22 +478,23 @@ def reverse_right_shift(x, y):
 
 
 @method()
-@elementwise
-def addcmul(x, y, z, *, value: Number | None = None):
-    """x + value * y * z."""
-    return x + y * z if value is None else x + value * (y * z)
+@elementwise(promote="numbers")
+def addcmul(x, tensor1, tensor2, *, value: Number | None = None):
+    """input + value * tensor1 * tensor2."""
+    return x + tensor1 * tensor2 if value is None else x + value * (tensor1 * tensor2)
 
 
 @method()
 @elementwise
-def addcdiv(x, y, z, *, value: Number | None = None):
-    """x + value * y / z; y and z are not both integers."""
-    if not y.dtype.is_differentiable and not z.dtype.is_differentiable:
+def addcdiv(x, tensor1, tensor2, *, value: Number | None = None):
+    """input + value * tensor1 / tensor2; tensor1 and tensor2 are not both integers."""
+    if not tensor1.dtype.is_differentiable and not tensor2.dtype.is_differentiable:
         raise RuntimeError(
-            f"addcdiv: Integer division with addcdiv is no longer supported; got {y.dtype} and "
-            f"{z.dtype}; need floating types; convert one with .to(cresset.float32)"
+            "addcdiv: Integer division with addcdiv is no longer supported; got "
+            f"{tensor1.dtype} and {tensor2.dtype}; need floating types; convert one with "
+            ".to(cresset.float32)"
         )
-    return x + y / z if value is None else x + value * (y / z)
+    return x + tensor1 / tensor2 if value is None else x + value * (tensor1 / tensor2)
 
 
 @method()

@@ -86,34 +86,34 @@ def _dim_order(x) -> tuple:
 Tensor.dim_order = _dim_order
 
 
-def numel(x) -> int:
+def numel(input) -> int:
     """The number of elements."""
-    return x.layout.numel
+    return input.layout.numel
 
 
-def is_same_size(x, other) -> bool:
+def is_same_size(input, other) -> bool:
     """Whether two tensors have one shape."""
-    return x.layout.shape == other.layout.shape
+    return input.layout.shape == other.layout.shape
 
 
-def is_tensor(x) -> bool:
-    """Whether x is a tensor."""
-    return isinstance(x, Tensor)
+def is_tensor(obj) -> bool:
+    """Whether obj is a tensor."""
+    return isinstance(obj, Tensor)
 
 
-def is_floating_point(x) -> bool:
+def is_floating_point(input) -> bool:
     """Whether the element type is a floating one."""
-    return _tensor("is_floating_point", x).layout.dtype.is_floating_point
+    return _tensor("is_floating_point", input).layout.dtype.is_floating_point
 
 
-def is_signed(x) -> bool:
+def is_signed(input) -> bool:
     """Whether the element type has negative numbers."""
-    return _tensor("is_signed", x).layout.dtype.is_signed
+    return _tensor("is_signed", input).layout.dtype.is_signed
 
 
-def is_nonzero(x) -> bool:
-    """Whether the one element of x is not zero; RuntimeError unless there is exactly one."""
-    return bool(_tensor("is_nonzero", x))
+def is_nonzero(input) -> bool:
+    """Whether the one element of input is not zero; RuntimeError unless there is exactly one."""
+    return bool(_tensor("is_nonzero", input))
 
 
 def result_type(*tensors) -> dtype:

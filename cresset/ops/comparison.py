@@ -134,15 +134,15 @@ def _mask(operation, mask):
     return mask
 
 
-@elementwise(masks=("condition",))
+@elementwise(masks=("condition",), fits=True)
 def where(condition, x, y):
     """x where the condition holds, else y."""
     return scalar.where(_mask("where", condition), x, y)
 
 
-def _where_method(x, condition, y):
-    """x where the condition holds, else y."""
-    return where(condition, x, y)
+def _where_method(x, condition, other):
+    """x where the condition holds, else the other."""
+    return where(condition, x, other)
 
 
 Tensor.where = _where_method
@@ -163,7 +163,7 @@ def minimum(x, y: Tensor):
 
 
 @method("clamp", "clip")
-@elementwise
+@elementwise(promote="numbers", fits=True)
 def clamp(x, min=None, max=None):
     """x held between `min` and `max`, each a tensor, a number or None.
 
@@ -197,7 +197,7 @@ def _clamp_gradient(g, x, min, max):
 
 
 @method()
-@elementwise
+@elementwise(promote="numbers", fits=True)
 def clamp_min(x, min):
     """clamp(x, min=min)."""
     return scalar.maximum(x, min)
@@ -209,7 +209,7 @@ def _clamp_min_gradient(g, x, min):
 
 
 @method()
-@elementwise
+@elementwise(promote="numbers", fits=True)
 def clamp_max(x, max):
     """clamp(x, max=max)."""
     return scalar.minimum(x, max)

@@ -54,17 +54,17 @@ def _imaginary_gradient(g):
     return complex(zeros_like(g), g)
 
 
-def real(x):
+def real(input):
     """The real parts as a view; a tensor that is not complex itself.
 
     >>> import cresset
     >>> cresset.real(cresset.tensor([1 + 2j, 3j]))
     tensor([1., 0.])
     """
-    return real_part(x) if x.layout.dtype.is_complex else x
+    return real_part(input) if input.layout.dtype.is_complex else input
 
 
-def imag(x):
+def imag(input):
     """The imaginary parts as a view.
 
     Raises RuntimeError unless the tensor is complex.
@@ -73,12 +73,12 @@ def imag(x):
     >>> cresset.imag(cresset.tensor([1 + 2j, 3j]))
     tensor([2., 3.])
     """
-    if not x.layout.dtype.is_complex:
+    if not input.layout.dtype.is_complex:
         raise RuntimeError(
             f"imag: imag is not implemented for tensors with non-complex dtypes; got "
-            f"{x.layout.dtype}; need complex64 or complex128; a real number has no such part"
+            f"{input.layout.dtype}; need complex64 or complex128; a real number has no such part"
         )
-    return imaginary_part(x)
+    return imaginary_part(input)
 
 
 def _set_real(x, value):
@@ -165,54 +165,54 @@ def conj_physical(x):
     return scalar.conj(x)
 
 
-def conj(x):
+def conj(input):
     """The complex conjugate; a tensor that is not complex itself.
 
     >>> import cresset
     >>> cresset.conj(cresset.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
-    return conj_physical(x) if x.layout.dtype.is_complex else x
+    return conj_physical(input) if input.layout.dtype.is_complex else input
 
 
-def resolve_conj(x):
-    """x itself: no tensor is a conjugate yet to be computed."""
-    return x
+def resolve_conj(input):
+    """input itself: no tensor is a conjugate yet to be computed."""
+    return input
 
 
-def resolve_neg(x):
-    """x itself: no tensor is a negative yet to be computed."""
-    return x
+def resolve_neg(input):
+    """input itself: no tensor is a negative yet to be computed."""
+    return input
 
 
-def is_conj(x) -> bool:
-    """Whether x is a conjugate yet to be computed: never."""
+def is_conj(input) -> bool:
+    """Whether input is a conjugate yet to be computed: never."""
     return False
 
 
-def is_neg(x) -> bool:
-    """Whether x is a negative yet to be computed: never."""
+def is_neg(input) -> bool:
+    """Whether input is a negative yet to be computed: never."""
     return False
 
 
-def is_complex(x) -> bool:
+def is_complex(input) -> bool:
     """Whether the element type is complex64 or complex128."""
-    return x.layout.dtype.is_complex
+    return input.layout.dtype.is_complex
 
 
 for _function in (conj, resolve_conj, resolve_neg, is_conj, is_neg):
     setattr(Tensor, _function.__name__, _function)
 
 
-def adjoint(x):
-    """The conjugate of x with its last two dims exchanged.
+def adjoint(input):
+    """The conjugate of input with its last two dims exchanged.
 
     >>> import cresset
     >>> cresset.adjoint(cresset.tensor([[1j, 2.0]]))
     tensor([[0.-1.j],
             [2.-0.j]])
     """
-    return conj(matrix_transpose(x))
+    return conj(matrix_transpose(input))
 
 
 def _hermitian(x):
@@ -301,15 +301,15 @@ def sgn(x):
     return scalar.sign(x)
 
 
-def angle(x, *, out=None):
+def angle(input, *, out=None):
     """The angle in radians from the positive axis, between -pi and pi; of real tensors 0 or pi.
 
     >>> import cresset
     >>> cresset.angle(cresset.tensor([1j, -1.0]))
     tensor([1.5708, 3.1416])
     """
-    kind = angle_of_complex if x.layout.dtype.is_complex else angle_of_real
-    return kind(x, out=out)
+    kind = angle_of_complex if input.layout.dtype.is_complex else angle_of_real
+    return kind(input, out=out)
 
 
 Tensor.angle = angle

@@ -78,8 +78,8 @@ def _copy_gradient(g, dtype, order):
     return g
 
 
-def clone(x, *, memory_format=preserve_format):
-    """A copy in memory of its own, in x's order of dims or another; the gradient flows through.
+def clone(input, *, memory_format=preserve_format):
+    """A copy in memory of its own, in input's order of dims or another; the gradient flows through.
 
     >>> import cresset
     >>> a = cresset.zeros(2)
@@ -88,7 +88,7 @@ def clone(x, *, memory_format=preserve_format):
     >>> a
     tensor([0., 0.])
     """
-    return copy_as(x, None, memory_format or preserve_format)
+    return copy_as(input, None, memory_format or preserve_format)
 
 
 def contiguous(x, memory_format=contiguous_format):
@@ -106,26 +106,26 @@ def contiguous(x, memory_format=contiguous_format):
     return copy_as(x, None, memory_format)
 
 
-def _copy_(x, source, non_blocking=False):
-    """Overwrite x with `source`, broadcast and converted."""
+def _copy_(x, other, non_blocking=False):
+    """Overwrite x with the elements of another tensor, broadcast and converted."""
     try:
         launch = dispatch.plans[
-            "into", False, x.layout, COPY, source.layout, None, preserve_format
+            "into", False, x.layout, COPY, other.layout, None, preserve_format
         ]
     except (KeyError, AttributeError):
         launch = None
-    if launch is not None and x.history is None and source.history is None and (
-        source.memory is not x.memory
+    if launch is not None and x.history is None and other.history is None and (
+        other.memory is not x.memory
     ):
-        launch(x, source)
+        launch(x, other)
         if x.memory.writer is not None:
             dispatch.note_write(x, COPY)
         return x
-    if not isinstance(source, Tensor):
-        source = dispatch.namespace["tensor"](source)
-    if source is x:
+    if not isinstance(other, Tensor):
+        other = dispatch.namespace["tensor"](other)
+    if other is x:
         return x
-    return dispatch.miss_into(copy_as.op, (source, None, preserve_format), x)
+    return dispatch.miss_into(copy_as.op, (other, None, preserve_format), x)
 
 
 Tensor.clone = clone
@@ -172,28 +172,28 @@ def _fill_gradient(g, x, value):
     return scalar.constant(0, g.dtype), g
 
 
-def fill_(x, value):
-    """Overwrite x with one value. Raises RuntimeError where x's type does not hold a number."""
-    d = x.layout.dtype
+def fill_(input, value):
+    """Overwrite input with one value; RuntimeError where its type does not hold the number."""
+    d = input.layout.dtype
     kind = type(value)
     if (kind is int or kind is float) and not RANGES[d][0] <= value <= RANGES[d][1]:
         value = fitted("fill_", value, d)
-    return fill.in_place(x, value)
+    return fill.in_place(input, value)
 
 
 Tensor.fill_ = fill_
 
 
-def zero_(x):
-    """Overwrite x with zeros."""
-    return fill.in_place(x, 0)
+def zero_(input):
+    """Overwrite input with zeros."""
+    return fill.in_place(input, 0)
 
 
 Tensor.zero_ = zero_
 
 
 def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
-       memory_format=preserve_format):
+       memory_format=preserve_format, other=None):
     """x as another type or on another device; x itself where nothing changes.
 
     Accepts `to(dtype)`, `to(device)`, `to(device, dtype)` and `to(other tensor)`, then whether not
@@ -205,7 +205,7 @@ def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
     """
     flags = [a for a in args if isinstance(a, bool)]
     copy = copy or len(flags) > 1 and flags[1]
-    for a in args:
+    for a in (*args, other):
         if isinstance(a, types.dtype):
             dtype = a
         elif isinstance(a, Tensor):

@@ -71,11 +71,12 @@ def empty(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=
     return _finish("empty", x, requires_grad, None, out)
 
 
-def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False):
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False,
+                  pin_memory=False):
     """An uninitialised tensor with given strides."""
     d = kept("empty_strided", dtype or types.get_default_dtype())
-    layout = Layout.of(tuple(size), tuple(stride), d)
-    memory = meta.new(Layout.packed((layout.reach(),), d, placed("empty_strided", device)))
+    reach = Layout.of(tuple(size), tuple(stride), d).reach()
+    memory = meta.new(Layout.packed((reach,), d, placed("empty_strided", device)))
     return _finish("empty_strided", memory.as_strided(size, stride), requires_grad)
 
 
@@ -158,7 +159,7 @@ def ones(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=N
 
 
 def full(shape=(), fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
-         requires_grad=False):
+         requires_grad=False, pin_memory=False):
     """A tensor of one number; its type follows the number unless given."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
@@ -178,37 +179,37 @@ def _like(x, dtype, device, memory_format):
     return meta.new(layout.on(placed("empty_like", x.device if device is None else device)))
 
 
-def empty_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
-               memory_format=preserve_format):
-    """An uninitialised tensor of x's shape and type."""
-    return _finish("empty_like", _like(x, dtype, device, memory_format), requires_grad)
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+               pin_memory=False, memory_format=preserve_format):
+    """An uninitialised tensor of input's shape and type."""
+    return _finish("empty_like", _like(input, dtype, device, memory_format), requires_grad)
 
 
-def zeros_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
-               memory_format=preserve_format):
-    """Zeros in x's shape and type."""
-    made = fill.in_place(_like(x, dtype, device, memory_format), 0)
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+               pin_memory=False, memory_format=preserve_format):
+    """Zeros in input's shape and type."""
+    made = fill.in_place(_like(input, dtype, device, memory_format), 0)
     return _finish("zeros_like", made, requires_grad)
 
 
-def ones_like(x, *, dtype=None, layout=None, device=None, requires_grad=False,
-              memory_format=preserve_format):
-    """Ones in x's shape and type."""
-    made = fill.in_place(_like(x, dtype, device, memory_format), 1)
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+              pin_memory=False, memory_format=preserve_format):
+    """Ones in input's shape and type."""
+    made = fill.in_place(_like(input, dtype, device, memory_format), 1)
     return _finish("ones_like", made, requires_grad)
 
 
-def full_like(x, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
-              memory_format=preserve_format):
-    """One number in x's shape and type."""
-    made = _like(x, dtype, device, memory_format).fill_(fill_value)
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+              pin_memory=False, memory_format=preserve_format):
+    """One number in input's shape and type."""
+    made = _like(input, dtype, device, memory_format).fill_(fill_value)
     return _finish("full_like", made, requires_grad)
 
 
 for _name, _make in {"empty": empty, "zeros": zeros, "ones": ones, "full": full}.items():
-    def _new(x, *size, _make=_make, dtype=None, device=None, requires_grad=False):
-        return _make(*size, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
-                     device=x.device if device is None else device)
+    def _new(x, *size, _make=_make, dtype=None, device=None, **options):
+        return _make(*size, dtype=dtype or x.layout.dtype,
+                     device=x.device if device is None else device, **options)
 
     _new.__name__ = "new_" + _name
     _new.__doc__ = f"{_name}(...) of the tensor's own type unless told otherwise."
@@ -255,8 +256,8 @@ def _plan_counted(shape, d, values, body, device):
     return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)))
 
 
-def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
-           requires_grad=False):
+def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
+           requires_grad=False, pin_memory=False):
     """start, start + step, ... below `end`.
 
     Integers give int64, floats the default type. Element k is start + k * step, rounded once.
@@ -266,7 +267,11 @@ def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device
     tensor([1, 4, 7])
     """
     if end is None:
+        if start is None:
+            raise TypeError("arange: where to end is missing; call arange(end) or (start, end)")
         start, end = 0, start
+    elif start is None:
+        start = 0
     numbers = [
         n.item() if isinstance(n, Tensor) else dispatch.freeze(n) for n in (start, end, step)
     ]
@@ -294,7 +299,7 @@ def _line(index, start, step):
 
 
 def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=None, device=None,
-             requires_grad=False):
+             requires_grad=False, pin_memory=False):
     """`steps` numbers from start to end, evenly spaced, both included unless not `endpoint`."""
     if not endpoint:
         x = linspace(start, end, steps + 1, dtype=dtype, device=device)[:-1]
@@ -335,7 +340,7 @@ def _even(index, start, end, step, last, half):
 
 
 def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
-             requires_grad=False):
+             requires_grad=False, pin_memory=False):
     """base ** linspace(start, end, steps)."""
     from cresset.ops.arithmetic import reverse_power
 
@@ -348,7 +353,8 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
     return _finish("logspace", x, requires_grad, None, out)
 
 
-def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+        pin_memory=False):
     """Ones on the `k`-th diagonal of a matrix of zeros."""
     x = zeros(n, n if m is None else m, dtype=dtype, device=device)
     if -x.layout.shape[0] <= k <= x.layout.shape[1]:
@@ -501,13 +507,15 @@ def _number(v):
     return complex(frozen)
 
 
-def scalar_tensor(value, *, dtype=None, device=None, requires_grad=False):
-    """A tensor of no dims."""
-    x = filled((), dtype or types.get_default_dtype(), dispatch.freeze(value), device)
+def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False,
+                  pin_memory=False):
+    """A tensor of no dims that holds the number s."""
+    x = filled((), dtype or types.get_default_dtype(), dispatch.freeze(s), device)
     return _finish("scalar_tensor", x, requires_grad)
 
 
-def _new_tensor(x, data, *, dtype=None, device=None, requires_grad=False):
+def _new_tensor(x, data, *, dtype=None, layout=None, device=None, requires_grad=False,
+                pin_memory=False):
     """tensor(data) of the tensor's own type unless told otherwise."""
     return tensor(data, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
                   device=x.device if device is None else device)

@@ -79,7 +79,8 @@ def triu(input, diagonal=0, *, k=0):
     return triangle(input, diagonal + k, False)
 
 
-def tril_indices(row, col, offset=0, *, dtype=types.int64, device=None):
+def tril_indices(row, col, offset=0, *, dtype=types.int64, layout=None, device=None,
+                 pin_memory=False):
     """The row and column numbers of the elements of a matrix that lie on or below a diagonal.
 
     >>> import cresset
@@ -87,19 +88,20 @@ def tril_indices(row, col, offset=0, *, dtype=types.int64, device=None):
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return _indices("tril_indices", row, col, offset, dtype, True)
+    return _indices("tril_indices", row, col, offset, dtype, device, True)
 
 
-def triu_indices(row, col, offset=0, *, dtype=types.int64, device=None):
+def triu_indices(row, col, offset=0, *, dtype=types.int64, layout=None, device=None,
+                 pin_memory=False):
     """The row and column numbers of the elements of a matrix that lie on or above a diagonal."""
-    return _indices("triu_indices", row, col, offset, dtype, False)
+    return _indices("triu_indices", row, col, offset, dtype, device, False)
 
 
-def _indices(name, row, col, offset, dtype, lower):
+def _indices(name, row, col, offset, dtype, device, lower):
     if row < 0 or col < 0:
         raise RuntimeError(f"{name}: row and col must be non-negative; got {row} and {col}")
     inside = triangle(ones(row, col, dtype=types.bool), offset, lower)
-    return nonzero(inside).t().contiguous().to(dtype)
+    return nonzero(inside).t().contiguous().to(dtype=dtype, device=device)
 
 
 # --- diagonals ------------------------------------------------------------------------------------

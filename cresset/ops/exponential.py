@@ -157,14 +157,14 @@ def _sinc_gradient(g, x, out):
     return scalar.where(zero, 0.0, g * scalar.conj(slope))
 
 
-def float_power(x, exponent, *, out=None):
-    """x ** exponent in float64, or complex128 where either is complex.
+def float_power(input, exponent, *, out=None):
+    """input ** exponent in float64, or complex128 where either is complex.
 
     >>> import cresset
     >>> cresset.float_power(cresset.tensor([1, 2, 3]), 2)
     tensor([1., 4., 9.], dtype=torch.float64)
     """
-    base, exponent = _wide(x), _wide(exponent)
+    base, exponent = _wide(input), _wide(exponent)
     if out is not None and out.dtype not in (types.float64, types.complex128):
         raise RuntimeError(
             f"float_power: the output given to float_power has dtype {out.dtype} but the "

@@ -88,8 +88,8 @@ def significands(x):
 
 
 @with_out
-def frexp(x):
-    """(mantissa, exponent) with x = mantissa * 2**exponent and 1/2 <= |mantissa| < 1.
+def frexp(input):
+    """(mantissa, exponent) with input = mantissa * 2**exponent and 1/2 <= |mantissa| < 1.
 
     The exponent is int32. Zeros, infinities and NaN are their own mantissa, with exponent 0.
 
@@ -99,12 +99,12 @@ def frexp(x):
     mantissa=tensor([0.7500, 0.0000]),
     exponent=tensor([4, 0], dtype=torch.int32))
     """
-    if not x.dtype.is_floating_point:
+    if not input.dtype.is_floating_point:
         raise RuntimeError(
-            f"frexp: is of floating-point numbers alone; got {x.dtype}; "
+            f"frexp: is of floating-point numbers alone; got {input.dtype}; "
             "convert with .to(cresset.float32)"
         )
-    return return_types.frexp((significands(x), exponents(x)))
+    return return_types.frexp((significands(input), exponents(input)))
 
 
 Tensor.frexp = frexp

@@ -11,7 +11,7 @@ __all__ = ["range"]
 
 
 def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
-          requires_grad=False):
+          requires_grad=False, pin_memory=False):
     """start, start + step, ... up to `end`, which is included; of the default floating type.
 
     >>> import cresset

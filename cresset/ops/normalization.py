@@ -9,7 +9,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import rsqrt
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite
-from cresset.ops.operation import called, real_only
+from cresset.ops.operation import called, takes
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import reshape, unsqueeze
@@ -93,7 +93,7 @@ Tensor.log_softmax = log_softmax
 
 # --- layer normalisation --------------------------------------------------------------------------
 @called("nativeLayerNorm")
-@real_only
+@takes("a real floating type")
 @composite
 def layer_norm_rows(x: Tensor, rank, weight: Tensor | None, bias: Tensor | None, eps):
     """(x - mean) / sqrt(var + eps) over the last `rank` dims, times weight plus bias."""
@@ -117,7 +117,7 @@ def layer_norm_backward(g: Tensor, x: Tensor, rank, weight: Tensor | None, eps):
     return (g - mean(g, dims, True) - unit * mean(g * unit, dims, True)) * scale
 
 
-@real_only
+@takes("a real floating type")
 @composite
 def normalized(x: Tensor, rank, eps):
     """(x - mean) / sqrt(var + eps) over the last `rank` dims."""
@@ -139,8 +139,8 @@ def _layer_norm_gradient(g, x, weight, rank, eps, needs):
     return by_x, by_weight, by_bias
 
 
-def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last dims (Ba et al. 2016).
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(input - mean) / sqrt(var + eps) * weight + bias over the last dims (Ba et al. 2016).
 
     `normalized_shape` is the shape of those dims; the variance is the biased one.
 
@@ -149,18 +149,18 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enab
     tensor([-1.,  1.])
     """
     rank = len(normalized_shape)
-    if x.layout.shape[x.layout.ndim - rank :] != tuple(normalized_shape) or not rank:
+    if input.layout.shape[input.layout.ndim - rank :] != tuple(normalized_shape) or not rank:
         raise RuntimeError(
             f"layer_norm: given normalized_shape={list(normalized_shape)}, expected input with "
             f"shape [*, {', '.join(map(str, normalized_shape))}], but got input of size "
-            f"{list(x.layout.shape)}"
+            f"{list(input.layout.shape)}"
         )
-    return layer_norm_rows(x, rank, weight, bias, eps)
+    return layer_norm_rows(input, rank, weight, bias, eps)
 
 
 # --- batch normalisation --------------------------------------------------------------------------
 @called("nativeBatchNorm")
-@real_only
+@takes("a real floating type")
 @composite
 def batch_norm_train(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps):
     """(normalised x, mean, biased variance) over all dims but the second."""
@@ -211,7 +211,7 @@ def _per_channel(x, rank):
 
 
 @called("nativeBatchNorm")
-@real_only
+@takes("a real floating type")
 @composite
 def batch_norm_apply(x: Tensor, average: Tensor, variance: Tensor, weight: Tensor | None,
                      bias: Tensor | None, eps):
@@ -223,9 +223,9 @@ def batch_norm_apply(x: Tensor, average: Tensor, variance: Tensor, weight: Tenso
     return out if bias is None else out + _per_channel(bias, rank)
 
 
-def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, training=False,
+def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
                momentum=0.1, eps=1e-5):
-    """(x - mean) / sqrt(var + eps) * weight + bias for every channel (Ioffe & Szegedy 2015).
+    """(input - mean) / sqrt(var + eps) * weight + bias for every channel (Ioffe & Szegedy 2015).
 
     In training, mean and variance are those of the batch, and the running ones, where given, move
     towards them by `momentum` (the variance by the unbiased one). Otherwise the running ones serve.
@@ -233,22 +233,22 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
     Raises ValueError in training where a channel has one value, RuntimeError without running
     statistics in evaluation.
     """
-    if x.layout.ndim < 2:
-        raise RuntimeError(f"batch_norm: needs at least 2 dims; got {tuple(x.layout.shape)}")
+    if input.layout.ndim < 2:
+        raise RuntimeError(f"batch_norm: needs at least 2 dims; got {tuple(input.layout.shape)}")
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError(
                 "batch_norm: Expected running_mean and running_var to be defined when "
                 "training=False"
             )
-        return batch_norm_apply(x, running_mean, running_var, weight, bias, eps)
-    count = x.layout.numel // max(x.layout.shape[1], 1)
+        return batch_norm_apply(input, running_mean, running_var, weight, bias, eps)
+    count = input.layout.numel // max(input.layout.shape[1], 1)
     if count <= 1:
         raise ValueError(
             "batch_norm: Expected more than 1 value per channel when training, got input size "
-            f"{tuple(x.layout.shape)}"
+            f"{tuple(input.layout.shape)}"
         )
-    out, average, variance = batch_norm_train(x, weight, bias, eps)
+    out, average, variance = batch_norm_train(input, weight, bias, eps)
     if running_mean is not None:
         running_mean.lerp_(average.detach().view(-1), momentum)
     if running_var is not None:
@@ -257,37 +257,39 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
     return out
 
 
-def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalisation over groups of channels and all places (Wu & He 2018)."""
-    shape = x.layout.shape
+    shape = input.layout.shape
     if shape[1] % num_groups:
         raise RuntimeError(
             f"group_norm: expected number of channels in input to be divisible by num_groups, but "
             f"got input of shape {list(shape)} and num_groups={num_groups}"
         )
-    rows = normalized(reshape(x, (shape[0], num_groups, -1)), 1, eps)
+    rows = normalized(reshape(input, (shape[0], num_groups, -1)), 1, eps)
     out = reshape(rows, tuple(shape))
     if weight is not None:
         out = out * _per_channel(weight, len(shape))
     return out if bias is None else out + _per_channel(bias, len(shape))
 
 
-def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None,
+def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None,
                   use_input_stats=True, momentum=0.1, eps=1e-5):
     """Normalisation of every channel of every sample by itself (Ulyanov et al. 2016)."""
     if not use_input_stats:
-        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    return group_norm(x, x.layout.shape[1], weight, bias, eps)
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    return group_norm(input, input.layout.shape[1], weight, bias, eps)
 
 
-def rms_norm(x, normalized_shape, weight=None, eps=None):
-    """x / sqrt(mean(x ** 2) + eps) over the last dims (Zhang & Sennrich 2019)."""
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """input / sqrt(mean(input ** 2) + eps) over the last dims (Zhang & Sennrich 2019)."""
     if eps is None:
-        eps = 2.0**-52 if x.layout.dtype.to_real() is float64 else 2.0**-23
-    out = rms_rows(x, len(normalized_shape), float(eps))
+        eps = 2.0**-52 if input.layout.dtype.to_real() is float64 else 2.0**-23
+    out = rms_rows(input, len(normalized_shape), float(eps))
     return out if weight is None else out * weight
 
 
+@called("rms_norm")
+@takes("a floating type")
 @composite
 def rms_rows(x: Tensor, rank, eps):
     """x / sqrt(mean(x ** 2) + eps) over the last `rank` dims."""

@@ -126,43 +126,43 @@ _check_outer = _of_rank("outer", 1, 1)
 
 @method()
 @with_out
-def mm(x, mat2):
+def mm(input, mat2):
     """The product of two matrices."""
-    _check_mm(x, mat2)
-    (m, k), (inner, n) = x.layout.shape, mat2.layout.shape
+    _check_mm(input, mat2)
+    (m, k), (inner, n) = input.layout.shape, mat2.layout.shape
     if k != inner:
         raise RuntimeError(
             f"mm: mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {inner}x{n}); need as "
             "many rows in the second as columns in the first"
         )
-    return matmul(x, mat2)
+    return matmul(input, mat2)
 
 
 @method()
 @with_out
-def bmm(x, mat2):
+def bmm(input, mat2):
     """The products of two batches of matrices, which have the same size."""
-    _check_bmm(x, mat2)
-    expected, got = [x.layout.shape[0], x.layout.shape[2]], list(mat2.layout.shape[:2])
+    _check_bmm(input, mat2)
+    expected, got = [input.layout.shape[0], input.layout.shape[2]], list(mat2.layout.shape[:2])
     if expected != got:
         raise RuntimeError(
             f"bmm: Expected size for first two dimensions of batch2 tensor to be: {expected} but "
             f"got: {got}"
         )
-    return matmul(x, mat2)
+    return matmul(input, mat2)
 
 
 @method()
 @with_out
-def mv(x, vec):
+def mv(input, vec):
     """A matrix times a vector."""
-    _check_mv(x, vec)
-    (m, n), (size,) = x.layout.shape, vec.layout.shape
+    _check_mv(input, vec)
+    (m, n), (size,) = input.layout.shape, vec.layout.shape
     if n != size:
         raise RuntimeError(
             f"mv: size mismatch, got input ({m}), mat ({m}x{n}), vec ({size}); need a vector of {n}"
         )
-    return matmul(x, vec)
+    return matmul(input, vec)
 
 
 def _check_sizes(name, x, y):
@@ -176,38 +176,38 @@ def _check_sizes(name, x, y):
 
 @method()
 @with_out
-def dot(x, tensor):
+def dot(input, tensor):
     """The sum of the products of two vectors.
 
     >>> import cresset
     >>> cresset.dot(cresset.tensor([1, 2]), cresset.tensor([3, 4]))
     tensor(11)
     """
-    _check_dot(x, tensor)
-    _check_sizes("dot", x, tensor)
-    return matmul(x, tensor)
+    _check_dot(input, tensor)
+    _check_sizes("dot", input, tensor)
+    return matmul(input, tensor)
 
 
 @method()
 @with_out
-def vdot(x, other):
+def vdot(input, other):
     """The sum of the products of two vectors, the first of them conjugated.
 
     >>> import cresset
     >>> cresset.vdot(cresset.tensor([1j, 2.0]), cresset.tensor([1j, 1.0]))
     tensor(3.+0.j)
     """
-    _check_vdot(x, other)
-    _check_sizes("vdot", x, other)
-    return matmul(conj(x), other)
+    _check_vdot(input, other)
+    _check_sizes("vdot", input, other)
+    return matmul(conj(input), other)
 
 
 @method("outer", "ger")
 @with_out
-def outer(x, vec2):
-    """x[i] * y[j], for vectors."""
-    _check_outer(x, vec2)
-    return unsqueeze(x, 1) * unsqueeze(vec2, 0)
+def outer(input, vec2):
+    """input[i] * vec2[j], for vectors."""
+    _check_outer(input, vec2)
+    return unsqueeze(input, 1) * unsqueeze(vec2, 0)
 
 
 ger = outer
@@ -273,8 +273,8 @@ def _linear_gradient(g, x, weight, needs):
     return by_x, by_weight, rows.sum(0) if needs[2] else None
 
 
-def bilinear(x1, x2, weight, bias=None):
-    """x1[i] weight[o, i, j] x2[j] + bias[o]; shapes (..., in1), (..., in2) and (out, in1, in2)."""
-    middle = matmul(unsqueeze(unsqueeze(x1, -2), -2), weight)
-    made = (squeeze(middle, -2) * unsqueeze(x2, -2)).sum(-1)
+def bilinear(input1, input2, weight, bias=None):
+    """input1[i] weight[o, i, j] input2[j] + bias[o], where weight has the shape (out, in1, in2)."""
+    middle = matmul(unsqueeze(unsqueeze(input1, -2), -2), weight)
+    made = (squeeze(middle, -2) * unsqueeze(input2, -2)).sum(-1)
     return made if bias is None else made + bias

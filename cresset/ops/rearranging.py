@@ -160,14 +160,14 @@ def roll(input, shifts, dims=None, *, axis=None):
 
 # --- repeated -------------------------------------------------------------------------------------
 @guarded
-def repeat(x, *sizes):
+def repeat(x, *sizes, repeats=None):
     """x repeated the given number of times along each dim, copied.
 
     >>> import cresset
     >>> cresset.tensor([1, 2]).repeat(2)
     tensor([1, 2, 1, 2])
     """
-    sizes = _numbers(sizes)
+    sizes = _numbers(sizes) if repeats is None else tuple(repeats)
     shape = (1,) * (len(sizes) - x.layout.ndim) + tuple(x.layout.shape)
     if len(sizes) < x.layout.ndim:
         raise RuntimeError(
@@ -184,9 +184,9 @@ def repeat(x, *sizes):
 
 
 @guarded
-def tile(input, *dims):
+def tile(input, *counts, dims=None):
     """repeat, with missing leading counts taken as 1."""
-    dims = _numbers(dims)
+    dims = _numbers(counts) if dims is None else tuple(dims)
     return repeat(input, (1,) * (input.layout.ndim - len(dims)) + dims)
 
 

@@ -304,9 +304,11 @@ def sum_to(g, shape):
     return view_as_shape(g, shape) if added else g
 
 
-def _sum_to_size(x, *size):
+def _sum_to_size(x, *sizes, size=None):
     """x summed over the dims that broadcasting tensors of a size to its shape repeats."""
-    shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    shape = sizes if size is None else tuple(size)
+    if len(shape) == 1 and not isinstance(shape[0], int):
+        shape = tuple(shape[0])
     pad = x.layout.ndim - len(shape)
     wrong = [n for n, m in zip(shape, x.layout.shape[max(pad, 0) :]) if n not in (1, m)]
     if pad < 0 or wrong:

@@ -100,7 +100,7 @@ def sizes_of(operation: str, sizes: Sequence) -> tuple:
     return shape
 
 
-def _resize_(x, *sizes, memory_format=None):
+def _resize_(x, *sizes, size=None, memory_format=None):
     """Give x another shape, in row order from where it starts; its storage grows if it has to.
 
     Elements that there were keep their values, new ones have none yet. Other views of the storage
@@ -112,22 +112,22 @@ def _resize_(x, *sizes, memory_format=None):
     tensor([0, 1])
     """
     refuse_gradient("resize_", x)
-    shape = sizes_of("resize_", sizes)
+    shape = sizes_of("resize_", sizes if size is None else (size,))
     layout = x.layout
     if shape == tuple(layout.shape):
         return x
-    size = layout.dtype.itemsize
-    offset = (x.ptr - x.memory.ptr) // size
+    itemsize = layout.dtype.itemsize
+    offset = (x.ptr - x.memory.ptr) // itemsize
     layout = Layout.packed(shape, layout.dtype, layout.device)
-    needed = offset * size + layout.nbytes
+    needed = offset * itemsize + layout.nbytes
     if layout.numel and needed > x.memory.nbytes:
         resize(x.memory, needed)
     return show(x, x.memory, layout, offset)
 
 
-def _resize_as_(x, other, *, memory_format=None):
+def _resize_as_(x, the_template, *, memory_format=None):
     """Give x the shape of another tensor; see `resize_`."""
-    return _resize_(x, other.layout.shape)
+    return _resize_(x, the_template.layout.shape)
 
 
 Tensor.resize_ = _resize_

@@ -62,16 +62,16 @@ def round_half_even(x):
     return scalar.round_half_even(_numbers("round", x))
 
 
-def round(x, *, decimals=0, out=None):
-    """x rounded to `decimals` places, halves to even."""
+def round(input, *, decimals=0, out=None):
+    """input rounded to `decimals` places, halves to even."""
     if decimals == 0:
-        return round_half_even(x, out=out)
-    if not x.layout.dtype.is_floating_point:
+        return round_half_even(input, out=out)
+    if not input.layout.dtype.is_floating_point:
         raise NotImplementedError(
-            f"round: decimals are of floating tensors; got {x.layout.dtype} and "
+            f"round: decimals are of floating tensors; got {input.layout.dtype} and "
             f"decimals={decimals}; convert with .to(cresset.float32)"
         )
-    return round_places(x, 10.0 ** builtins.abs(decimals), decimals < 0, out=out)
+    return round_places(input, 10.0 ** builtins.abs(decimals), decimals < 0, out=out)
 
 
 def round_(x, *, decimals=0):

@@ -52,15 +52,15 @@ def _permute_gradient(g, dims):
     return permute(g, tuple(inverse))
 
 
-def _permute_method(x, *dims):
+def _permute_method(x, *order, dims=None):
     """x with its dims in the order given."""
-    return permute(x, dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)
+    return permute(x, _shape_of(order) if dims is None else tuple(dims))
 
 
 Tensor.permute = _permute_method
 
 
-@method("transpose", "swapaxes", "swapdims")
+@method("transpose", "swapdims")
 @view
 def transpose(x, dim0, dim1):
     """x with two dims exchanged."""
@@ -77,7 +77,13 @@ def _transpose_gradient(g, dim0, dim1):
     return transpose(g, dim0, dim1)
 
 
-swapaxes = swapdims = transpose
+swapdims = transpose
+
+
+@method()
+def swapaxes(input, axis0, axis1):
+    """`transpose`, by NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
 @method("t")
@@ -217,7 +223,7 @@ def view_as_type(x, dtype):
     return (*x.shape[:-1], x.shape[-1] * times), (*(s * times for s in x.strides[:-1]), 1), 0, dtype
 
 
-def _view_method(x, *shape, dtype=None):
+def _view_method(x, *shape, dtype=None, size=None):
     """The same elements in another shape, or the same bytes as another type; never copied.
 
     Another type's elements have no gradient. Raises RuntimeError where a view cannot be.
@@ -232,7 +238,8 @@ def _view_method(x, *shape, dtype=None):
     if len(shape) == 1 and isinstance(shape[0], DType):
         (dtype,) = shape
     if dtype is None or dtype is x.layout.dtype:
-        return view_as_shape(x, x.layout.shape if dtype else _shape_of(shape))
+        shape = _shape_of(shape) if size is None else tuple(size)
+        return view_as_shape(x, x.layout.shape if dtype else shape)
     if (x.ptr - x.memory.ptr) % dtype.itemsize:
         raise RuntimeError(
             f"view: the first element does not lie on a multiple of {dtype.itemsize} bytes in its "
@@ -258,9 +265,9 @@ def reshape(input, shape, *, copy=None):
     return view_as_shape(input, shape)
 
 
-def _reshape_method(x, *shape):
+def _reshape_method(x, *sizes, shape=None):
     """The same elements in another shape: a view where possible, else a copy."""
-    return reshape(x, _shape_of(shape))
+    return reshape(x, _shape_of(sizes) if shape is None else shape)
 
 
 Tensor.view = _view_method
@@ -385,9 +392,9 @@ def expand(x, shape):
     return sizes, strides, 0
 
 
-def _expand_method(x, *shape):
+def _expand_method(x, *shape, size=None):
     """x with dims of size 1 repeated without a copy."""
-    return expand(x, _shape_of(shape))
+    return expand(x, _shape_of(shape) if size is None else tuple(size))
 
 
 def _expand_as(x, other):
@@ -427,16 +434,16 @@ def as_strided_layout(x, size, stride, shift, reach):
     return size, stride, shift
 
 
-def as_strided(x, size, stride, storage_offset=None):
-    """The storage of x seen with any sizes and strides, from `storage_offset` (x's own by default).
+def as_strided(input, size, stride, storage_offset=None):
+    """The storage of input seen with any sizes and strides, from `storage_offset` or its own.
 
     Raises RuntimeError where an element would lie outside of the storage.
     """
-    item = x.layout.dtype.itemsize
-    own = (x.ptr - x.memory.ptr) // item
-    reach = (-own, x.memory.nbytes // item - own)
+    item = input.layout.dtype.itemsize
+    own = (input.ptr - input.memory.ptr) // item
+    reach = (-own, input.memory.nbytes // item - own)
     shift = 0 if storage_offset is None else storage_offset - own
-    return as_strided_layout(x, tuple(size), tuple(stride), shift, reach)
+    return as_strided_layout(input, tuple(size), tuple(stride), shift, reach)
 
 
 Tensor.as_strided = as_strided

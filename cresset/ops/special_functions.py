@@ -12,7 +12,7 @@ from cresset.core import special as primitives
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import called, method, real_only
+from cresset.ops.operation import called, method, real_only, takes
 
 __all__ = ["i0", "igamma", "igammac", "mvlgamma", "polygamma"]
 
@@ -138,14 +138,14 @@ def _xlog1py_gradient(g, x, y):
 
 @called("special_zeta")
 @elementwise(promote="float")
-def zeta(x: Tensor | Number, q):
-    """The Hurwitz zeta function, the sum of (q + k)**-x over k = 0, 1, 2, ...; NaN for x < 1."""
-    return primitives.zeta(x, q)
+def zeta(x: Tensor | Number, y):
+    """The Hurwitz zeta function, the sum of (y + k)**-x over k = 0, 1, 2, ...; NaN for x < 1."""
+    return primitives.zeta(x, y)
 
 
 @zeta.gradient
-def _zeta_gradient(g, x, q):
-    return NotImplemented, -(g * x * primitives.zeta(x + 1.0, q))
+def _zeta_gradient(g, x, y):
+    return NotImplemented, -(g * x * primitives.zeta(x + 1.0, y))
 
 
 def _polygamma(n, x):
@@ -178,14 +178,14 @@ def _order(n) -> int:
     return int(n)
 
 
-def polygamma(n: int, x: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The n-th derivative of digamma: (-1)**(n + 1) * n! * zeta(n + 1, x) for n > 0.
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The n-th derivative of digamma: (-1)**(n + 1) * n! * zeta(n + 1, input) for n > 0.
 
     >>> import cresset
     >>> cresset.polygamma(1, cresset.tensor([1.0, 2.0]))
     tensor([1.6449, 0.6449])
     """
-    return polygamma_of(x, _order(n), out=out)
+    return polygamma_of(input, _order(n), out=out)
 
 
 def _polygamma_method(x, n):
@@ -202,6 +202,7 @@ Tensor.polygamma, Tensor.polygamma_ = _polygamma_method, _polygamma_in_place
 
 
 @method()
+@takes("numbers")
 @elementwise(promote="float")
 def mvlgamma(x, p: int):
     """The logarithm of the multivariate gamma function of dimension p, up to sign.
@@ -220,30 +221,30 @@ def mvlgamma(x, p: int):
 
 @method()
 @elementwise
-def igamma(a, x: Tensor):
-    """The regularised lower incomplete gamma function, `gammainc`; its derivative is that by x.
+def igamma(x, y: Tensor):
+    """The regularised lower incomplete gamma function, `gammainc`; its derivative is that by y.
 
     >>> import cresset
     >>> cresset.igamma(cresset.tensor([1.0]), cresset.tensor([2.0]))
     tensor([0.8647])
     """
-    floating("igamma", a, x)
-    return primitives.gammainc(a, x)
+    floating("igamma", x, y)
+    return primitives.gammainc(x, y)
 
 
 @igamma.gradient
-def _igamma_gradient(g, a, x):
-    return NotImplemented, g * primitives.gamma_density(a, x)
+def _igamma_gradient(g, x, y):
+    return NotImplemented, g * primitives.gamma_density(x, y)
 
 
 @method()
 @elementwise
-def igammac(a, x: Tensor):
-    """The regularised upper incomplete gamma function, 1 - igamma(a, x) (`gammaincc`)."""
-    floating("igammac", a, x)
-    return primitives.gammaincc(a, x)
+def igammac(x, y: Tensor):
+    """The regularised upper incomplete gamma function, 1 - igamma(x, y) (`gammaincc`)."""
+    floating("igammac", x, y)
+    return primitives.gammaincc(x, y)
 
 
 @igammac.gradient
-def _igammac_gradient(g, a, x):
-    return NotImplemented, -(g * primitives.gamma_density(a, x))
+def _igammac_gradient(g, x, y):
+    return NotImplemented, -(g * primitives.gamma_density(x, y))

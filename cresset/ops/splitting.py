@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
+from cresset.ops.arguments import guarded
 from cresset.ops.operation import method
 from cresset.ops.shape import canonical_dim, narrow, select
 
@@ -51,7 +52,7 @@ def _sized_dim(name, x, dim):
     return d, x.layout.shape[d]
 
 
-@method()
+@guarded
 def split(tensor, split_size_or_sections, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be less), or of sizes.
 
@@ -74,10 +75,16 @@ def split(tensor, split_size_or_sections, dim=0):
     return _pieces(tensor, d, sizes)
 
 
-@method()
-def split_with_sizes(tensor, split_sizes, dim=0):
+@method("split", "unsafe_split")
+def unsafe_split(input, split_size, dim=0):
+    """`split` as a method: PyTorch calls the sizes otherwise there."""
+    return split(input, split_size, dim)
+
+
+@method("split_with_sizes", "unsafe_split_with_sizes")
+def split_with_sizes(input, split_sizes, dim=0):
     """Views of consecutive pieces of the given sizes along a dim."""
-    return split(tensor, tuple(split_sizes), dim)
+    return split(input, tuple(split_sizes), dim)
 
 
 @method()
@@ -93,7 +100,7 @@ def chunk(input, chunks, dim=0):
 
 
 @method()
-def tensor_split(input, indices_or_sections, dim=0):
+def tensor_split(input, indices_or_sections=None, dim=0, **named):
     """Views of pieces along a dim: so many, of sizes that differ by one at most, or cut at indices.
 
     >>> import cresset
@@ -103,7 +110,7 @@ def tensor_split(input, indices_or_sections, dim=0):
     (tensor([0]), tensor([1, 2, 3]), tensor([4]))
     """
     d, size = _sized_dim("tensor_split", input, dim)
-    cuts = indices_or_sections
+    cuts = _one_of("tensor_split", indices_or_sections, named)
     if isinstance(cuts, Tensor):
         if cuts.layout.ndim > 1 or cuts.layout.dtype.name != "int64":
             raise RuntimeError(
@@ -127,21 +134,31 @@ def tensor_split(input, indices_or_sections, dim=0):
     return tuple(made)
 
 
+def _one_of(name, cuts, named):
+    """What to cut by, given in place or under the name of what it is: `sections`, `indices`."""
+    given = [*named.values(), *[cuts] * (cuts is not None)]
+    if len(given) != 1 or not {*named} <= {"sections", "indices", "tensor_indices_or_sections"}:
+        raise TypeError(f"{name}(): got {cuts} and {named}; need the number of sections or the "
+                        "indices to cut at: 'indices_or_sections', or 'sections', or 'indices'")
+    return given[0]
+
+
 def _split_along(name, least, dim_of):
     """A form of tensor_split along a dim of its own, whose sections are equal."""
-    def cut(x, indices_or_sections):
-        if x.layout.ndim < least:
+    def cut(input, indices_or_sections=None, **named):
+        cuts = _one_of(name, indices_or_sections, named)
+        if input.layout.ndim < least:
             raise RuntimeError(f"{name}: requires a tensor with at least {least} dimension, but "
-                               f"got a tensor with {x.layout.ndim} dimensions!")
-        d = dim_of(x.layout.ndim)
-        if isinstance(indices_or_sections, int):
-            size, sections = x.layout.shape[d], indices_or_sections
+                               f"got a tensor with {input.layout.ndim} dimensions!")
+        d = dim_of(input.layout.ndim)
+        if isinstance(cuts, int):
+            size, sections = input.layout.shape[d], cuts
             if sections <= 0 or size % sections:
                 raise RuntimeError(
                     f"{name}: attempted to split along dimension {d}, but the size of the "
                     f"dimension {size} is not divisible by the split_size {sections}!"
                 )
-        return tensor_split(x, indices_or_sections, d)
+        return tensor_split(input, cuts, d)
 
     cut.__name__ = cut.__qualname__ = name
     return cut
@@ -155,9 +172,8 @@ vsplit.__doc__ = "tensor_split along the first dim."
 dsplit.__doc__ = "tensor_split along the third dim."
 
 # Here a view knows its base whatever its name.
-unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes
-for _name in ("unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes"):
-    setattr(Tensor, _name, globals()[_name])
+Tensor.unsafe_chunk = unsafe_chunk = chunk
+unsafe_split_with_sizes = split_with_sizes
 
 
 def _iterate(x):

@@ -234,9 +234,9 @@ for _name, _d in {**types.ALIASES, "bfloat16": types.bfloat16, "bool": types.boo
     setattr(TypedStorage, _name, lambda self, _d=_d: self.to(_d))
 
 
-def is_storage(x) -> bool:
-    """Whether x is a storage."""
-    return isinstance(x, UntypedStorage)
+def is_storage(obj) -> bool:
+    """Whether obj is a storage."""
+    return isinstance(obj, UntypedStorage)
 
 
 # --- of a tensor ----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from functools import wraps
 
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.shape import as_strided, squeeze, t, transpose, unsqueeze
+from cresset.ops.shape import as_strided, squeeze, swapaxes, t, transpose, unsqueeze
 
 __all__ = ["as_strided_"]
 
@@ -54,6 +54,6 @@ Tensor.as_strided_ = as_strided_
 Tensor.squeeze_ = _changing(squeeze)
 Tensor.t_ = _changing(t)
 Tensor.transpose_ = _changing(transpose)
-Tensor.swapaxes_ = _changing(transpose, "swapaxes")
+Tensor.swapaxes_ = _changing(swapaxes)
 Tensor.swapdims_ = _changing(transpose, "swapdims")
 Tensor.unsqueeze_ = _changing(unsqueeze)
