@@ -114,11 +114,13 @@ COMPUTED = (bool, uint8, uint16, uint32, uint64, int8, int16, int32, int64, floa
 ALL = (*COMPUTED[:-2], *STORED, *COMPUTED[-2:])
 ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
            "long": int64, "cfloat": complex64, "cdouble": complex128}
+# What Python's own types stand for, as in PyTorch.
+PYTHONS = {builtins.bool: bool, int: int64, float: float64, complex: complex128}
 FROM_NUMPY = {d.numpy_name: d for d in ALL if d.numpy_name is not None}
 
 
 @cache
-def promote(a: dtype, b: dtype) -> dtype:
+def promote(type1: dtype, type2: dtype) -> dtype:
     """The smallest type that both convert to, as PyTorch's `promote_types` has it.
 
     The higher category wins; within floats the wider wins and float16 with bfloat16 gives float32;
@@ -127,33 +129,33 @@ def promote(a: dtype, b: dtype) -> dtype:
     Raises RuntimeError where PyTorch has no answer: for uint16/32/64 with a different integer type,
     and for a float8 type with any other.
     """
-    if a is b:
-        return a
-    if a in STORED or b in STORED:
+    if type1 is type2:
+        return type1
+    if type1 in STORED or type2 in STORED:
         raise RuntimeError(
-            f"promote_types: Promotion for Float8 Types is not supported; got {a} and {b}; "
+            f"promote_types: Promotion for Float8 Types is not supported; got {type1} and {type2}; "
             "convert both to one type with .to(dtype)"
         )
-    if a.category != b.category:
-        high, low = (a, b) if a.category > b.category else (b, a)
+    if type1.category != type2.category:
+        high, low = (type1, type2) if type1.category > type2.category else (type2, type1)
         if high is complex64 and low is float64:
             return complex128
         return high
-    if a.category == dtype.INTEGER:
-        wide = {uint16, uint32, uint64} & {a, b}
+    if type1.category == dtype.INTEGER:
+        wide = {uint16, uint32, uint64} & {type1, type2}
         if wide:
             raise RuntimeError(
-                f"promote_types: {a} and {b} have no common type; "
+                f"promote_types: {type1} and {type2} have no common type; "
                 "need integers of which none is an unsigned one wider than 8 bits; "
                 "convert one of them with .to(dtype)"
             )
-        if a.is_signed == b.is_signed:
-            return a if a.itemsize >= b.itemsize else b
-        signed = a if a.is_signed else b
+        if type1.is_signed == type2.is_signed:
+            return type1 if type1.itemsize >= type2.itemsize else type2
+        signed = type1 if type1.is_signed else type2
         return signed if signed.itemsize > 1 else int16
-    if {a, b} == {float16, bfloat16}:
+    if {type1, type2} == {float16, bfloat16}:
         return float32
-    return a if a.itemsize >= b.itemsize else b
+    return type1 if type1.itemsize >= type2.itemsize else type2
 
 
 class _Default:
@@ -177,6 +179,21 @@ def set_default_dtype(d: dtype) -> None:
         raise TypeError(f"set_default_dtype: only floating-point types are supported as the "
                         f"default; got {d!r}; need one that is computed on, such as float32")
     _Default.dtype = d
+
+
+def asked(operation: str, d) -> dtype:
+    """The type that `dtype=` stands for: one of ours, or Python's bool, int, float, complex.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(d, dtype):
+        return d
+    if isinstance(d, type) and d in PYTHONS:
+        return PYTHONS[d]
+    raise TypeError(
+        f"{operation}(): argument 'dtype' must be a torch.dtype; got {d!r}; need one such as "
+        "cresset.float32"
+    )
 
 
 def of_number(number) -> dtype:

@@ -20,6 +20,7 @@ from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch, meta
 from cresset.ops.conversion import fill
 from cresset.ops.kinds.promotion import computed, kept
+from cresset.ops.naming import renamed
 from cresset.ops.out import write_out
 from cresset.runtime import native
 from cresset.runtime.program import Program
@@ -35,14 +36,15 @@ def _shape(operation: str, size) -> tuple:
     try:
         size = tuple([n.__index__() for n in size])
     except (AttributeError, TypeError):
-        raise TypeError(
+        raise renamed(TypeError(
             f"{operation}(): argument 'size' must be a tuple of ints; got {size!r}"
-        ) from None
+        )) from None
     for n in size:
         if n < 0:
-            raise RuntimeError(
-                f"{operation}: trying to create tensor with negative dimension {n}: {list(size)}"
-            )
+            raise renamed(RuntimeError(
+                f"{operation}: trying to create tensor with negative dimension {n}: {list(size)}; "
+                "need sizes of 0 or more"
+            ))
     return size
 
 
@@ -103,7 +105,12 @@ def filled(shape, d: DType, value, device=None) -> Tensor:
 
     Raises RuntimeError where the type does not hold the number.
     """
-    value = fitted("full", value, d)
+    try:
+        if type(d) is not DType:
+            d = types.asked("full", d)
+        value = fitted("full", value, d)
+    except Exception as problem:
+        raise renamed(problem) from None
     where = placed("full", device)
     try:
         return dispatch.plans["full", shape, d, type(value), where](value)
@@ -163,11 +170,22 @@ def full(shape=(), fill_value=None, *, size=None, out=None, dtype=None, layout=N
     """A tensor of one number; its type follows the number unless given."""
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    fill_value = dispatch.freeze(fill_value)
+    fill_value = _one_number("full", fill_value)
     d = dtype or types.of_number(fill_value)
     shape = shape if size is None else size
     shape = _shape("full", (shape,) if isinstance(shape, int) else (tuple(shape),))
     return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
+
+
+def _one_number(operation, value):
+    """The number itself, as one of Python's; TypeError for anything else."""
+    number = dispatch.freeze(value)
+    if not isinstance(number, (int, float, complex)):
+        raise TypeError(
+            f"{operation}(): argument 'fill_value' must be a number; got {value!r}; fill with one "
+            "number, or give all of them to cresset.tensor(...)"
+        )
+    return number
 
 
 def _like(x, dtype, device, memory_format):
@@ -277,14 +295,21 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
     ]
     start, end, step = numbers
     if step == 0:
-        raise RuntimeError("arange: step must be nonzero")
+        raise RuntimeError(
+            "arange: step must be nonzero; got 0; need a positive step to count up, or a negative "
+            "one to count down"
+        )
+    if not all(map(math.isfinite, numbers)):
+        raise RuntimeError(
+            f"arange: unsupported range: {start} -> {end} by {step}; need finite numbers"
+        )
     if (end - start) / step < 0:
         raise RuntimeError(
             f"arange: upper bound and lower bound inconsistent with step sign; got start {start}, "
             f"end {end}, step {step}"
         )
     floating = any(type(n) is float for n in numbers)
-    d = dtype or (types.get_default_dtype() if floating else types.int64)
+    d = kept("arange", dtype or (types.get_default_dtype() if floating else types.int64))
     length = math.ceil((end - start) / step)
     if d.is_floating_point:
         values = (float(start), float(step))
@@ -497,8 +522,14 @@ def _number(v):
         return v.item()
     frozen = dispatch.freeze(v)
     if not isinstance(frozen, (bool, int, float, complex)):
-        raise TypeError(
-            f"tensor: a value is a {type(v).__name__}; need numbers, or lists of numbers"
+        kind = type(v).__name__
+        if isinstance(v, (str, bytes)):
+            raise TypeError(
+                f"tensor: new(): invalid data type {kind!r}; got {v!r}; need numbers, or lists of "
+                "numbers"
+            )
+        raise RuntimeError(
+            f"tensor: Could not infer dtype of {kind}; need numbers, or lists of numbers"
         )
     # A number of a class of its own, such as NumPy's float64, as one of Python's.
     for kind in (bool, int, float):
@@ -510,7 +541,8 @@ def _number(v):
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False,
                   pin_memory=False):
     """A tensor of no dims that holds the number s."""
-    x = filled((), dtype or types.get_default_dtype(), dispatch.freeze(s), device)
+    number = _one_number("scalar_tensor", s)
+    x = filled((), dtype or types.get_default_dtype(), number, device)
     return _finish("scalar_tensor", x, requires_grad)
 
 

@@ -9,17 +9,23 @@ to `miss`, which may take its time. The functions that try for a hit are written
 from __future__ import annotations
 
 import numbers
+from functools import wraps
 
+from cresset.core import dtype as types
 from cresset.core.caller import caller
+from cresset.core.families import required
 from cresset.core.layout import Layout
-from cresset.core.scalar import NotComplexError
 from cresset.core.tensor import Tensor, tensor_types
+from cresset.ops.naming import renamed
 from cresset.runtime import build, native
 
 # The table is emptied when it holds this many plans; a plan is made again in microseconds.
 MOST_PLANS = 1 << 16
 
 plans: dict = {}
+
+# Operations that take numbers alone, and give a tensor.
+OF_NUMBERS = {"add", "sub", "mul", "div", "floor_divide"}
 
 
 def _unfilled(*args):
@@ -98,15 +104,18 @@ def freeze(value):
 def clean(op, args) -> tuple:
     """The arguments in the form that planning takes; TypeError on what no operation takes."""
     out = []
-    for p, name, kind, a in zip(op.parameters, op.public_names, op.parameter_kinds, args):
+    given = zip(op.parameters, op.public_names, op.parameter_kinds, args)
+    for place, (p, name, kind, a) in enumerate(given):
         if kind == "static":
             a = freeze(a)
             if isinstance(a, Tensor):
                 # A zero-dim tensor stands for its number where a number is needed.
                 a = a.item()
+            a = types.asked(op.label, a) if name == "dtype" and a is not None else a
+            _check_hashable(op, name, a)
         elif isinstance(a, Tensor):
-            if op.real_only and a.layout.dtype.is_complex:
-                raise NotComplexError(op.label, a.layout.dtype)
+            if place in op.families:
+                required(op.label, op.families[place], a.layout.dtype)
             if kind == "number":
                 a = a.item()
         elif a is None and (
@@ -123,7 +132,29 @@ def clean(op, args) -> tuple:
                 "make a tensor of it with cresset.tensor(...)"
             )
         out.append(a)
+    if op.tensor_places and op.label not in OF_NUMBERS:
+        _check_tensors(op, [out[k] for k in op.tensor_places])
     return tuple(out)
+
+
+def _check_hashable(op, name, value):
+    """TypeError for what cannot be part of a plan's key, such as a dict."""
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"{op.label}(): argument '{name}' has the wrong type; got {type(value).__name__}; see "
+            f"help(cresset.{op.label})"
+        ) from None
+
+
+def _check_tensors(op, given):
+    """TypeError where numbers alone stand for the operands."""
+    if not any(isinstance(a, Tensor) for a in given):
+        raise TypeError(
+            f"{op.label}(): needs a tensor among its arguments; got "
+            f"{' and '.join(type(a).__name__ for a in given)}; make one with cresset.tensor(...)"
+        )
 
 
 def captured(args) -> bool:
@@ -152,6 +183,21 @@ def tracked(args) -> bool:
     return any(isinstance(a, Tensor) and a.history is not None for a in args)
 
 
+def named(call):
+    """Decorator: errors of the call speak of the function that the user called."""
+
+    @wraps(call)
+    def call_named(*args):
+        try:
+            return call(*args)
+        except Exception as problem:
+            renamed(problem)
+            raise
+
+    return call_named
+
+
+@named
 def miss(op, args):
     """The slow path of a call."""
     args = clean(op, args)
@@ -163,6 +209,7 @@ def miss(op, args):
     return out
 
 
+@named
 def miss_into(op, args, out):
     """The slow path of a call that writes its result into `out`, for `out=` and in-place forms."""
     args = clean(op, args)
@@ -218,6 +265,8 @@ namespace["note_write"] = note_write
 
 def make_launcher(program):
     """The builtin that runs a program; kernels that no cache has are compiled now."""
+    if program.explain is not None:
+        program = program._replace(explain=named(program.explain))
     if program.outputs and program.outputs[0].device == "meta":
         return namespace["launch_meta"](program.outputs)
     addresses = [build.load(step.key, step.write) for step in program.steps]

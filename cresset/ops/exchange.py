@@ -89,13 +89,23 @@ Tensor.item = item
 Tensor.tolist = tolist
 Tensor.__float__ = lambda x: float(_real_item("float", x))
 Tensor.__int__ = lambda x: int(_real_item("int", x))
-Tensor.__complex__ = lambda x: complex(item(x))
+Tensor.__complex__ = lambda x: complex(_only_item("complex", x))
 Tensor.__index__ = lambda x: _index(x)
+
+
+def _only_item(operation, x):
+    """The one element; ValueError unless there is exactly one, as Python's conversions have it."""
+    if x.layout.numel != 1:
+        raise ValueError(
+            f"{operation}: only one element tensors can be converted to Python scalars; got shape "
+            f"{tuple(x.layout.shape)}; index or reduce it to one element, or call tolist()"
+        )
+    return item(x)
 
 
 def _real_item(operation, x):
     """The one element, if it has no imaginary part."""
-    value = item(x)
+    value = _only_item(operation, x)
     if type(value) is complex:
         if value.imag:
             raise RuntimeError(

@@ -12,7 +12,7 @@ from functools import wraps
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.arguments import no_tensor
+from cresset.ops.arguments import explained
 from cresset.ops.kinds.promotion import can_cast
 
 
@@ -98,8 +98,11 @@ def with_out(function):
         try:
             if out is None:
                 return function(*args, **keywords)
-        except AttributeError as problem:
-            raise no_tensor(name, problem) from None
+        except Exception as problem:
+            told = explained(name, problem)
+            if told is problem:
+                raise
+            raise told from None
         refuse_gradients(name, (*args, *keywords.values(), out))
         return write_out(name, function(*args, **keywords), out)
 

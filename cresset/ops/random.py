@@ -7,6 +7,7 @@ import math
 from cresset.core import dtype as types
 from cresset.core.caller import warn
 from cresset.core.device import placed
+from cresset.core.families import required
 from cresset.core.generator import Generator, default_generator
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
@@ -16,6 +17,7 @@ from cresset.ops.complex_numbers import view_as_real
 from cresset.ops.conversion import fill
 from cresset.ops.creation import _finish, _shape, empty, empty_like, tensor
 from cresset.ops.kinds.promotion import computed
+from cresset.ops.naming import renamed
 from cresset.ops.operation import method
 from cresset.runtime.program import Program
 
@@ -56,11 +58,24 @@ def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, wor
         launches, temporaries = schedule(x.layout, places, 2 + len(letters), **extra)
         program = Program("wi" + letters, (), tuple(launches), tuple(temporaries))
         launch = dispatch.remember(key, dispatch.make_launcher(program))
-    return launch(x, (generator or default_generator).address, *numbers)
+    return launch(x, _source(generator).address, *numbers)
+
+
+def _source(generator) -> Generator:
+    """Where numbers are drawn from, the default generator for None; TypeError for what is none."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise renamed(TypeError(
+            f"draw(): argument 'generator' must be torch.Generator, not {type(generator).__name__}"
+            "; make one with cresset.Generator(), or leave it out"
+        ))
+    return generator
 
 
 def _overwrite(name, x, *numbers, generator=None, words=None):
     """A random fill in place; the graph sees x replaced by a constant."""
+    generator = _source(generator)
     if x.history is not None or x.base is not None:
         fill.in_place(x, 0)
     draw(name, x, *numbers, generator=generator, words=words)
@@ -129,8 +144,7 @@ def _type(dtype, out, default):
 def _new(operation, shape, size, dtype, device, out):
     """An uninitialised tensor of a shape given as `f(2, 3)`, `f((2, 3))` or `f(size=(2, 3))`."""
     d = computed(operation, _type(dtype, out, types.get_default_dtype()))
-    if not d.is_differentiable:
-        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
+    required(operation, "a floating type", d)
     shape = _shape(operation, shape if size is None else (size,))
     return meta.new(Layout.packed(shape, d, placed(operation, device)))
 
@@ -138,8 +152,7 @@ def _new(operation, shape, size, dtype, device, out):
 def _floating_like(operation, x, dtype, device):
     """An uninitialised tensor in the shape and order of x, of a floating type."""
     d = dtype or x.layout.dtype
-    if not d.is_differentiable:
-        raise RuntimeError(f"{operation}: needs a floating or complex type; got {d}")
+    required(operation, "a floating type", d)
     return empty_like(x, dtype=d, device=device)
 
 
@@ -194,7 +207,7 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
 
 
 def rand_like(input, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
-              memory_format=None):
+              pin_memory=False, memory_format=None):
     """rand in the shape and type of a tensor."""
     made = _floating_like("rand_like", input, dtype, device)
     draw("uniform", made, 0.0, 1.0, generator=generator)
@@ -202,7 +215,7 @@ def rand_like(input, *, dtype=None, layout=None, requires_grad=False, device=Non
 
 
 def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
-               memory_format=None):
+               pin_memory=False, memory_format=None):
     """randn in the shape and type of a tensor."""
     made = _floating_like("randn_like", input, dtype, device)
     draw("normal", made, 0.0, 1.0, generator=generator)
@@ -210,7 +223,7 @@ def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=No
 
 
 def randint_like(input, low, high=None, *, dtype=None, layout=None, requires_grad=False,
-                 device=None, generator=None, memory_format=None):
+                 device=None, generator=None, pin_memory=False, memory_format=None):
     """randint in the shape and type of a tensor."""
     low, high = (0, low) if high is None else (low, high)
     made = empty_like(input, dtype=dtype, device=device)
@@ -219,8 +232,8 @@ def randint_like(input, low, high=None, *, dtype=None, layout=None, requires_gra
     return _finish("randint_like", made, requires_grad)
 
 
-def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None,
-           requires_grad=False):
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None,
+           device=None, requires_grad=False, pin_memory=False):
     """Normal numbers of given means and standard deviations, numbers or tensors.
 
     The result has the shape that tensors among them broadcast to, otherwise `size`, and the type of
@@ -256,35 +269,40 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     >>> cresset.bernoulli(cresset.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    if p is None and not input.layout.dtype.is_floating_point:
-        raise RuntimeError(
-            f"bernoulli: needs probabilities of a floating type; got {input.layout.dtype}"
-        )
+    if p is None:
+        required("bernoulli", "a real floating type", input.layout.dtype)
     made = empty(input.layout.shape, dtype=input.layout.dtype, device=input.layout.device)
     _bernoulli_(made, input.detach() if p is None else p, generator=generator)
     return _finish("bernoulli", made, False, None, out)
 
 
 # --- in place -------------------------------------------------------------------------------------
-def _check_floating(operation, x, error=NotImplementedError):
-    if not x.layout.dtype.is_differentiable:
-        raise error(
-            f"{operation}: needs a tensor of a floating type; got {x.layout.dtype}; convert it"
+def _uniform_(x, *bounds, generator=None, **named):
+    """Overwrite with uniform numbers in [from, to), 0 and 1 unless given."""
+    required("uniform_", "a floating type", x.layout.dtype)
+    low, high = _bounds_given("uniform_", bounds, named, (0, 1))
+    if low > high:
+        raise RuntimeError(f"uniform_: expects to return a [from, to) range, but found from={low} "
+                           f"> to={high}")
+    return _overwrite("uniform", x, float(low), float(high), generator=generator)
+
+
+def _bounds_given(operation, bounds, named, default):
+    """The bounds of `f(from, to)`; `from` is a word of Python, so names come as a dictionary."""
+    names = ("from", "to")
+    given = dict(zip(names, bounds))
+    if len(bounds) > 2 or set(named) - set(names) or set(named) & set(given):
+        raise TypeError(
+            f"{operation}(): got {[*bounds]} and {named}; need the bounds 'from' and 'to', each "
+            "once at most"
         )
-
-
-def _uniform_(x, a=0, b=1, *, generator=None):
-    """Overwrite with uniform numbers in [a, b)."""
-    _check_floating("uniform_", x)
-    if a > b:
-        raise RuntimeError(f"uniform_: expects to return a [from, to) range, but found from={a} > "
-                           f"to={b}")
-    return _overwrite("uniform", x, float(a), float(b), generator=generator)
+    given |= named
+    return [given.get(name, number) for name, number in zip(names, default)]
 
 
 def _normal_(x, mean=0, std=1, *, generator=None):
     """Overwrite with normal numbers."""
-    _check_floating("normal_", x)
+    required("normal_", "a floating type", x.layout.dtype)
     if std < 0:
         raise RuntimeError(f"normal_: expects std >= 0.0, but found std {std}")
     return _overwrite("normal", x, float(mean), float(std), generator=generator)
@@ -292,7 +310,7 @@ def _normal_(x, mean=0, std=1, *, generator=None):
 
 def _log_normal_(x, mean=1, std=2, *, generator=None):
     """Overwrite with numbers whose logarithms are normal, of that mean and deviation."""
-    _check_floating("log_normal_", x)
+    required("log_normal_", "a real floating type", x.layout.dtype)
     if std <= 0:
         raise RuntimeError(f"log_normal_: expects std > 0.0, but found std={std}")
     return _overwrite("log_normal", x, float(mean), float(std), generator=generator)
@@ -300,7 +318,7 @@ def _log_normal_(x, mean=1, std=2, *, generator=None):
 
 def _cauchy_(x, median=0, sigma=1, *, generator=None):
     """Overwrite with numbers of density sigma / (pi ((x - median)^2 + sigma^2))."""
-    _check_floating("cauchy_", x, RuntimeError)
+    required("cauchy_", "a real floating type", x.layout.dtype)
     if sigma <= 0:
         raise RuntimeError(f"cauchy_: expects sigma > 0.0, but found sigma={sigma}")
     return _overwrite("cauchy", x, float(median), float(sigma), generator=generator)
@@ -308,7 +326,7 @@ def _cauchy_(x, median=0, sigma=1, *, generator=None):
 
 def _exponential_(x, lambd=1, *, generator=None):
     """Overwrite with numbers of density lambd exp(-lambd x), x >= 0."""
-    _check_floating("exponential_", x, RuntimeError)
+    required("exponential_", "a real floating type", x.layout.dtype)
     if lambd <= 0:
         raise RuntimeError(f"exponential_: expects lambda > 0.0, but found lambda={lambd}")
     return _overwrite("exponential", x, float(lambd), generator=generator)
@@ -333,22 +351,27 @@ def _bernoulli_(x, p=0.5, *, generator=None):
             raise RuntimeError("bernoulli_: expects every p to be in [0, 1]")
         drawn = draw("uniform", empty_like(x, dtype=d), 0.0, 1.0, generator=generator)
         return x.copy_(drawn < p)
+    required("bernoulli_", "a real type", x.layout.dtype)
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_: expects p to be in [0, 1], but got p={p}")
     return _overwrite("bernoulli", x, float(p), generator=generator)
 
 
-def _random_(x, low=None, high=None, *, generator=None):
-    """Overwrite with whole numbers of [low, high); without bounds, of all the type holds.
+def _random_(x, *bounds, generator=None, **named):
+    """Overwrite with whole numbers of [from, to); without bounds, of all the type holds.
 
-    `random_(high)` starts from 0. Raises RuntimeError where the type cannot hold a bound.
+    `random_(to)` starts from 0. Raises RuntimeError where the type cannot hold a bound.
     """
     d = x.layout.dtype
-    if low is None:
+    if not bounds and not named:
+        required("random_", "a real type", d)
         span, words = _unbounded(d)
         return _overwrite("integers", x, 0, span, generator=generator, words=words)
+    if len(bounds) == 1 and not named:
+        bounds = (0, *bounds)
+    low, high = _bounds_given("random_", bounds, named, (0, None))
     if high is None:
-        low, high = 0, low
+        raise TypeError(f"random_(): got from={low} alone; need the bound 'to' as well")
     return _overwrite("integers", x, *_range("random_", x, int(low), int(high)),
                       generator=generator)
 
@@ -367,6 +390,7 @@ FLOATING = {types.float16: (11, 65504), types.bfloat16: (8, 2**128), types.float
 def _range(operation, x, low, high):
     """(low, how many whole numbers there are in [low, high)), checked against x's type."""
     d = x.layout.dtype
+    required(operation, "a real type", d)
     if low >= high:
         raise RuntimeError(f"{operation}: expects 'from' to be less than 'to', but got from={low} "
                            f">= to={high}")

@@ -9,7 +9,7 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.arguments import guarded
+from cresset.ops.arguments import guarded, whole
 from cresset.ops.creation import arange, full
 from cresset.ops.histograms import searchsorted
 from cresset.ops.kinds import special
@@ -95,7 +95,8 @@ def rot90(input, k=1, dims=(0, 1)):
     a, b = (canonical_dim("rot90", d, rank) for d in dims)
     if a == b:
         raise RuntimeError(f"rot90: expected rotation dims to be different; got {tuple(dims)}")
-    turned = {0: (), 1: (b,), 2: (a, b), 3: (a,)}[k % 4]
+    k = whole("rot90", "k", k)
+    turned = ((), (b,), (a, b), (a,))[k % 4]
     made = flipped(input, turned)
     return transpose(made, a, b) if k % 2 else made
 

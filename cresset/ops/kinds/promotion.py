@@ -40,26 +40,30 @@ def _combine(high: dtype | None, low: dtype | None) -> dtype | None:
     return high
 
 
-def can_cast(source: dtype, target: dtype) -> bool:
+def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether a value may be written as another type: never to a lower category.
 
     >>> can_cast(types.float32, types.int64), can_cast(types.int64, types.float32)
     (False, True)
     """
-    if source.category == dtype.COMPLEX and target.category != dtype.COMPLEX:
+    if from_.category == dtype.COMPLEX and to.category != dtype.COMPLEX:
         return False
-    if source.category == dtype.FLOAT and target.category <= dtype.INTEGER:
+    if from_.category == dtype.FLOAT and to.category <= dtype.INTEGER:
         return False
-    return not (source.category != dtype.BOOL and target.category == dtype.BOOL)
+    return not (from_.category != dtype.BOOL and to.category == dtype.BOOL)
 
 
 def kept(operation: str, d: dtype) -> dtype:
-    """The type itself, if there are tensors of it."""
+    """The type itself, or what Python's stands for, if there are tensors of it."""
+    if type(d) is not dtype:
+        d = types.asked(operation, d)
     return d if d in types.STORED else computed(operation, d)
 
 
 def computed(operation: str, d: dtype) -> dtype:
-    """The type itself, if kernels compute on it."""
+    """The type itself, or what Python's stands for, if kernels compute on it."""
+    if type(d) is not dtype:
+        d = types.asked(operation, d)
     if d in types.STORED:
         raise NotImplementedError(
             f"{operation}: not implemented for {d}, which is a type to store and convert; need "
