@@ -26,7 +26,7 @@ def draws(f: Function, state: Value, count: Value, words: int, width: int):
     have their words at `drawn`, one after another, and a vector more may be read there. Afterwards
     the state stands behind the last word. `count` must not be 0.
     """
-    refill = _refill(f.module, width)
+    advance = refill(f.module, width)
     block = f.offset(state, generator.BLOCK)
     unfinished = f.offset(state, generator.TEMPERED)
     fresh = f.offset(unfinished, UNFINISHED, "i32")
@@ -34,16 +34,16 @@ def draws(f: Function, state: Value, count: Value, words: int, width: int):
     used = f.load("i64", position)
     exhausted = used.eq(0) | used.eq(WORDS)
     with f.when(exhausted):
-        f.call(refill, "void", block)
+        f.call(advance, "void", block)
     start = f.select(exhausted, 0, used)
     total = start + count * words
     turns = (total + WORDS - 1).udiv(WORDS)
     with f.loop(0, turns) as turn:
         with f.when(turn > 0):
-            f.call(refill, "void", block)
+            f.call(advance, "void", block)
         low = f.select(turn.eq(0), start, 0)
         fetched = f.minimum(total - turn * WORDS, WORDS) - low
-        _temper(f, f.offset(block, low, "i32"), fresh, fetched, width)
+        _temper_all(f, f.offset(block, low, "i32"), fresh, fetched, width)
         before = turn * WORDS + low - start
         after = before + fetched
         drawn = f.offset(fresh, 0 - before.urem(words), "i32")
@@ -54,7 +54,7 @@ def draws(f: Function, state: Value, count: Value, words: int, width: int):
     f.store(total - (turns - 1) * WORDS, position)
 
 
-def _refill(module: Module, width: int) -> str:
+def refill(module: Module, width: int) -> str:
     """The function that turns a block of the stream into the next, in place.
 
     The first words are stored behind the block as well, where those that depend on words beyond
@@ -87,16 +87,21 @@ def _refill(module: Module, width: int) -> str:
     return name
 
 
-def _temper(f: Function, source: Value, target: Value, count: Value, width: int):
+def _temper_all(f: Function, source: Value, target: Value, count: Value, width: int):
     """Temper `count` words, and up to a vector more."""
     lanes = width // 4
     type = ir.vector("i32", lanes)
     with f.loop(0, count, lanes) as i:
         y = f.load(type, f.offset(source, i, "i32"))
-        y = y ^ y.lshr(11)
-        y = y ^ ((y << 7) & 0x9D2C5680)
-        y = y ^ ((y << 15) & 0xEFC60000)
-        f.store(y ^ y.lshr(18), f.offset(target, i, "i32"))
+        f.store(temper(y), f.offset(target, i, "i32"))
+
+
+def temper(y: Value) -> Value:
+    """Words of the stream, made of those of a block."""
+    y = y ^ y.lshr(11)
+    y = y ^ ((y << 7) & 0x9D2C5680)
+    y = y ^ ((y << 15) & 0xEFC60000)
+    return y ^ y.lshr(18)
 
 
 # --- numbers from words --------------------------------------------------------------------------

@@ -1,8 +1,6 @@
 """Samples of discrete distributions and of the gamma family, each with parameters of its own.
 
-Where candidates are rejected, how many numbers of the stream an element takes is known only once it
-is drawn. So these samplers run element by element, in row order, over uniform numbers that are
-drawn ahead from a twin of the generator; the generator itself then moves on by what they took.
+Elements are drawn in row order, one after another; `kernels.rejection` says why and how.
 """
 
 from __future__ import annotations
@@ -10,66 +8,39 @@ from __future__ import annotations
 import math
 
 from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.generator import default_generator
 from cresset.core.layout import broadcast_shapes
+from cresset.kernels import rejection
+from cresset.ops import dispatch
 from cresset.ops.arrays import from_numpy
-from cresset.ops.creation import empty, empty_like, tensor
+from cresset.ops.creation import empty, empty_like
+from cresset.ops.masks import where
 from cresset.ops.operation import method
 from cresset.ops.random import draw
 from cresset.ops.shape import expand
+from cresset.runtime.program import Program
 
 __all__ = ["_sample_dirichlet", "_standard_gamma", "binomial", "multinomial", "poisson"]
 
-AHEAD = 1024  # uniform numbers drawn at a time
 
-
-class Stream:
-    """The numbers of a generator one by one, in a `with` at whose end the generator moves on."""
-
-    def __init__(self, generator):
-        self.generator = generator or default_generator
-
-    def __enter__(self):
-        self.twin = self.generator.clone_state()
-        self.spare = self.generator.spare_normal
-        self.taken, self.left = 0, []
-        return self
-
-    def uniform(self) -> float:
-        """A float64 in [0, 1)."""
-        if not self.left:
-            ahead = empty(AHEAD, dtype=types.float64)
-            draw("uniform", ahead, 0.0, 1.0, generator=self.twin)
-            self.left = ahead.tolist()[::-1]
-        self.taken += 1
-        return self.left.pop()
-
-    def normal(self) -> float:
-        """A standard normal float64; of each pair the second is kept for the next call."""
-        if self.spare is not None:
-            number, self.spare = self.spare, None
-            return number
-        angle = 2.0 * math.pi * self.uniform()
-        radius = math.sqrt(-2.0 * math.log1p(-self.uniform()))
-        self.spare = radius * math.sin(angle)
-        return radius * math.cos(angle)
-
-    def __exit__(self, kind, error, trace):
-        if self.taken:
-            taken = empty(self.taken, dtype=types.float64)
-            draw("uniform", taken, 0.0, 1.0, generator=self.generator)
-        self.generator.spare_normal = self.spare
-
-
-def _sampled(sample, generator, *parameters):
-    """sample(stream, *parameters) for every element of parameters of one shape, of their type."""
+def _sampled(kind, generator, *parameters):
+    """Samples of a kind in `rejection.KINDS` for parameters of one shape, in the first's type."""
     x = parameters[0]
     if x.layout.device == "meta":
         return empty(x.layout.shape, dtype=x.layout.dtype, device="meta")
-    with Stream(generator) as stream:
-        flat = [p.detach().to(types.float64).reshape((-1,)).tolist() for p in parameters]
-        made = [sample(stream, *numbers) for numbers in zip(*flat)]
-    return tensor(made, dtype=types.float64).view(x.layout.shape).to(x.layout.dtype)
+    packed = [p.detach().to(types.float64).contiguous() for p in parameters]
+    out = empty(x.layout.shape, dtype=types.float64)
+    key = ("rejection", kind, out.layout)
+    launch = dispatch.plans.get(key)
+    if launch is None:
+        # The value table: what is written, the generator's state, the parameters.
+        places = (1, 0, *range(2, 2 + len(packed)))
+        steps = rejection.samples(kind, out.layout.numel, places)
+        program = Program("wi" + "t" * len(packed), (), steps)
+        launch = dispatch.remember(key, dispatch.make_launcher(program))
+    launch(out, (generator or default_generator).address, *packed)
+    return out.to(x.layout.dtype)
 
 
 # --- with weights ---------------------------------------------------------------------------------
@@ -161,44 +132,10 @@ def poisson(input, generator=None):
     >>> cresset.poisson(cresset.zeros(2))
     tensor([0., 0.])
     """
+    required("poisson", "a real floating type", input.layout.dtype)
     if input.layout.device != "meta" and (input.detach() < 0).any():
         raise RuntimeError("poisson: invalid Poisson rate, expected rate to be non-negative")
-    return _sampled(_poisson, generator, input)
-
-
-def _poisson(stream, rate):
-    if rate >= 10:
-        return _poisson_by_rejection(stream, rate)
-    if rate == 0:
-        return 0
-    bound, product, count = math.exp(-rate), 1.0, 0
-    while True:
-        product *= stream.uniform()
-        if product <= bound:
-            return count
-        count += 1
-
-
-def _poisson_by_rejection(stream, rate):
-    """Hörmann's algorithm PTRS."""
-    log_rate = math.log(rate)
-    b = 0.931 + 2.53 * math.sqrt(rate)
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    accepted = 0.9277 - 3.6224 / (b - 2)
-    while True:
-        u = stream.uniform() - 0.5
-        v = stream.uniform()
-        distance = 0.5 - abs(u)
-        k = math.floor((2 * a / distance + b) * u + rate + 0.43)
-        if distance >= 0.07 and v <= accepted:
-            return k
-        if k < 0 or distance < 0.013 and v > distance:
-            continue
-        limit = -rate + k * log_rate - math.lgamma(k + 1)
-        bent = math.log(v) if v else -math.inf
-        if bent + math.log(inverse_alpha) - math.log(a / distance**2 + b) <= limit:
-            return k
+    return _sampled("poisson", generator, input)
 
 
 def binomial(count, prob, generator=None):
@@ -211,68 +148,14 @@ def binomial(count, prob, generator=None):
     >>> cresset.binomial(cresset.tensor([3.0, 3.0]), cresset.tensor([0.0, 1.0]))
     tensor([0., 3.])
     """
+    for x in (count, prob):
+        if not x.layout.dtype.is_floating_point:
+            raise ValueError(
+                f"binomial: only supports floating-point dtypes; got {x.layout.dtype}; convert "
+                "with .float()"
+            )
     shape = broadcast_shapes(count.layout.shape, prob.layout.shape)
-    return _sampled(_binomial, generator, expand(count, shape), expand(prob, shape))
-
-
-def _binomial(stream, count, p):
-    if count <= 0 or p <= 0:
-        return 0
-    if p >= 1:
-        return count
-    if math.isnan(p) or math.isnan(count):
-        return math.nan
-    if p > 0.5:
-        return count - _binomial(stream, count, 1.0 - p)
-    if count * p >= 10:
-        return _binomial_by_rejection(stream, count, p)
-    # By the numbers of trials up to each success.
-    scale, trials, found = math.log1p(-p), 0.0, 0
-    while True:
-        u = stream.uniform()
-        trials += math.ceil(math.log(u) / scale) if u else math.inf
-        if trials > count:
-            return found
-        found += 1
-
-
-def _binomial_by_rejection(stream, count, p):
-    """Hörmann's algorithm BTRS."""
-    deviation = math.sqrt(count * p * (1 - p))
-    b = 1.15 + 2.53 * deviation
-    a = -0.0873 + 0.0248 * b + 0.01 * p
-    accepted = 0.92 - 4.2 / b
-    odds = p / (1 - p)
-    alpha = (2.83 + 5.1 / b) * deviation
-    mode = math.floor((count + 1) * p)
-    while True:
-        u = stream.uniform() - 0.5
-        v = stream.uniform()
-        distance = 0.5 - abs(u)
-        k = math.floor((2 * a / distance + b) * u + count * p + 0.5)
-        if distance >= 0.07 and v <= accepted:
-            return k
-        if not 0 <= k <= count:
-            continue
-        bent = math.log(v * alpha / (a / distance**2 + b)) if v else -math.inf
-        limit = (
-            (mode + 0.5) * math.log((mode + 1) / (odds * (count - mode + 1)))
-            + (count + 1) * math.log((count - mode + 1) / (count - k + 1))
-            + (k + 0.5) * math.log(odds * (count - k + 1) / (k + 1))
-            + _stirling_tail(mode) + _stirling_tail(count - mode)
-            - _stirling_tail(k) - _stirling_tail(count - k)
-        )
-        if bent <= limit:
-            return k
-
-
-def _stirling_tail(k):
-    """log(k!) less Stirling's approximation of it."""
-    if k <= 9:
-        stirling = (k + 0.5) * math.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi)
-        return math.lgamma(k + 1) - stirling
-    square = (k + 1) ** 2
-    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
+    return _sampled("binomial", generator, expand(count, shape), expand(prob, shape))
 
 
 # --- the gamma family -----------------------------------------------------------------------------
@@ -282,37 +165,19 @@ def _standard_gamma(input, generator=None):
     Marsaglia and Tsang, "A simple method for generating gamma variables" (2000). The gradient by a
     is not implemented.
     """
-    made = _sampled(_gamma, generator, input)
+    x = input.detach()
+    # PyTorch computes these in the shapes' own type, halves rounded once in between.
+    raised = where(x < 1, x + 1, x)
+    if x.layout.dtype in types.HALVES:
+        raised = raised.float()
+    power = 1 / x.to(raised.layout.dtype)
+    made = _sampled("gamma", generator, x, power, raised - rejection.THIRD)
     return made.clamp(min=TINY[input.layout.dtype])
 
 
 # The least normal numbers: what is drawn is never 0.
 TINY = {types.float16: 2.0**-14, types.bfloat16: 2.0**-126, types.float32: 2.0**-126,
         types.float64: 2.0**-1022}
-
-
-# PyTorch's constants, rounded to float32.
-THIRD, SQUEEZE = 0.3333333432674408, 0.03310000151395798
-
-
-def _gamma(stream, shape):
-    scale = 1.0
-    if shape < 1:
-        if shape == 0:
-            return 0.0
-        scale = (1 - stream.uniform()) ** (1 / shape)
-        shape += 1
-    d = shape - THIRD
-    c = 1 / math.sqrt(9 * d)
-    while True:
-        x = stream.normal()
-        y = 1 + c * x
-        if y <= 0:
-            continue
-        v = y * y * y
-        u = 1 - stream.uniform()
-        if u < 1 - SQUEEZE * x**4 or math.log(u) < 0.5 * x * x + d * (1 - v + math.log(v)):
-            return scale * d * v
 
 
 def _sample_dirichlet(input, generator=None):
