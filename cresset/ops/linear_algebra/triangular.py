@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.kernels import triangular as kernels
 from cresset.ops.complex_numbers import adjoint
-from cresset.ops.kinds import hosted
-from cresset.ops.kinds.hosted import np
-from cresset.ops.linear_algebra.elimination import solve_lower, solve_upper
+from cresset.ops.kinds import special
 from cresset.ops.linear_algebra.matrices import (
     common_batch,
     eye_of,
@@ -18,6 +17,7 @@ from cresset.ops.linear_algebra.matrices import (
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
 from cresset.ops.shape import matrix_transpose
+from cresset.runtime.program import Program
 
 __all__ = ["solve_triangular"]
 
@@ -38,11 +38,12 @@ def check_sides(name: str, a: Layout, b: Layout) -> Layout:
 
 
 @called("linalg_solve_triangular")
-@hosted(lambda a, b, upper, unit: check_sides("linalg.solve_triangular", a, b))
+@special(moves=True)  # The types are checked here.
 def triangular_solution(a: Tensor, b: Tensor, upper, unit):
     """x with triu(a) x = b, or tril(a) x = b."""
-    with np.errstate(all="ignore"):
-        return (solve_upper if upper else solve_lower)(a, b, unit)
+    out = check_sides("linalg.solve_triangular", a, b)
+    steps, temporaries = kernels.solve(a, b, out, upper, unit, (1, 2, 0), 3)
+    return Program("tt", (out,), tuple(steps), tuple(temporaries))
 
 
 @triangular_solution.gradient
