@@ -129,6 +129,7 @@ def test_shifts_of_any_count(d):
 @every_integer
 def test_powers_wrap(d):
     chosen = [(a, b) for a in extremes(d) for b in (0, 1, 2, 3, 7, 62)]
+    chosen += [(a, b) for a in (3, 7, 127) for b in (64, 65, 100, 127)]
     every_pair(lambda x, y: x**y, d, chosen, lambda a, b: a**b)
     if d.is_signed:
         chosen = [(a, b) for a in (-3, -1, 1, 2) for b in (-1, -2)]

@@ -284,9 +284,6 @@ def trace(function: Callable, *examples) -> TracedGraph:
         return t5
     """
     if isinstance(function, Tensor):
-        # PyTorch's function of this name: the sum of a matrix's diagonal.
-        return function.trace(*examples)
-    if isinstance(function, Tensor):
         # In PyTorch the name is that of the sum of a matrix' diagonal.
         return function.trace(*examples)
     names = _parameter_names(function, len(examples))

@@ -203,17 +203,20 @@ def _power(f, kind, x, y):
         return mathematics.TABLE["pow"](f, x, y)
     if kind.category == dtype.BOOL:
         return x | (y ^ True)
-    result, base = f.constant(x.type, 1), x
-    for bit in range(6):
-        odd = ((y >> bit) & 1).ne(0)
-        result = f.select(odd, result * base, result)
-        base = base * base
-    # An exponent of 64 or more leaves 0, 1 or -1, or an overflow whose low bits are 0.
+    one, none = f.constant(x.type, 1), f.constant(x.type, 0)
+    left = f.select(y < 0, none, y) if kind.is_signed else y
+    with f.repeat(one, x, left) as loop:
+        result, base, left = loop.values
+        result = f.select((left & 1).ne(0), result * base, result)
+        left = left.lshr(1)
+        more = mathematics.arithmetic.any_lane(f, left.ne(0))
+        loop.again(more, result, base * base, left)
+    result = loop.results[0]
     if not kind.is_signed:
         return result
-    parity = f.select((y & 1).ne(0), f.constant(x.type, -1), f.constant(x.type, 1))
-    small = f.select(x.eq(-1), parity, f.constant(x.type, 0))
-    return f.select(y < 0, f.select(x.eq(1), f.constant(x.type, 1), small), result)
+    parity = f.select((y & 1).ne(0), f.constant(x.type, -1), one)
+    small = f.select(x.eq(-1), parity, none)
+    return f.select(y < 0, f.select(x.eq(1), one, small), result)
 
 
 def _shift(name):

@@ -165,7 +165,18 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
-    """x cut to [min_val, max_val]."""
+    """x cut to [min_val, max_val]. Raises ValueError where min_val is above max_val."""
+    if min_val > max_val:
+        raise ValueError(
+            f"hardtanh: min_val cannot be greater than max_val; got {min_val} and {max_val}"
+        )
+    if not input.dtype.is_floating_point:
+        min_val, max_val = int(min_val), int(max_val)
+        if min_val < 0 and input.dtype is cresset.uint8:
+            raise RuntimeError(
+                "hardtanh: cannot do hardtanh on an unsigned type with negative limits; got "
+                f"{min_val}; convert with .int()"
+            )
     if inplace:
         return ops.hardtanh.in_place(input, min_val, max_val)
     return ops.hardtanh(input, min_val, max_val)
@@ -406,15 +417,6 @@ def instance_norm(
     return group_norm(input, channels, weight, bias, eps)
 
 
-# Of the type in which it is computed, which for the half types is float32.
-_STEP_FROM_ONE = {
-    cresset.float16: 2.0**-23,
-    cresset.bfloat16: 2.0**-23,
-    cresset.float32: 2.0**-23,
-    cresset.float64: 2.0**-52,
-}
-
-
 def rms_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -432,11 +434,7 @@ def rms_norm(
             f"rms_norm: the input has shape {tuple(input.shape)}; need one that ends in {shape}, "
             "the normalized_shape"
         )
-    if eps is None:
-        eps = _STEP_FROM_ONE[input.dtype.to_real()]
-    dims = tuple(range(-len(shape), 0))
-    result = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
-    return result if weight is None else result * weight
+    return ops.rms_norm(input, shape, weight, eps)
 
 
 def dropout1d(

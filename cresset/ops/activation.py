@@ -160,13 +160,13 @@ def _hardswish_gradient(g, x):
     return where(x <= -3.0, 0.0, inner)
 
 
-@elementwise(promote="numbers")
+@elementwise(promote="numbers", fits=True)
 def threshold(x, threshold: Number, value: Number):
     """x where it is above the threshold, else `value`."""
     return where(x <= threshold, value, x)
 
 
-@elementwise(promote="floating")
+@elementwise(promote="floating", fits=True)
 def hardshrink(x, lambd: Number = 0.5):
     """x where |x| > lambd, else 0."""
     return where(scalar.absolute(x) <= lambd, 0, x)
@@ -178,7 +178,7 @@ def softshrink(x, lambd: Number = 0.5):
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
 
 
-@elementwise
+@elementwise(promote="numbers")
 def tanhshrink(x):
     """x - tanh(x)."""
     return x - tanh(x)

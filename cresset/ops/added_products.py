@@ -6,6 +6,7 @@ nothing of x is read, so that NaN in it does no harm.
 
 from __future__ import annotations
 
+from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.limits import fitted
 from cresset.core.tensor import Number
@@ -32,8 +33,15 @@ def added(name: str, x, made, beta: Number, alpha: Number):
             f"{name}: the input of shape {shape} cannot be expanded to the product's shape "
             f"{tuple(product.shape)}; need equal sizes or 1 in every dim"
         )
+    held = types.float32 if product.dtype in types.HALVES else product.dtype
+    beta, alpha = (fitted(name, number, held) for number in (beta, alpha))
     if product.dtype.category == dtype.INTEGER:
-        beta, alpha = (int(fitted(name, number, product.dtype)) for number in (beta, alpha))
+        if name == "addr" and isinstance(beta + alpha, float):
+            raise RuntimeError(
+                "addr: For integral input tensors, arguments beta and alpha must not be floating "
+                f"point numbers; got {beta} and {alpha}"
+            )
+        beta, alpha = int(beta), int(alpha)
     if alpha != 1:
         made = made * alpha
     if beta == 0:

@@ -203,9 +203,9 @@ def div(input, other, *, rounding_mode=None, out=None):
     return _division(rounding_mode)(input, other, out=out)
 
 
-def div_(x, y, *, rounding_mode=None):
+def div_(input, other, *, rounding_mode=None):
     """div in place."""
-    return _division(rounding_mode).in_place(x, y)
+    return _division(rounding_mode).in_place(input, other)
 
 
 def _division(rounding_mode):

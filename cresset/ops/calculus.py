@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.tensor import Tensor
 from cresset.ops.arguments import guarded
 from cresset.ops.comparison import logical_xor
@@ -122,6 +123,7 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
     (tensor([3., 4., 6., 7.]),)
     """
     rank = input.layout.ndim
+    required("gradient", "numbers", input.layout.dtype)
     if input.layout.dtype is types.uint8:
         raise RuntimeError("gradient: does not support uint8 input; convert with .float()")
     if edge_order not in (1, 2):

@@ -197,7 +197,7 @@ def _clamp_gradient(g, x, min, max):
 
 
 @method()
-@elementwise(promote="numbers", fits=True)
+@elementwise(fits=True)
 def clamp_min(x, min):
     """clamp(x, min=min)."""
     return scalar.maximum(x, min)
@@ -209,7 +209,7 @@ def _clamp_min_gradient(g, x, min):
 
 
 @method()
-@elementwise(promote="numbers", fits=True)
+@elementwise(fits=True)
 def clamp_max(x, max):
     """clamp(x, max=max)."""
     return scalar.minimum(x, max)

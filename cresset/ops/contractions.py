@@ -9,7 +9,7 @@ import string
 from functools import lru_cache
 from math import prod
 
-from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import mul
 from cresset.ops.operation import method
@@ -377,6 +377,5 @@ def trace(input):
             f"trace: expected a matrix, but got tensor with dim {input.layout.ndim}; its shape is "
             f"{tuple(input.layout.shape)}"
         )
-    if input.layout.dtype is types.bool:
-        raise NotImplementedError("trace: not implemented for torch.bool; convert with .int()")
+    required("trace", "numbers", input.layout.dtype)
     return diagonal(input).sum()

@@ -188,15 +188,3 @@ def block_diag(*tensors):
     return cat(rows)
 
 
-def _trace(input):
-    """The sum of a matrix's diagonal."""
-    if input.layout.ndim != 2:
-        raise RuntimeError(
-            f"trace: expected a matrix, but got tensor with dim {input.layout.ndim}; "
-            "sum diagonal(dim1=-2, dim2=-1) for a batch of them"
-        )
-    return diagonal(input).sum()
-
-
-# At the top level `trace` makes graphs of functions as well, see `capture.trace`.
-Tensor.trace = _trace

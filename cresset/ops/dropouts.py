@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.tensor import Number
 from cresset.ops import meta
 from cresset.ops.activation import leaky_relu
@@ -13,8 +14,8 @@ from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called
 from cresset.ops.random import draw
 
-__all__ = ["alpha_dropout", "alpha_dropout_", "dropout", "dropout_", "feature_alpha_dropout",
-           "feature_alpha_dropout_", "feature_dropout", "feature_dropout_", "rrelu", "rrelu_"]
+__all__ = ["alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout", "rrelu",
+           "rrelu_"]
 
 # SELU's value at minus infinity is -ALPHA.
 ALPHA = 1.7580993408473766
@@ -42,6 +43,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
         return input
     if p == 1.0:
         return input.mul_(0.0) if inplace else input * 0.0
+    required("dropout", "a real floating type", input.layout.dtype)
     mask = draw("bernoulli", meta.new(input.layout.like()), 1.0 - p)
     form = scale_kept.in_place if inplace else scale_kept
     return form(input, mask, 1.0 - p)
@@ -69,6 +71,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
     _check("alpha_dropout", p)
     if not training or p == 0.0:
         return input
+    required("alpha_dropout", "a real floating type", input.layout.dtype)
     kept = None if p == 1.0 else draw("bernoulli", empty_like(input), 1.0 - p)
     return _lowered(input, kept, p, inplace)
 
@@ -88,6 +91,7 @@ def _kept_channels(name, x, p, training):
         raise RuntimeError(
             f"{name}: requires at least 2 dimensions in the input; got {tuple(x.layout.shape)}"
         )
+    required(name, "a real floating type", x.layout.dtype)
     channels = (*x.layout.shape[:2], *[1] * (x.layout.ndim - 2))
     kept = empty(channels, dtype=x.layout.dtype, device=x.layout.device)
     return kept if p == 1.0 else draw("bernoulli", kept, 1.0 - p)
@@ -116,6 +120,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not training:
         slope = (lower + upper) / 2
         return leaky_relu.in_place(input, slope) if inplace else leaky_relu(input, slope)
+    required("rrelu", "a real floating type", input.layout.dtype)
     negative = input.detach() <= 0
     slopes = ones_like(input.detach())
     if input.layout.device == "meta":
@@ -128,18 +133,6 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return input.mul_(slopes) if inplace else input * slopes
 
 
-def _in_place(function):
-    """The form of a function that writes over its input."""
-    def form(input, *args, **keywords):
-        return function(input, *args, **keywords, inplace=True)
-
-    form.__name__ = form.__qualname__ = function.__name__ + "_"
-    form.__doc__ = f"`{function.__name__}` in place."
-    return form
-
-
-dropout_ = _in_place(dropout)
-alpha_dropout_ = _in_place(alpha_dropout)
-feature_dropout_ = _in_place(feature_dropout)
-feature_alpha_dropout_ = _in_place(feature_alpha_dropout)
-rrelu_ = _in_place(rrelu)
+def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, inplace=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
@@ -131,6 +132,7 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
                 f"None, then it must have the same shape as the input ({tuple(input.shape)})"
             )
         per_sample_weights = reshape(per_sample_weights, (-1,))
+    required("embedding_bag", "a real floating type", weight.layout.dtype)
     flat, bags, count = _bags(input, offsets, include_last_offset)
     if padding_idx is not None:
         kept = nonzero(flat.ne(_padding_row("embedding_bag", padding_idx, weight)))[:, 0]

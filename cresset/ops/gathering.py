@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
@@ -319,8 +320,10 @@ def check_reduction(operation, reduce, allowed, d):
         raise RuntimeError(
             f"{operation}: reduce argument must be either {', '.join(allowed)}; got {reduce!r}"
         )
-    if reduce == "mean" and d is types.bool:
-        raise NotImplementedError(f"{operation}: there is no mean of booleans; convert them first")
+    if reduce == "mean":
+        required(operation, "numbers", d)
+    elif reduce in ("amax", "amin"):
+        required(operation, "a real type", d)
 
 
 def reduce_into(x, dim, index, src, reduce, include_self, forms, add):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.families import required
 from cresset.core.scalar import absolute, exp, log, log1p, maximum, where
 from cresset.core.tensor import Number, Tensor
-from cresset.ops.comparison import eq
+from cresset.ops.comparison import eq, ge, le, logical_and, logical_not
 from cresset.ops.comparison import where as choose
 from cresset.ops.creation import arange
 from cresset.ops.exponential import exp as exp_of
@@ -14,7 +15,7 @@ from cresset.ops.exponential import log as log_of
 from cresset.ops.gathering import gather
 from cresset.ops.kinds import composite, elementwise
 from cresset.ops.normalization import log_softmax
-from cresset.ops.operation import called, counts_as, real_only
+from cresset.ops.operation import called, counts_as, real_only, takes
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.selecting import index_select
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
@@ -52,7 +53,7 @@ def _legacy(size_average, reduce, reduction):
 
 @called("mse_loss")
 @real_only
-@elementwise
+@elementwise(promote="floating")
 def squared_error(x, target):
     """(x - target) ** 2."""
     d = x - target
@@ -60,7 +61,7 @@ def squared_error(x, target):
 
 
 @called("l1_loss")
-@elementwise
+@elementwise(promote="numbers")
 def absolute_error(x, target):
     """|x - target|."""
     return absolute(x - target)
@@ -68,7 +69,7 @@ def absolute_error(x, target):
 
 @called("smooth_l1_loss")
 @real_only
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def smooth_absolute_error(x, target, beta: Number = 1.0):
     """0.5 d ** 2 / beta within beta, |d| - 0.5 beta beyond."""
     d = absolute(x - target)
@@ -77,15 +78,16 @@ def smooth_absolute_error(x, target, beta: Number = 1.0):
 
 @called("huber_loss")
 @real_only
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def huber_error(x, target, delta: Number = 1.0):
     """0.5 d ** 2 within delta, delta (|d| - 0.5 delta) beyond (Huber 1964)."""
     d = absolute(x - target)
     return where(d < delta, 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
+@called("binary_cross_entropy")
 @real_only
-@elementwise
+@elementwise(promote="floating")
 def binary_cross_entropy_terms(x, target):
     """-(target log x + (1 - target) log(1 - x)), logarithms held above -100."""
     return -(target * maximum(log(x), -100.0) + (1.0 - target) * maximum(log1p(-x), -100.0))
@@ -98,8 +100,9 @@ def _binary_cross_entropy_gradient(g, x, target):
     return by_x, by_target
 
 
+@called("binary_cross_entropy_with_logits")
 @real_only
-@elementwise
+@elementwise(promote="floating")
 def binary_cross_entropy_logit_terms(x, target, pos_weight=None):
     """-(pos_weight target log s(x) + (1 - target) log(1 - s(x))), s the sigmoid, no overflow."""
     smooth = log1p(exp(-absolute(x))) + maximum(-x, 0.0)
@@ -119,15 +122,17 @@ def _logit_gradient(g, x, target, pos_weight):
     return by_x, g * ((pos_weight - 1.0) * smooth - x), g * target * smooth
 
 
+@called("kl_div")
 @real_only
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def kl_terms(x, target):
     """target (log target - x), zero where target is."""
     return where(target > 0.0, target * (log(target) - x), 0.0 * target)
 
 
+@called("kl_div")
 @real_only
-@elementwise(promote="float")
+@elementwise(promote="floating")
 def kl_log_terms(x, target):
     """exp(target) (target - x)."""
     return exp(target) * (target - x)
@@ -141,22 +146,54 @@ def _same_shape(operation, x, target):
         )
 
 
+def _weighted(operation, terms, weight, reduction):
+    """The terms reduced; with weights, their mean is the weighted one."""
+    if weight is None:
+        return reduce_loss(operation, terms, reduction)
+    if weight.layout.shape != terms.layout.shape:
+        raise ValueError(
+            f"{operation}: Weights and input must have the same size; got "
+            f"{tuple(weight.layout.shape)} and {tuple(terms.layout.shape)}"
+        )
+    if reduction != "mean":
+        return reduce_loss(operation, terms * weight, reduction)
+    return reduce_loss(operation, terms * weight, "sum") / weight.sum()
+
+
+@called("binary_cross_entropy")
+@composite
+def outside_of_unit(x: Tensor):
+    """How many elements are not in [0, 1]; NaN is not."""
+    return sum(logical_not(logical_and(ge(x, 0), le(x, 1))))
+
+
+def _check_probabilities(operation, name, x):
+    """RuntimeError unless all elements are in [0, 1]; on devices that have any."""
+    wrong = outside_of_unit(x.detach())
+    if not wrong.layout.absent and wrong.item():
+        flat = reshape(x.detach(), (-1,)).tolist()
+        place = next(k for k, v in enumerate(flat) if not 0 <= v <= 1)
+        raise RuntimeError(
+            f"{operation}: all elements of {name} should be between 0 and 1; got {flat[place]} at "
+            f"flat position {place}; apply sigmoid() first, or use {operation}_with_logits"
+        )
+
+
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """The mean of (input - target) ** 2.
+    """The mean of (input - target) ** 2, weighted where weights of the input's shape are given.
 
     >>> import cresset
     >>> cresset.nn.functional.mse_loss(cresset.tensor([1.0, 3.0]), cresset.zeros(2))
     tensor(5.)
     """
     terms = squared_error(input, target)
-    terms = terms if weight is None else terms * weight
-    return reduce_loss("mse_loss", terms, _legacy(size_average, reduce, reduction))
+    return _weighted("mse_loss", terms, weight, _legacy(size_average, reduce, reduction))
 
 
-def l1_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """The mean of |input - target|."""
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean of |input - target|, weighted where weights of the input's shape are given."""
     terms = absolute_error(input, target)
-    return reduce_loss("l1_loss", terms, _legacy(size_average, reduce, reduction))
+    return _weighted("l1_loss", terms, weight, _legacy(size_average, reduce, reduction))
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -175,8 +212,13 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None,
                          reduction="mean"):
-    """The mean cross entropy of probabilities in [0, 1] against targets in [0, 1]."""
+    """The mean cross entropy of probabilities in [0, 1] against targets in [0, 1].
+
+    Raises RuntimeError where one is outside.
+    """
     _same_shape("binary_cross_entropy", input, target)
+    _check_probabilities("binary_cross_entropy", "input", input)
+    _check_probabilities("binary_cross_entropy", "target", target)
     terms = binary_cross_entropy_terms(input, target)
     terms = terms if weight is None else terms * weight
     return reduce_loss("binary_cross_entropy", terms, _legacy(size_average, reduce, reduction))
@@ -204,6 +246,12 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 
 def _check_target(operation, input, target, dim):
     shape = input.layout.shape
+    if operation == "cross_entropy" and target.layout.shape == shape:
+        raise RuntimeError(
+            "cross_entropy: Expected floating point type for target with class probabilities, got "
+            f"{target.layout.dtype}; convert with .float(), or give class indices of shape "
+            f"{list(shape[:dim] + shape[dim + 1:])}"
+        )
     if tuple(target.layout.shape) != tuple(shape[:dim]) + tuple(shape[dim + 1 :]):
         raise ValueError(
             f"{operation}: expected target size {list(shape[:dim] + shape[dim + 1:])}, got "
@@ -230,6 +278,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     if weight is None:
         return _averaged("nll_loss", picked_terms(
             input, target, _classes(input, dim), dim, ignore_index), reduction, target)
+    required("nll_loss", "a real floating type", input.layout.dtype)
     kept = target.ne(ignore_index)
     safe = target.masked_fill(~kept, 0)
     terms = -squeeze(gather(input, dim, unsqueeze(safe, dim)), dim)
@@ -256,7 +305,7 @@ def _kept_and_bad(target, count, ignore_index):
 
 
 @called("nll_loss")
-@real_only
+@takes("a real floating type", "x")
 @composite
 def picked_terms(x: Tensor, target: Tensor, classes: Tensor, dim, ignore_index):
     """(-x at the target class, whether the target counts, whether it is no class)."""
@@ -279,7 +328,7 @@ def _picked_gradient(gs, target, classes, dim, ignore_index):
 
 
 @called("cross_entropy")
-@real_only
+@takes("a real floating type", "x")
 @composite
 def cross_entropy_terms(x: Tensor, target: Tensor, classes: Tensor, dim, ignore_index):
     """(log(sum(exp(x))) - x at the target class, whether it counts, whether it is no class)."""

@@ -57,8 +57,8 @@ class Operation:
 
     default_kind = "static"
     has_out = True
-    # Whether complex operands are refused, although all that the body does is defined for them.
-    real_only = False
+    # Which family of types operands have to be of, by place; see `takes`.
+    families: dict[int, str] = {}  # noqa: RUF012
     # How `cresset.ops` leads to it, where its name does not: one of several with the same name.
     path = ""
     # What the in-place form is called in errors, where it is not the label with an underscore.
@@ -181,10 +181,24 @@ def called(label):
     return put
 
 
-def real_only(function):
-    """Decorator above a declared function: it has no meaning for complex operands."""
-    function.op.real_only = True
-    return function
+def takes(family, *names):
+    """Decorator above a declared function: the types of its operands are of a family.
+
+    The families are those of `core.families`; without names all operands are meant. What the body
+    does may be defined for other types as well.
+    """
+
+    def put(function):
+        op = function.op
+        op.families = {
+            k: family for k in op.tensor_places if not names or op.parameter_names[k] in names
+        }
+        return function
+
+    return put
+
+
+real_only = takes("a real type")
 
 
 def counts_as(x, label):

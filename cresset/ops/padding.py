@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core import scalar
 from cresset.core.layout import Layout
+from cresset.core.limits import fitted
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.arguments import guarded
@@ -62,7 +63,7 @@ def constant_pad_nd(input, pad, value=0):
     """x with entries of one value added at both ends of its last dims; negative counts cut."""
     pairs = _pairs(input, pad)
     counts = ((0, 0),) * (input.layout.ndim - len(pairs)) + tuple(reversed(pairs))
-    return bordered(input, counts, value)
+    return bordered(input, counts, fitted("pad", value, input.layout.dtype))
 
 
 @guarded

@@ -9,7 +9,7 @@ from cresset.core.caller import warn
 from cresset.core.device import placed
 from cresset.core.families import required
 from cresset.core.generator import Generator, default_generator
-from cresset.core.layout import Layout, broadcast_shapes
+from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import random as kernels
 from cresset.ops import dispatch, meta
@@ -19,6 +19,7 @@ from cresset.ops.creation import _finish, _shape, empty, empty_like, tensor
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.naming import renamed
 from cresset.ops.operation import method
+from cresset.ops.shape import broadcast_shapes
 from cresset.runtime.program import Program
 
 __all__ = ["bernoulli", "get_rng_state", "initial_seed", "manual_seed", "normal", "rand",
@@ -222,7 +223,7 @@ def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=No
     return _finish("randn_like", made, requires_grad)
 
 
-def randint_like(input, low, high=None, *, dtype=None, layout=None, requires_grad=False,
+def randint_like(input, low=0, high=None, *, dtype=None, layout=None, requires_grad=False,
                  device=None, generator=None, pin_memory=False, memory_format=None):
     """randint in the shape and type of a tensor."""
     low, high = (0, low) if high is None else (low, high)

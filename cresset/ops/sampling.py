@@ -10,7 +10,6 @@ import math
 from cresset.core import dtype as types
 from cresset.core.families import required
 from cresset.core.generator import default_generator
-from cresset.core.layout import broadcast_shapes
 from cresset.kernels import rejection
 from cresset.ops import dispatch
 from cresset.ops.arrays import from_numpy
@@ -18,7 +17,7 @@ from cresset.ops.creation import empty, empty_like
 from cresset.ops.masks import where
 from cresset.ops.operation import method
 from cresset.ops.random import draw
-from cresset.ops.shape import expand
+from cresset.ops.shape import broadcast_shapes, expand
 from cresset.runtime.program import Program
 
 __all__ = ["_sample_dirichlet", "_standard_gamma", "binomial", "multinomial", "poisson"]

@@ -6,7 +6,9 @@ Of several writes to one entry the last stays, or they are joined in their order
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core.families import required
 from cresset.core.layout import Layout
+from cresset.core.limits import fitted
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops.advanced_indexing import advanced_set
@@ -65,7 +67,9 @@ def _index_select_gradient(g, x_layout, dim, index):
 @overwrite
 def add_rows(x: Tensor, dim, index: Tensor, source: Tensor):
     """x with source's entries along a dim added at the indices; repeated ones add up in order."""
-    return _row_write("index_add", "add", x, dim, index, source, RuntimeError)
+    # PyTorch's classes: a vector is written by another loop than rows are.
+    error = IndexError if x.ndim <= 1 else RuntimeError
+    return _row_write("index_add", "add", x, dim, index, source, error)
 
 
 @add_rows.gradient
@@ -189,6 +193,7 @@ def _scaled(x, source, alpha):
     d = source.layout.dtype
     if d is types.bool:
         return source & bool(alpha)
+    alpha = fitted("index_add", alpha, d)
     return source * (alpha if d.is_differentiable else int(alpha))
 
 
@@ -281,6 +286,8 @@ def _index_reduce(x, dim, index, source, reduce, include_self, chosen):
     # Checks everything that can be checked before the first of several writes.
     _row_write("index_reduce", "put", x.layout, dim, index.layout, source.layout, IndexError)
     check_reduction("index_reduce", reduce, tuple(MODES), x.layout.dtype)
+    for family in () if include_self else ("numbers", "a real type"):
+        required("index_reduce", family, x.layout.dtype)
     forms = [chosen(form) for form in (copy_rows, total_rows, combine_rows)]
     return reduce_into(x, dim, index, source, reduce, include_self, forms, total_rows)
 

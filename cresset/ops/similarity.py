@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cresset.core.families import required
 from cresset.ops.comparison import clamp
 from cresset.ops.norms import norm
 from cresset.ops.reduction import sum
@@ -23,5 +24,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along a dim."""
+    for x in (x1, x2):
+        required("cosine_similarity", "a real floating type", x.layout.dtype)
     lengths = clamp(norm(x1, 2, dim, True), eps), clamp(norm(x2, 2, dim, True), eps)
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)

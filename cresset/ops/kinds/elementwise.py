@@ -10,18 +10,20 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
-from cresset.core.layout import Layout, broadcast_shapes, contiguous_strides, expand_strides
+from cresset.core.families import required
+from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.scalar import NotComplexError
-from cresset.kernels.nest import Nest, Operand, Reduce, Store, steps
+from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch
+from cresset.ops.kinds.guards import guarded, operand
 from cresset.ops.kinds.promotion import can_cast, computed, kept, result_type
 from cresset.ops.operation import Operation
-from cresset.runtime.program import STATUS, Program
+from cresset.runtime.program import Program
 
+# Which family of types the operands' common one has to be of, by `promote`.
+NEEDS = {"numbers": "numbers", "floating": "a floating type"}
 # What is done with types that are stored alone.
 NOT_ARITHMETIC = {"argument", "constant", "cast", "where", "eq", "ne"}
-DIVISIONS = {"floor_divide", "trunc_divide", "remainder", "fmod"}
-NUMBER_WORDS = {float: "d", int: "i", bool: "i", complex: "d"}
 
 
 class Elementwise(Operation):
@@ -31,10 +33,11 @@ class Elementwise(Operation):
     has_in_place = True
 
     def __init__(self, body, promote="common", masks=(), outputs=1, name=None,
-                 exact_numbers=False):
+                 exact_numbers=False, fits=False):
         super().__init__(body, name)
         self.promote = promote
         self.exact_numbers = exact_numbers
+        self.fits = fits
         self.masks = masks
         self.outputs = outputs
         self.derived: dict[tuple, Derived] = {}
@@ -61,11 +64,7 @@ class Elementwise(Operation):
 
     def expressions(self, specs):
         """The body's expressions, typed for such operands; operands that are None stay None."""
-        promoted = [
-            s for n, k, s in zip(self.parameter_names, self.parameter_kinds, specs)
-            if k not in ("static", "number") and n not in self.masks
-        ]
-        common = self._common(promoted)
+        common = self.common(specs)
         leaves, index = [], 0
         for name, kind, spec in zip(self.parameter_names, self.parameter_kinds, specs):
             if kind == "static" or spec is None:
@@ -93,17 +92,17 @@ class Elementwise(Operation):
                     computed(self.label, common)
         return out
 
-    def _common(self, promoted) -> dtype | None:
+    def common(self, specs) -> dtype:
+        """The type that operands of such types are computed in."""
+        promoted = [
+            s for n, k, s in zip(self.parameter_names, self.parameter_kinds, specs)
+            if k not in ("static", "number") and n not in self.masks
+        ]
         if not promoted:
             return types.bool
         common = kept(self.label, result_type(promoted))
-        refused = {"numbers": common is types.bool, "floating": not common.is_differentiable}
-        if refused.get(self.promote):
-            raise NotImplementedError(
-                f"{self.label}: not implemented for {common}; need "
-                f"{'numbers' if self.promote == 'numbers' else 'a floating type'}; convert with "
-                ".to(dtype)"
-            )
+        if self.promote in NEEDS:
+            required(self.label, NEEDS[self.promote], common)
         if self.promote == "float" and not common.is_differentiable:
             return types.get_default_dtype()
         if self.promote == "same":
@@ -113,6 +112,7 @@ class Elementwise(Operation):
                     f"{self.label}: needs tensors of one type; got "
                     f"{' and '.join(map(str, found))}; convert one with .to()"
                 )
+            return found[0]
         return common
 
     def _number(self, index, kind, d: dtype):
@@ -144,7 +144,7 @@ class Elementwise(Operation):
         expressions = self.expressions(specs)
         launches = self.launches(expressions, outs, inputs, range(len(outs)), len(outs))
         letters = "".join(map(dispatch.letter, inputs))
-        return self._guarded(Program(letters, outs, tuple(launches)), expressions, inputs, outs[0])
+        return self._guarded(Program(letters, outs, tuple(launches)), expressions, specs, outs[0])
 
     def program_into(self, out: Layout, specs, same: bool) -> Program:
         (expression,) = self.expressions(specs)
@@ -166,59 +166,21 @@ class Elementwise(Operation):
         value = scalar.cast(expression, out.dtype)
         launches = self.launches((value,), (out,), inputs, (0,), 1, in_place=same)
         letters = "w" + "".join(map(dispatch.letter, inputs))
-        return self._guarded(Program(letters, (), tuple(launches)), (value,), inputs, out)
+        return self._guarded(Program(letters, (), tuple(launches)), (value,), specs, out)
 
-    def _guarded(self, program, expressions, inputs, out: Layout) -> Program:
-        """The program with steps before it that find zeros among the divisors of integers."""
-        first = 1 if program.inputs.startswith("w") else len(program.outputs)
-        checks: list = []
-        temporaries: list = []
-        for divisor in divisors(expressions) if out.numel else ():
-            read = {a.value for a in scalar.arguments(divisor)}
-            shapes = [s.shape for k, s in enumerate(inputs) if k in read and isinstance(s, Layout)]
-            shape = broadcast_shapes((1,), *shapes)
-            check, more = steps(
-                self._zero_check(divisor, inputs, first, shape),
-                first + len(inputs) + len(temporaries),
-            )
-            checks += check
-            temporaries += more
-        if not checks:
-            return program
-
-        def explain(position, *_):
-            raise RuntimeError(
-                f"{self.label}: ZeroDivisionError: integers have no quotient or remainder by zero; "
-                f"got a divisor of 0, the first at flat position {position}; need another; divide "
-                "as floating numbers, or choose with where()"
-            )
-
-        return program._replace(
-            steps=(*checks, *program.steps), temporaries=tuple(temporaries), explain=explain
-        )
-
-    def _zero_check(self, divisor, inputs, first, shape) -> Nest:
-        """The nest that stores whether a divisor is zero, and where first, at the status block."""
-        leaves = scalar.arguments(divisor)
-        operands = [
-            operand(inputs[a.value], first + a.value, shape)._replace(dtype=a.dtype) for a in leaves
-        ]
-        renumber = {a: scalar.argument(k, a.dtype) for k, a in enumerate(leaves)}
-        nowhere = scalar.constant((1 << 62) - 1, types.int64)
-        zero = scalar.eq(scalar.substitute(divisor, renumber), 0)
-        place = scalar.where(zero, scalar.position(), nowhere)
-        a, b = (scalar.argument(k, types.int64) for k in range(2))
-        found = scalar.accumulator(0, types.int64)
-        still = (0,) * len(shape)
-        # The place first: once the first word says that there is a fault the program stops.
-        operands += [Operand(STATUS, types.int64, still, word) for word in (1, 0)]
-        body = (
-            Reduce((place,), (scalar.minimum(a, b),), (nowhere.value,)),
-            Store(len(leaves), found, True),
-            Store(len(leaves) + 1, scalar.cast(scalar.ne(found, nowhere), types.int64), True),
-        )
-        every = frozenset(range(len(shape)))
-        return Nest(shape, every, tuple(operands), body, contiguous_strides(shape))
+    def _guarded(self, program, expressions, specs, out: Layout) -> Program:
+        """The program behind steps that find zero divisors, and numbers that do not fit."""
+        inputs: list = []
+        fitting = {}
+        common = self.common(specs)
+        for kind, spec in zip(self.parameter_kinds, specs):
+            if kind != "static":
+                if self.fits:
+                    fitting[len(inputs)] = common
+                elif kind == "number":
+                    fitting[len(inputs)] = types.float32 if common in types.HALVES else common
+                inputs.append(spec)
+        return guarded(self.label, program, expressions, inputs, out, fitting)
 
     def launches(self, expressions, outs, inputs, out_indices, first_input, in_place=False):
         shape = outs[0].shape
@@ -249,15 +211,6 @@ class Elementwise(Operation):
         if found is None:
             found = self.derived[needs, present] = Derived(self, needs, present)
         return found
-
-
-def divisors(expressions) -> list:
-    """The divisors of integers in some expressions, those that are constants aside."""
-    return [
-        e.args[1] for e in scalar.topological(*expressions)
-        if e.name in DIVISIONS and e.dtype.category == dtype.INTEGER
-        and e.args[1].name != "constant"
-    ]
 
 
 class Derived:
@@ -381,13 +334,6 @@ def broadcast_shapes_or_none(*shapes):
         return None
 
 
-def operand(spec, index: int, shape) -> Operand:
-    """A nest's operand for an argument that broadcasts to `shape`."""
-    if isinstance(spec, Layout):
-        return Operand(index, spec.dtype, expand_strides(spec.shape, spec.strides, shape))
-    return Operand(index, types.float64, None, 0, NUMBER_WORDS.get(spec, "i"))
-
-
 def _result_layout(shape, specs, d: dtype) -> Layout:
     """A new tensor follows the order of dims of the first operand that has the whole shape."""
     for spec in specs:
@@ -411,14 +357,16 @@ def refuse_overlapping(operation: str, out: Layout):
             reach = s * (n - 1) + reach
 
 
-def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbers=False):
+def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbers=False,
+                fits=False):
     """Declare out[i] = body(x[i], y[i], ...).
 
     `promote` is "common" (the operands' common type), "numbers" (the same, and not booleans),
     "floating" (the same, and neither booleans nor integers), "float" (integers become the default
     float) or "same" (all must have one type); operands named in `masks` are read as booleans and
     take no part in promotion. With `exact_numbers` a number beside half operands is not rounded to
-    their type.
+    their type. Numbers wrap as elements do; those of parameters annotated `Number` have to fit what
+    is computed in, and with `fits` all numbers the common type.
 
     >>> @elementwise
     ... def doctest_hypot2(x, y):
@@ -426,6 +374,7 @@ def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbe
     """
     if body is None:
         return lambda b: elementwise(
-            b, promote=promote, masks=masks, outputs=outputs, exact_numbers=exact_numbers
+            b, promote=promote, masks=masks, outputs=outputs, exact_numbers=exact_numbers,
+            fits=fits,
         )
-    return Elementwise(body, promote, masks, outputs, None, exact_numbers).declare()
+    return Elementwise(body, promote, masks, outputs, None, exact_numbers, fits).declare()
