@@ -21,7 +21,7 @@ __all__ = ["default_generator", "fork_rng", "get_rng_state", "initial_seed", "ma
 
 @contextmanager
 def fork_rng(
-    devices: Any = None, enabled: bool = True, *, device_type: str = "cpu"
+    devices: Any = None, enabled: bool = True, device_type: str = "cpu"
 ) -> Iterator[None]:
     """A block that leaves the default generator as it was; nothing else if not `enabled`.
 

@@ -122,6 +122,10 @@ def losses():
         yield sample(functional + "nll_loss", real(4, 3), index(4, below=3), **how).within(8, 10)
         yield sample(functional + "nll_loss", real(4, 3), index(4, below=3), positive(3),
                      ignore_index=2, **how).within(8, 10)
+    for reduction in ("none", "sum", "mean"):
+        for name in ("l1_loss", "mse_loss"):
+            yield sample(functional + name, real(2, 3), real(2, 3), weight=positive(2, 3),
+                         reduction=reduction).within(8, 10)
     yield sample(functional + "smooth_l1_loss", real(2, 3), real(2, 3), beta=0.5).within(8, 10)
     yield sample(functional + "huber_loss", real(2, 3), real(2, 3), delta=0.5).within(8, 10)
     yield sample(logits, real(2, 3), probability(2, 3), pos_weight=positive(3)).within(8, 10)

@@ -249,3 +249,4 @@ def replaced_views():
     yield sample("unfold_copy", real(7), 0, 3, 2)
     yield sample("unsqueeze_copy", real(2, 3), 1)
     yield sample("view_copy", real(2, 3), (3, 2))
+    yield sample("view_copy", real(2, 3), dtype=Type("int32")).constant()

@@ -97,12 +97,12 @@ def get_default_device() -> device:
     return device(_Default.device)
 
 
-def set_default_device(where) -> None:
+def set_default_device(device) -> None:
     """Make new tensors on this device, where they name none; None sets the processor again.
 
     It holds for all threads. Raises as `placed` does for a device that is not here.
     """
-    _Default.device = placed("set_default_device", "cpu" if where is None else where)
+    _Default.device = placed("set_default_device", "cpu" if device is None else device)
 
 
 def placed(operation: str, where) -> str:

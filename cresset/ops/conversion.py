@@ -151,7 +151,13 @@ class Fill(Elementwise):
         return {float: types.float64, complex: types.complex128}.get(kind, types.int64)
 
     def shape(self, specs):
-        return specs[0].shape
+        x, value = specs
+        if isinstance(value, Layout) and value.ndim:
+            raise RuntimeError(
+                f"fill_: only supports 0-dimension value tensor but got tensor with {value.ndim} "
+                f"dimensions; got shape {tuple(value.shape)}; use copy_() to write its elements"
+            )
+        return x.shape
 
 
 def fill(x: Tensor, value: Tensor | Number):
@@ -193,7 +199,7 @@ Tensor.zero_ = zero_
 
 
 def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
-       memory_format=preserve_format, other=None):
+       memory_format=preserve_format, tensor=None):
     """x as another type or on another device; x itself where nothing changes.
 
     Accepts `to(dtype)`, `to(device)`, `to(device, dtype)` and `to(other tensor)`, then whether not
@@ -205,9 +211,9 @@ def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
     """
     flags = [a for a in args if isinstance(a, bool)]
     copy = copy or len(flags) > 1 and flags[1]
-    for a in (*args, other):
-        if isinstance(a, types.dtype):
-            dtype = a
+    for a in (*args, tensor):
+        if isinstance(a, (types.dtype, type)):
+            dtype = types.asked("to", a)
         elif isinstance(a, Tensor):
             dtype, device = a.layout.dtype, a.layout.device
         elif a is not None and not isinstance(a, bool):

@@ -191,7 +191,7 @@ def histc(input, bins=100, min=0, max=0):
 
 @method()
 @with_out
-def histogram(input, bins, *, range=None, weight=None, density=False):
+def histogram(input, bins=100, *, range=None, weight=None, density=False):
     """(hist, bin_edges): elements counted by bins of equal width, or between the edges `bins`.
 
     Each bin holds its lower edge, the last its upper one too. With `weight` the elements' weights
@@ -203,7 +203,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
 
 
 @guarded
-def histogramdd(input, bins, *, range=None, weight=None, density=False):
+def histogramdd(input, bins, range=None, weight=None, density=False):
     """(hist, bin_edges): points, the rows of the last dim, counted in a grid of bins.
 
     `bins` is a number of bins, one for each coordinate, or the edges of each.

@@ -74,9 +74,9 @@ def round(input, *, decimals=0, out=None):
     return round_places(input, 10.0 ** builtins.abs(decimals), decimals < 0, out=out)
 
 
-def round_(x, *, decimals=0):
+def round_(input, *, decimals=0):
     """round in place."""
-    return round(x, decimals=decimals, out=x)
+    return round(input, decimals=decimals, out=input)
 
 
 @called("round")

@@ -5,15 +5,18 @@ from __future__ import annotations
 from math import prod
 
 from cresset.core.dtype import dtype as DType
-from cresset.core.layout import Layout, broadcast_shapes
+from cresset.core.layout import Layout, Size
+from cresset.core.layout import broadcast_shapes as common_shape
 from cresset.core.memory_format import contiguous_format
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import guarded, whole
 from cresset.ops.kinds import view
+from cresset.ops.naming import renamed
 from cresset.ops.operation import called, method
 
-__all__ = ["as_strided", "broadcast_tensors", "broadcast_to", "diagonal", "flatten", "moveaxis",
-           "movedim", "narrow", "permute", "ravel", "reshape", "select", "squeeze", "swapaxes",
-           "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze"]
+__all__ = ["as_strided", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "diagonal",
+           "flatten", "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape", "select",
+           "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze"]
 
 
 def canonical_dim(operation: str, dim: int, rank: int) -> int:
@@ -146,7 +149,7 @@ def view_strides(x: Layout, shape) -> tuple | None:
 
 def infer_shape(operation: str, shape, numel: int) -> tuple:
     """The shape with its one -1 filled in; raises RuntimeError when the counts do not match."""
-    shape = tuple(shape)
+    shape = tuple(whole(operation, "size", n) for n in shape)
     unknown = [k for k, n in enumerate(shape) if n == -1]
     if len(unknown) > 1:
         raise RuntimeError(f"{operation}: only one dimension can be inferred; got {shape}")
@@ -237,9 +240,10 @@ def _view_method(x, *shape, dtype=None, size=None):
     """
     if len(shape) == 1 and isinstance(shape[0], DType):
         (dtype,) = shape
-    if dtype is None or dtype is x.layout.dtype:
-        shape = _shape_of(shape) if size is None else tuple(size)
-        return view_as_shape(x, x.layout.shape if dtype else shape)
+    if dtype is None:
+        return view_as_shape(x, _shape_of(shape) if size is None else tuple(size))
+    if dtype is x.layout.dtype:
+        return view_as_shape(x, x.layout.shape)
     if (x.ptr - x.memory.ptr) % dtype.itemsize:
         raise RuntimeError(
             f"view: the first element does not lie on a multiple of {dtype.itemsize} bytes in its "
@@ -274,18 +278,16 @@ Tensor.view = _view_method
 Tensor.reshape = _reshape_method
 
 
-def _view_as(x, other):
+@method()
+def view_as(x, other):
     """x viewed in the shape of another tensor."""
     return view_as_shape(x, other.layout.shape)
 
 
-def _reshape_as(x, other):
+@method()
+def reshape_as(x, other):
     """x reshaped to the shape of another tensor."""
     return reshape(x, other.layout.shape)
-
-
-Tensor.view_as = _view_as
-Tensor.reshape_as = _reshape_as
 
 
 @method("narrow")
@@ -363,32 +365,33 @@ def _squeeze_gradient(g, x_layout):
 
 
 @view
-def expand(x, shape):
+def expand(x, size):
     """x with dims of size 1 (and new ones in front) repeated without a copy; -1 keeps a size.
 
     >>> import cresset
     >>> cresset.tensor([[1], [2]]).expand(2, 3).stride()
     (1, 0)
     """
-    pad = len(shape) - x.ndim
+    size = tuple(whole("expand", "size", n) for n in size)
+    pad = len(size) - x.ndim
     if pad < 0:
         raise RuntimeError(
-            f"expand: the number of sizes provided ({len(shape)}) must be greater or equal to the "
+            f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
             f"number of dimensions in the tensor ({x.ndim})"
         )
     sizes, strides = [], []
-    for k, n in enumerate(shape):
-        size = x.shape[k - pad] if k >= pad else 1
+    for k, n in enumerate(size):
+        own = x.shape[k - pad] if k >= pad else 1
         if n == -1 and k < pad:
-            raise RuntimeError(f"expand: -1 is not allowed in the leading new dim {k}; got {shape}")
-        if n not in (-1, size) and size != 1:
+            raise RuntimeError(f"expand: -1 is not allowed in the leading new dim {k}; got {size}")
+        if n not in (-1, own) and own != 1:
             raise RuntimeError(
-                f"expand: the expanded size ({n}) must match the existing size ({size}) at "
-                f"non-singleton dimension {k}; target {tuple(shape)}, tensor {tuple(x.shape)}"
+                f"expand: the expanded size ({n}) must match the existing size ({own}) at "
+                f"non-singleton dimension {k}; target {tuple(size)}, tensor {tuple(x.shape)}"
             )
-        n = size if n == -1 else n
+        n = own if n == -1 else n
         sizes.append(n)
-        strides.append(0 if k < pad or size == 1 and n != 1 else x.strides[k - pad])
+        strides.append(0 if k < pad or own == 1 and n != 1 else x.strides[k - pad])
     return sizes, strides, 0
 
 
@@ -397,18 +400,18 @@ def _expand_method(x, *shape, size=None):
     return expand(x, _shape_of(shape) if size is None else tuple(size))
 
 
-def _expand_as(x, other):
+@method()
+def expand_as(x, other):
     """x expanded to the shape of another tensor."""
     return expand(x, other.layout.shape)
 
 
 Tensor.expand = _expand_method
-Tensor.expand_as = _expand_as
 
 
-def broadcast_to(input, shape):
-    """x expanded to a shape."""
-    return expand(input, tuple(shape))
+def broadcast_to(input, size):
+    """input expanded to a shape."""
+    return expand(input, tuple(size))
 
 
 Tensor.broadcast_to = broadcast_to
@@ -549,16 +552,30 @@ def movedim(input, source, destination):
 moveaxis = Tensor.movedim = Tensor.moveaxis = movedim
 
 
+def broadcast_shapes(*shapes):
+    """The shape that all shapes expand to, a torch.Size; a number stands for a shape of one dim.
+
+    Raises RuntimeError where sizes differ and none of them is 1.
+
+    >>> import cresset
+    >>> cresset.broadcast_shapes((3, 1), 4)
+    torch.Size([3, 4])
+    """
+    shapes = tuple((s,) if isinstance(s, int) else tuple(s) for s in shapes)
+    try:
+        return Size(common_shape(*shapes))
+    except ValueError as problem:
+        raise renamed(RuntimeError(
+            f"broadcast_shapes: cannot broadcast {' with '.join(map(str, shapes))}; {problem}, "
+            "counted from the left of the longer shape; need equal sizes or 1 in every dim; "
+            "reshape or unsqueeze one"
+        )) from None
+
+
+@guarded
 def broadcast_tensors(*tensors):
     """All tensors expanded to their common shape."""
-    shapes = [x.layout.shape for x in tensors]
-    try:
-        shape = broadcast_shapes(*shapes)
-    except ValueError as problem:
-        raise RuntimeError(
-            f"broadcast_tensors: cannot broadcast {' with '.join(str(tuple(s)) for s in shapes)}; "
-            f"{problem}; need equal sizes or 1 in every dim"
-        ) from None
+    shape = broadcast_shapes(*[x.layout.shape for x in tensors])
     return tuple([expand(x, shape) for x in tensors])
 
 

@@ -290,10 +290,10 @@ def _set_(x, source=None, storage_offset=0, size=None, stride=None):
     return show(x, memory, layout, storage_offset)
 
 
-def _is_set_to(x, other) -> bool:
+def _is_set_to(x, tensor) -> bool:
     """Whether both tensors show the same memory in the same way."""
-    mine, its = x.layout, other.layout
-    return (x.memory is other.memory and x.ptr == other.ptr
+    mine, its = x.layout, tensor.layout
+    return (x.memory is tensor.memory and x.ptr == tensor.ptr
             and mine.shape == its.shape and mine.strides == its.strides)
 
 

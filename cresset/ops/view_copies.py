@@ -9,6 +9,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.conversion import copy_as
 from cresset.ops.indexing import basic_index
 from cresset.ops.operation import method
+from cresset.ops.out import with_out
 from cresset.ops.shape import (
     as_strided,
     canonical_dim,
@@ -24,7 +25,7 @@ from cresset.ops.shape import (
     unfold,
     unsqueeze,
 )
-from cresset.ops.splitting import split, unbind
+from cresset.ops.splitting import unbind, unsafe_split
 
 __all__ = ["as_strided_copy", "as_strided_scatter", "diagonal_copy", "diagonal_scatter",
            "expand_copy", "narrow_copy", "permute_copy", "select_copy", "select_scatter",
@@ -106,15 +107,15 @@ def _copied(made):
     return tuple(map(_copied, made))
 
 
-def _copying(view):
+def _copying(view, name=None):
     """The function that copies what a function of views shows."""
     @wraps(view)
     def copying(*args, **keywords):
         return _copied(view(*args, **keywords))
 
-    copying.__name__ = copying.__qualname__ = view.__name__ + "_copy"
+    copying.__name__ = copying.__qualname__ = (name or view.__name__) + "_copy"
     copying.__doc__ = f"A copy of what `{view.__name__}` shows, in memory of its own."
-    return copying
+    return with_out(copying)
 
 
 def _slice(input, dim=0, start=None, end=None, step=1):
@@ -129,7 +130,7 @@ narrow_copy = _copying(narrow)
 permute_copy = _copying(permute)
 select_copy = _copying(select)
 slice_copy = _copying(_slice)
-split_copy = _copying(split)
+split_copy = _copying(unsafe_split, "split")
 squeeze_copy = _copying(squeeze)
 t_copy = _copying(t)
 transpose_copy = _copying(transpose)
@@ -138,9 +139,10 @@ unfold_copy = _copying(unfold)
 unsqueeze_copy = _copying(unsqueeze)
 
 
-def view_copy(input, size):
-    """A copy of x in another shape, in memory of its own."""
-    return _copied(reshape(input, size))
+@with_out
+def view_copy(input, size=None, *, dtype=None):
+    """A copy of input in another shape, or of its bytes as another type."""
+    return _copied(input.view(dtype) if size is None else reshape(input, size))
 
 
 Tensor.narrow_copy = narrow_copy

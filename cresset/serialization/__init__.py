@@ -27,13 +27,17 @@ MANIFEST = "manifest.json"
 Target = str | PathLike[str] | IO[bytes]
 
 
-def save(obj: Any, f: Target) -> None:
+def save(
+    obj: Any, f: Target, pickle_module: Any = None, pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
     """Writes a value to a path or a binary file.
 
     The value may hold tensors, parameters, NumPy arrays and numbers, None, bools, numbers, text,
     bytes, dtypes, devices and shapes, in dicts, OrderedDicts, Counters, lists, tuples and sets. Of
     memory that tensors view, the part that they reach is stored. A file at a path is replaced at
-    once when the new one is complete, so a crash loses nothing.
+    once when the new one is complete, so a crash loses nothing. The other arguments choose how
+    PyTorch pickles; here nothing is pickled, and they say nothing.
 
     Raises TypeError for other values, saying where they are (of a module save `state_dict()`), and
     ValueError for a value that contains itself.
@@ -64,14 +68,15 @@ def save(obj: Any, f: Target) -> None:
 
 
 def load(
-    f: Target, map_location: Any = None, *, weights_only: bool = True, mmap: bool | None = None
+    f: Target, map_location: Any = None, pickle_module: Any = None, *, weights_only: bool = True,
+    mmap: bool | None = None, **pickle_load_args: Any,
 ) -> Any:
     """Reads what `save`, or PyTorch's `torch.save`, wrote to a path or a binary file.
 
     `map_location` says where tensors go: a device, a dict from the device they were on to another,
     or a function of (tensor, its device) to a tensor on the wanted device; by default they come to
     the CPU. Of PyTorch's files tensors and plain values are read, never code, whatever
-    `weights_only` says; `mmap` has no effect.
+    `weights_only` says; the other arguments have no effect.
 
     Raises RuntimeError for a file that is no checkpoint, is damaged, or asks for more memory than
     it fills, and for what only running code could restore; FileNotFoundError as `open` does.

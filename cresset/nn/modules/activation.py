@@ -75,12 +75,22 @@ class Hardsigmoid(_InPlace):
 
 
 class Hardtanh(Module):
-    """x cut to [min_val, max_val]. Raises AssertionError unless max_val is the greater."""
+    """x cut to [min_val, max_val]. Raises AssertionError unless max_val is the greater.
+
+    `min_value` and `max_value` are old names of the same.
+    """
 
     def __init__(
-        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
     ) -> None:
         super().__init__()
+        min_val = min_val if min_value is None else min_value
+        max_val = max_val if max_value is None else max_value
         if max_val <= min_val:
             raise AssertionError(f"Hardtanh: max_val is {max_val}; need more than {min_val}")
         self.min_val = min_val

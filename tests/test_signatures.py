@@ -1,0 +1,328 @@
+"""Parameters have PyTorch's names, order, kinds and defaults, so existing calls carry over.
+
+PyTorch's built-in functions say what they take in the schemas of their overloads, its functions and
+classes in Python in their signatures. One declaration of ours has to serve all overloads of a name.
+"""
+
+import inspect
+from fnmatch import fnmatch
+from typing import NamedTuple
+
+import pytest
+
+import cresset
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (make compare mends it)")
+
+# Namespaces of functions, and what precedes their names in PyTorch's table of schemas.
+NAMESPACES = {"": "", "Tensor": "", "nn.functional": "", "linalg": "linalg_", "fft": "",
+              "special": "special_", "nn.init": "", "nn.utils": ""}
+CLASSES = ("nn", "optim", "optim.lr_scheduler", "utils.data")
+
+# Where a parameter differs deliberately: patterns of `name(parameter)`, and why.
+DELIBERATE = {
+    "*(alpha)": "the deprecated forms in which alpha has no name",
+    "*std*(unbiased)": "one declaration serves unbiased= and correction=, so none is the default",
+    "*var*(unbiased)": "as with std",
+    "*(value)": "no value leaves the product out; one in third place is scatter's `src`",
+    "*max(other)": "a tensor in the place of `dim` is the other",
+    "*min(other)": "as with max",
+    "arange(end)": "one number alone is the end",
+    "randint(high)": "two arguments are high and size",
+    "randint(size)": "two arguments are high and size",
+    "randint_like(high)": "one number alone is the end",
+    "full(size)": "called shape in the array API standard, size by name",
+    "norm(*)": "`out` is given by name",
+    "tensordot(out)": "`out` is given by name",
+    "repeat_interleave(repeats)": "alone, the counts are the first argument",
+    "isin(*element)": "a number goes by the name of a tensor",
+    "*trapez*(dx)": "dx beside x is refused, so it has to be seen whether it was given",
+    "trapz(dx)": "as with trapezoid",
+    "gradient(spacing)": "1 is what no spacing means",
+    "*.copy_(src)": "the name of the documentation, which PyTorch itself does not take",
+    "nn.functional.*(out)": "the places of results of layers are not given",
+    "*rrelu*(generator)": "the default generator draws",
+    "nuclear_norm(keepdim)": "dims come before, as in its other form",
+    "save(_disable_byteorder_record)": "says something of PyTorch's files alone",
+    "*(out_dtype)": "of products on GPUs",
+    "*(ambiguity_check)": "what a layout says of its order is not ambiguous here",
+    "expand_copy(implicit)": "of TorchScript",
+    "lu_solve(*)": "PyTorch's own names of linear_algebra.older_names",
+    "special.*(x)": "of some functions; the documentation has `input` for all",
+    "*select(list)": "of TorchScript",
+    "*select(idx)": "of TorchScript",
+    "nonzero_static(out)": "for PyTorch's compiler",
+    "view_copy(dtype)": "by name, beside the form with a size",
+    "nn.functional.conv*(padding)": "the form whose padding is a word has it for its default",
+    "nn.RNNBase(*)": "what a layer computes is its class's to say",
+    "nn.RNNCellBase(*)": "as with nn.RNNBase",
+    "detach*(input)": "methods of autograd, called by place",
+}
+# Functions of `f(2, 3)` as well as `f((2, 3))`, whose signatures cannot say what they take.
+BY_NAME = """
+    x.to(dtype=torch.float64)
+    x.to(device='cpu', dtype=torch.int32, non_blocking=True, copy=True)
+    x.to(tensor=torch.ones(2, dtype=torch.float64))
+    torch.zeros(size=(2, 3), dtype=torch.int8, layout=torch.strided, device='cpu')
+    torch.ones(size=(2, 3), pin_memory=False, requires_grad=True)
+    torch.empty(size=(0, 3), out=None)
+    torch.randn(size=(2,), generator=torch.Generator().manual_seed(1))
+    torch.rand(size=(2,), generator=torch.Generator().manual_seed(1))
+    torch.full(size=(2,), fill_value=3)
+    torch.arange(end=3)
+    torch.arange(start=1, end=3, step=0.5)
+    torch.randint(high=10, size=(3,), generator=torch.Generator().manual_seed(1))
+    torch.randint(low=5, high=10, size=(3,), generator=torch.Generator().manual_seed(1))
+    torch.normal(mean=1.0, std=2.0, size=(3,), generator=torch.Generator().manual_seed(1))
+    torch.normal(mean=x, std=2.0, generator=torch.Generator().manual_seed(1))
+    x.view(size=(3, 2))
+    x.view(dtype=torch.int32)
+    x.reshape(shape=(3, 2))
+    x.permute(dims=(1, 0))
+    x.expand(size=(4, 2, 3))
+    x.repeat(repeats=(2, 1))
+    x.tile(dims=(2,))
+    torch.tile(input=x, dims=(2,))
+    x.flip(dims=(0,))
+    torch.flip(input=x, dims=(0, 1))
+    x.sum_to_size(size=(1, 3))
+    x.clone().resize_(size=(2, 2))
+    x.new_zeros(size=(2,), dtype=torch.int8)
+    x.new_ones(size=(2,), requires_grad=True)
+    x.new_empty(size=(0,), device='cpu')
+    x.new_full(size=(2,), fill_value=3)
+    x.new_full((2,), fill_value=3, layout=torch.strided, pin_memory=False)
+    x.clone().uniform_(to=3, generator=torch.Generator().manual_seed(1))
+    x.clone().uniform_(**{'from': -1}, generator=torch.Generator().manual_seed(1))
+    x.clone().random_(to=9, generator=torch.Generator().manual_seed(1))
+    x.clone().random_(**{'from': 3, 'to': 9}, generator=torch.Generator().manual_seed(1))
+    x.split(split_size=2, dim=1)
+    torch.split(tensor=x, split_size_or_sections=2, dim=1)
+    x.tensor_split(sections=2)
+    x.tensor_split(indices=(1,), dim=1)
+    torch.tensor_split(input=x, tensor_indices_or_sections=torch.tensor([1]))
+    x.hsplit(sections=3)
+    x.vsplit(indices=(1,))
+    torch.hsplit(input=x, indices=(1, 2))
+    torch.vsplit(input=x, sections=2)
+    torch.dsplit(input=x.reshape(1, 3, 2), sections=2)
+    x.reshape(1, 3, 2).dsplit(indices=(1,))
+    torch.max(input=x, dim=1, keepdim=True)
+    torch.max(input=x, other=x * 2)
+    x.min(other=x * 2)
+    x.std(dim=1, unbiased=False, keepdim=True)
+    torch.var(input=x, dim=(0, 1), correction=0)
+    torch.std(x, False)
+    torch.where(condition=x > 2, input=x, other=-x)
+    x.where(condition=x > 2, other=-x)
+    x.clone().copy_(other=x * 2)
+    x.scatter(dim=0, index=torch.tensor([[1, 1, 0]]), value=9.0)
+    x.scatter(0, torch.tensor([[1, 1, 0]]), 9.0)
+    x.scatter(dim=0, index=torch.tensor([[1, 1, 0]]), src=-x, reduce='add')
+    torch.batch_norm(x, None, None, x[1], x[0] * 0 + 4, False, 0.1, 0.0, False)
+    torch.instance_norm(x[None], None, x[:, 0], None, None, True, 0.1, 1e10, False)
+    torch.group_norm(input=x, num_groups=3, cudnn_enabled=False)
+    torch.layer_norm(input=x, normalized_shape=(3,), cudnn_enable=False)
+    torch.dropout(input=x, p=0.5, train=False)
+    torch.alpha_dropout(input=x, p=1.0, train=True)
+    torch.dropout_(x.clone(), 1.0, True)
+    torch.addcmul(input=x, tensor1=x, tensor2=x, value=2)
+    torch.swapaxes(x, axis0=0, axis1=1)
+    torch.result_type(x, 1)
+    torch.promote_types(type1=torch.int8, type2=torch.float16)
+    torch.can_cast(from_=torch.int8, to=torch.float16)
+"""
+CALLS = [line.strip() for line in BY_NAME.strip().splitlines()]
+# Names whose parameters change nothing that can be compared, or are of another kind here.
+OPEN = {
+    "trace": "takes what the traced function takes",
+    "result_type": "takes any number of operands, as the array API standard has it",
+    **{f"{space}{name}": "its error is that the function is gone"
+       for name in ("eig", "lstsq", "matrix_rank", "solve", "symeig")
+       for space in ("", "Tensor.")},
+}
+
+KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+MISSING = inspect.Parameter.empty
+# Defaults that are objects of the package, or say the same as none.
+UNCOMPARED = {"dtype", "memory_format", "layout", "device", "pin_memory", "generator",
+              "pickle_module", "activation", "weights_only", "worker_init_fn", "orig_func"}
+
+
+class Parameter(NamedTuple):
+    """A parameter of a schema, which may have the name of a word of Python."""
+
+    name: str
+    kind: object
+    default: object
+
+
+def found(package, name):
+    """What a dotted name of a package stands for; None where there is nothing."""
+    for part in filter(None, name.split(".")):
+        try:
+            package = getattr(package, part)
+        except (AttributeError, NotImplementedError):
+            return None
+    return package
+
+
+def named(space):
+    """The public names that both packages have in a namespace."""
+    for name in dir(found(torch, space)):
+        full = f"{space}.{name}".removeprefix(".")
+        if not name.startswith("_") and callable(found(cresset, full)):
+            yield full
+
+
+# --- what PyTorch takes ---------------------------------------------------------------------------
+def of_python(callable_, method=False):
+    """The parameters of a function or class; none where it hides them."""
+    try:
+        parameters = list(inspect.signature(callable_).parameters.values())[method:]
+    except ValueError:
+        return None
+    return None if any(p.kind in VARIADIC for p in parameters) else parameters
+
+
+def of_schema(schema, method):
+    """The parameters of an overload; those that results are written to are one, `out`."""
+    parameters = []
+    for a in schema.arguments:
+        if a.name == "self" and method:
+            continue
+        written = a.kwarg_only and a.alias_info is not None
+        name = "out" if written else "input" if a.name == "self" else a.name
+        default = None if written else a.default_value if a.has_default_value() else MISSING
+        kind = KEYWORD_ONLY if a.kwarg_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        if name not in [p.name for p in parameters]:
+            parameters.append(Parameter(name, kind, default))
+    return parameters
+
+
+def is_public(schema, method):
+    """Whether an overload can be called from Python, and is not TorchScript's or of named dims."""
+    first = schema.arguments[0] if schema.arguments else None
+    if first is not None and first.name in ("self", "a", "n", "l", "t", "x"):
+        if str(first.type) != "Tensor":
+            return False
+    if any(str(a.type) in ("str", "List[str]") and a.name.startswith("dim")
+           for a in schema.arguments):
+        return False
+    if not schema.overload_name.endswith("out"):
+        return True
+    # Forms that PyTorch generates for its compiler are not there for Python, but of copies.
+    overloads = getattr(torch.ops.aten, schema.name.split("::")[1])
+    tags = getattr(overloads, schema.overload_name).tags
+    return not method and (torch.Tag.generated not in tags or "_copy" in schema.name)
+
+
+def expected(full):
+    """The parameters of each form in which PyTorch has a function or method."""
+    space, _, name = full.rpartition(".")
+    there, method = found(torch, full), space == "Tensor"
+    if inspect.isfunction(there):
+        parameters = of_python(there, method)
+        return [parameters] if parameters is not None else []
+    schemas = torch._C._jit_get_schemas_for_operator(f"aten::{NAMESPACES[space]}{name}")
+    return [of_schema(s, method) for s in schemas if is_public(s, method)]
+
+
+# --- what differs ---------------------------------------------------------------------------------
+def plain(default):
+    """A default as one value: PyTorch's schemas have lists of what may be one number."""
+    if isinstance(default, (list, tuple)):
+        default = tuple(default)
+        return default[0] if len(set(default)) == 1 else default or None
+    return default
+
+
+def differences(full, forms, method=False):
+    """(parameter, what is wrong with it) of a callable of ours, for every form of PyTorch's."""
+    try:
+        ours = list(inspect.signature(found(cresset, full)).parameters.values())[method:]
+    except ValueError:
+        return
+    if any(p.kind in VARIADIC for p in ours):
+        yield "*", "the signature is open"
+        return
+    by_name = {p.name: p for p in ours}
+    order = [p.name for p in ours if p.kind is not KEYWORD_ONLY]
+    for form in forms:
+        for place, p in enumerate(form):
+            if p.name not in by_name:
+                yield p.name, "is missing"
+                continue
+            mine = by_name[p.name]
+            if p.kind is not KEYWORD_ONLY and order[place : place + 1] != [p.name]:
+                yield p.name, f"is not at place {place}"
+            if p.default is not MISSING and p.name not in UNCOMPARED and (
+                mine.default is MISSING or plain(mine.default) != plain(p.default)
+            ):
+                yield p.name, f"has the default {mine.default!r} and not {p.default!r}"
+
+
+def told(problems):
+    """Fail with all differences that are not deliberate."""
+    lines = [f"{full}({parameter}) {problem}" for full, parameter, problem in problems
+             if not any(fnmatch(f"{full}({parameter})", pattern) for pattern in DELIBERATE)]
+    if lines:
+        pytest.fail("\n".join(dict.fromkeys(lines)), pytrace=False)
+
+
+def problems_of(space):
+    for full in named(space):
+        if inspect.isclass(found(cresset, full)):
+            continue
+        for parameter, problem in differences(full, expected(full), space == "Tensor"):
+            if parameter != "*":
+                yield full, parameter, problem
+
+
+@pytest.mark.parametrize("space", NAMESPACES)
+def test_functions_take_what_pytorch_takes(space):
+    told(problems_of(space))
+
+
+@pytest.mark.parametrize("space", CLASSES)
+def test_classes_are_made_of_what_pytorch_makes_them(space):
+    problems = []
+    for full in named(space):
+        there = found(torch, full)
+        parameters = of_python(there) if inspect.isclass(there) else None
+        if parameters is not None:
+            problems += [(full, *d) for d in differences(full, [parameters])]
+    told(problems)
+
+
+def test_open_signatures_are_called_below():
+    """A function that takes any arguments is called by every name that PyTorch has for them."""
+    texts = "\n".join(CALLS)
+    forgotten = [
+        full for space in NAMESPACES for full in named(space)
+        if not inspect.isclass(found(cresset, full)) and full not in OPEN and expected(full)
+        and ("*", "the signature is open") in differences(full, expected(full), space == "Tensor")
+        and f"{full.removeprefix('Tensor')}(" not in texts
+    ]
+    assert not forgotten
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_calls_by_name(call):
+    def result(package):
+        x = package.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        return eval(call, {"torch": package, "x": x})
+
+    assert repr(result(cresset)) == repr(result(torch))
+
+
+def test_deliberate_differences_are_there():
+    """What no longer differs is no exception."""
+    seen = {f"{full}({parameter})" for space in NAMESPACES
+            for full, parameter, _ in problems_of(space)}
+    seen |= {f"{full}({parameter})" for space in CLASSES for full in named(space)
+             if inspect.isclass(found(torch, full))
+             for parameter, _ in differences(full, [of_python(found(torch, full)) or []])}
+    unused = [p for p in DELIBERATE if not any(fnmatch(name, p) for name in seen)]
+    assert not unused
