@@ -1,12 +1,12 @@
 """The array API standard 2024.12, https://data-apis.org/array-api: what a namespace tells.
 
-Programs that are written for any array library ask arrays for their namespace. Here that is the
-package itself; where PyTorch and the standard differ, PyTorch holds, see docs/array_api.md.
+Programs that are written for any array library ask arrays for their namespace. That of tensors is
+`cresset.array_api`, where names mean what the standard says; see docs/array_api.md.
 """
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 
 from cresset.core import dtype as types
 from cresset.core.device import device, get_default_device
@@ -78,7 +78,7 @@ def __array_namespace_info__() -> Info:
 
 
 def _array_namespace(x, *, api_version=None):
-    """The namespace of the array API standard that works on tensors: the package.
+    """The namespace of the array API standard that works on tensors: `cresset.array_api`.
 
     Raises ValueError for a version of the standard that it does not follow.
     """
@@ -87,7 +87,7 @@ def _array_namespace(x, *, api_version=None):
             f"__array_namespace__: got api_version {api_version!r}; need one of "
             f"{', '.join(VERSIONS)}"
         )
-    return sys.modules["cresset"]
+    return import_module("cresset.array_api")
 
 
 Tensor.__array_namespace__ = _array_namespace

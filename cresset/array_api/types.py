@@ -1,0 +1,92 @@
+"""The standard's promotion: dims do not count, and every two integers have a common type.
+
+PyTorch has no common type of wide unsigned integers and others, and lets a zero-dim tensor count
+for less than one with dims.
+"""
+
+from __future__ import annotations
+
+from functools import reduce, wraps
+
+import cresset
+from cresset import Tensor, dtype, isdtype
+
+__all__ = ["can_cast", "concat", "promoted", "result_type", "stack", "where"]
+
+
+def _common(a: dtype, b: dtype) -> dtype:
+    """The type that two promote to; RuntimeError for uint64 beside a signed integer."""
+    if not (isdtype(a, "integral") and isdtype(b, "integral")):
+        return cresset.promote_types(a, b)
+    small, large = sorted((a, b), key=lambda d: d.itemsize)
+    if small.is_signed == large.is_signed:
+        return large
+    unsigned, signed = (small, large) if large.is_signed else (large, small)
+    size = max(2 * unsigned.itemsize, signed.itemsize)
+    if size > 8:
+        return cresset.promote_types(a, b)
+    return getattr(cresset, f"int{8 * size}")
+
+
+def result_type(*arrays_and_dtypes) -> dtype:
+    """The type that arrays, types and Python numbers promote to; numbers count by their kind alone.
+
+    Raises RuntimeError where there is none, TypeError for numbers alone.
+
+    >>> from cresset import array_api
+    >>> array_api.result_type(array_api.uint16, array_api.zeros((), dtype=array_api.int8), 2)
+    torch.int32
+    """
+    found = [x if isinstance(x, dtype) else x.dtype
+             for x in arrays_and_dtypes if isinstance(x, (dtype, Tensor))]
+    if not found:
+        raise TypeError(f"result_type: got {arrays_and_dtypes}; need an array or a type among them")
+    common = reduce(_common, found)
+    numbers = [x for x in arrays_and_dtypes if not isinstance(x, (dtype, Tensor))]
+    return reduce(lambda d, x: cresset.result_type(cresset.empty(1, dtype=d), x), numbers, common)
+
+
+def can_cast(from_, to: dtype, /) -> bool:
+    """Whether an array or a type promotes to another type; PyTorch asks for the category alone.
+
+    >>> from cresset import array_api
+    >>> array_api.can_cast(array_api.int8, array_api.int16)
+    True
+    >>> array_api.can_cast(array_api.int16, array_api.int8)
+    False
+    """
+    try:
+        return result_type(from_, to) is to
+    except RuntimeError:
+        return False
+
+
+def _converted(*arrays) -> list[Tensor]:
+    """Arrays and Python numbers as arrays of their common type."""
+    common = result_type(*arrays)
+    device = next(x.device for x in arrays if isinstance(x, Tensor))
+    return [cresset.asarray(x, dtype=common, device=device) for x in arrays]
+
+
+def promoted(function):
+    """A function whose first two operands are of any types, and one of them may be a number."""
+    @wraps(function)
+    def call(x1, x2, /, *arguments, **keywords):
+        return function(*_converted(x1, x2), *arguments, **keywords)
+
+    return call
+
+
+def where(condition, x1, x2, /):
+    """x1 where the condition holds and x2 elsewhere."""
+    return cresset.where(condition, *_converted(x1, x2))
+
+
+def concat(arrays, /, *, axis=0):
+    """The arrays one after another along a dim; flattened first where `axis` is None."""
+    return cresset.concat(_converted(*arrays), axis=axis)
+
+
+def stack(arrays, /, *, axis=0):
+    """The arrays as the entries of a new dim."""
+    return cresset.stack(_converted(*arrays), axis=axis)
