@@ -262,6 +262,29 @@ class Unmaterialized(Function):
         return second * 3
 
 
+def test_function_reads_one_of_several_outputs_in_its_backward():
+    """The saved output leads back to its own place among the outputs."""
+
+    class SquareAndCube(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            square, cube = x * x, x * x * x
+            ctx.save_for_backward(x, square)
+            return square, cube
+
+        @staticmethod
+        def backward(ctx, g_square, g_cube):
+            x, square = ctx.saved_tensors
+            return g_square * 2 * x + g_cube * 3 * square
+
+    x = torch.tensor([2.0, 3.0], requires_grad=True)
+    square, cube = SquareAndCube.apply(x)
+    (first,) = torch.autograd.grad((square + cube).sum(), x, create_graph=True)
+    assert first.tolist() == [16.0, 33.0]
+    (second,) = torch.autograd.grad(first.sum(), x)
+    assert second.tolist() == [14.0, 20.0]
+
+
 def test_function_without_materialized_gradients():
     x = leaf(1.0)
     Unmaterialized.apply(x)[1].backward()

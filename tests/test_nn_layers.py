@@ -265,6 +265,32 @@ def test_linear_against_numpy():
     assert abs(values(layer.bias)).max() <= bound
 
 
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("RNN", {"bidirectional": True}),
+        ("LSTM", {}),
+        ("LSTM", {"proj_size": 1}),
+        ("GRU", {"bias": False}),
+    ],
+)
+def test_gradients_of_recurrences_have_gradients(kind, options):
+    """The scan over time is one entry in the graph, differentiable as often as one likes."""
+    cresset.manual_seed(0)
+    layer = getattr(nn, kind)(1, 2 + ("proj_size" in options), dtype=cresset.float64, **options)
+    names, parameters = zip(*layer.named_parameters())
+    x = cresset.randn(2, 1, 1, dtype=cresset.float64, requires_grad=True)
+
+    def run(x, *values):
+        layer._parameters.update(zip(names, values))
+        output, state = layer(x)
+        return output, *(state if isinstance(state, tuple) else (state,))
+
+    values = [p.detach().requires_grad_() for p in parameters]
+    assert cresset.autograd.gradcheck(run, (x, *values))
+    assert cresset.autograd.gradgradcheck(run, (x, *values))
+
+
 def test_lstm_against_numpy():
     layer = nn.LSTM(4, 6)
     w, u, b, c = (values(parameter) for parameter in layer.parameters())

@@ -40,7 +40,11 @@ class FunctionCtx:
     def _read(self, how, saved):
         if how == "input":
             return read_tensor(self._node, saved)
-        return read_output(self._node, saved, self._node) if how == "output" else saved
+        if how == "output":
+            saved, k, total = saved
+            history = self._node if total == 1 else Pick(self._node, k, total)
+            return read_output(self._node, saved, history)
+        return saved
 
     def mark_non_differentiable(self, *tensors):
         """Say that these outputs have no gradient."""
@@ -170,8 +174,9 @@ def _saved(t, outputs):
     """A saved tensor with how it is to be read; an output must not hold its own node."""
     if not isinstance(t, Tensor):
         return "value", t
-    if any(t is o for o in outputs):
-        return "output", save_output(t)
+    for k, o in enumerate(outputs):
+        if t is o:
+            return "output", (save_output(t), k, len(outputs))
     if t.memory.writer is None:
         t.memory.writer = ()
     return "input", (t, t.memory.version)

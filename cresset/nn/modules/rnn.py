@@ -11,7 +11,8 @@ from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn import init
 from cresset.nn.module import Module
-from cresset.nn.modules.recurrence import gru_step, lstm_step, relu_step, tanh_step
+from cresset.nn.modules import recurrence
+from cresset.nn.modules.recurrence import Recurrence, Scan
 from cresset.nn.parameter import Parameter
 
 
@@ -22,12 +23,9 @@ class RNNBase(Module):
     and, with projections, `weight_hr_l{k}`; those of the backward direction end in `_reverse`.
     """
 
-    # How many gates a cell has, one row of weights each for every hidden unit.
-    gates: int
+    recurrence: Recurrence
     # How many tensors make up the state that a cell hands on.
-    states: int
-    # Whether both biases act alike, so that they can be added once for all time steps.
-    adds_biases = True
+    states = 1
 
     def __init__(
         self,
@@ -55,7 +53,7 @@ class RNNBase(Module):
         place = {"device": device, "dtype": dtype}
         directions = 2 if bidirectional else 1
         output_size = proj_size or hidden_size
-        rows = self.gates * hidden_size
+        rows = self.recurrence.gates * hidden_size
         for layer in range(num_layers):
             width = input_size if layer == 0 else output_size * directions
             for suffix in self._suffixes(layer):
@@ -98,10 +96,6 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Does nothing; PyTorch lays the parameters out for cuDNN here."""
 
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        """One time step of the recurrence: the new state, its first tensor being the output."""
-        raise NotImplementedError(f"{type(self).__name__}.step: define the recurrence here")
-
     def _run(self, sequence: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[Any]]:
         """The outputs (time, batch, features) and the final state of each layer and direction."""
         final: list[Any] = []
@@ -119,25 +113,14 @@ class RNNBase(Module):
     def _scan(self, sequence: Tensor, state: Any, suffix: str) -> tuple[Tensor, Any]:
         """Runs one layer in one direction over all time steps."""
         parameters = self._parameters
-        hidden_weight = parameters["weight_hh" + suffix]
-        projection = parameters.get("weight_hr" + suffix)
-        bias = parameters.get("bias_ih" + suffix)
-        hidden_bias = parameters.get("bias_hh" + suffix)
-        if bias is not None and self.adds_biases:
-            bias, hidden_bias = bias + hidden_bias, None
-        # The inputs meet their weights for all time steps in one product; unbind's gradient is one
-        # stack, where indexing would scatter each step's into zeros of the whole.
-        steps = F.linear(sequence, parameters["weight_ih" + suffix], bias).unbind(0)
+        inputs = F.linear(
+            sequence, parameters["weight_ih" + suffix], parameters.get("bias_ih" + suffix)
+        )
+        others = (parameters.get(name + suffix) for name in ("weight_hh", "bias_hh", "weight_hr"))
         backwards = suffix.endswith("_reverse")
-        outputs = []
-        for inputs in reversed(steps) if backwards else steps:
-            state = self.step(inputs, state, hidden_weight, hidden_bias)
-            if projection is not None:
-                state[0] = F.linear(state[0], projection)
-            outputs.append(state[0])
-        if backwards:
-            outputs.reverse()
-        return cresset.stack(outputs), state
+        found = Scan.apply(self.recurrence, backwards, inputs, *others, *state)
+        last = 0 if backwards else -1
+        return found[0], [states[last] for states in found[: self.states]]
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
         """The outputs of all time steps, and the state after the last."""
@@ -174,7 +157,8 @@ class RNNBase(Module):
         if input.shape[-1] != self.input_size:
             raise RuntimeError(
                 f"{name}: input.size(-1) must be equal to input_size. Expected {self.input_size}, "
-                f"got {input.shape[-1]}"
+                f"got {input.shape[-1]}; features are the last dim of shape "
+                f"{tuple(input.shape)}"
             )
         if input.dtype != self.weight_ih_l0.dtype:
             raise ValueError(
@@ -256,8 +240,7 @@ class RNN(RNNBase):
     `nonlinearity` behind `num_layers`.
     """
 
-    gates = 1
-    states = 1
+    recurrence = recurrence.TANH
 
     def __init__(
         self,
@@ -268,7 +251,7 @@ class RNN(RNNBase):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
+        if nonlinearity not in recurrence.ELMAN:
             raise ValueError(
                 f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'."
             )
@@ -276,10 +259,7 @@ class RNN(RNNBase):
             input_size, hidden_size, num_layers, *args, **_without_projection(kwargs)
         )
         self.nonlinearity = nonlinearity
-
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        function = tanh_step if self.nonlinearity == "tanh" else relu_step
-        return function(inputs, state, hidden_weight, hidden_bias)
+        self.recurrence = recurrence.ELMAN[nonlinearity]
 
 
 class LSTM(RNNBase):
@@ -300,11 +280,8 @@ class LSTM(RNNBase):
     (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]))
     """
 
-    gates = 4
+    recurrence = recurrence.LSTM
     states = 2
-
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        return lstm_step(inputs, state, hidden_weight, hidden_bias)
 
 
 class GRU(RNNBase):
@@ -315,13 +292,7 @@ class GRU(RNNBase):
     one state tensor `h` in place of the pair and without projections.
     """
 
-    gates = 3
-    states = 1
-    # The bias of the new value's hidden part is multiplied by the reset gate.
-    adds_biases = False
+    recurrence = recurrence.GRU
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_without_projection(kwargs))
-
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        return gru_step(inputs, state, hidden_weight, hidden_bias)

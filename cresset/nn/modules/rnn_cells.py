@@ -10,14 +10,15 @@ from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn import init
 from cresset.nn.module import Module
-from cresset.nn.modules.recurrence import gru_step, lstm_step, relu_step, tanh_step
+from cresset.nn.modules import recurrence
+from cresset.nn.modules.recurrence import Recurrence
 from cresset.nn.parameter import Parameter
 
 
 class RNNCellBase(Module):
     """The parameters `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` of one cell, and its call."""
 
-    gates: int
+    recurrence: Recurrence
     states = 1
     bias_ih: Tensor | None
     bias_hh: Tensor | None
@@ -35,7 +36,7 @@ class RNNCellBase(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        rows = self.gates * hidden_size
+        rows = self.recurrence.gates * hidden_size
         self.weight_ih = Parameter(cresset.empty((rows, input_size), **place))
         self.weight_hh = Parameter(cresset.empty((rows, hidden_size), **place))
         self.register_parameter("bias_ih", None)
@@ -50,10 +51,6 @@ class RNNCellBase(Module):
         bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
-
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        """One time step of the recurrence: the new state, its first tensor being the output."""
-        raise NotImplementedError(f"{type(self).__name__}.step: define the recurrence here")
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """The state after one step from `hx`, which is zeros by default."""
@@ -76,7 +73,7 @@ class RNNCellBase(Module):
             if not batched:
                 state = [tensor.unsqueeze(0) for tensor in state]
         inputs = F.linear(rows, self.weight_ih, self.bias_ih)
-        state = self.step(inputs, state, self.weight_hh, self.bias_hh)
+        state = self.recurrence.step(inputs, state, self.weight_hh, self.bias_hh)
         if not batched:
             state = [tensor.squeeze(0) for tensor in state]
         return state[0] if self.states == 1 else tuple(state)
@@ -92,7 +89,7 @@ class RNNCell(RNNCellBase):
     Input (batch, input_size) or (input_size,); the state h alike with hidden_size.
     """
 
-    gates = 1
+    recurrence = recurrence.TANH
 
     def __init__(
         self,
@@ -105,12 +102,12 @@ class RNNCell(RNNCellBase):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
+        self.recurrence = recurrence.ELMAN.get(nonlinearity, recurrence.TANH)
 
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        if self.nonlinearity not in ("tanh", "relu"):
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        if self.nonlinearity not in recurrence.ELMAN:
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}; need tanh or relu")
-        function = tanh_step if self.nonlinearity == "tanh" else relu_step
-        return function(inputs, state, hidden_weight, hidden_bias)
+        return super().forward(input, hx)
 
     def extra_repr(self) -> str:
         text = super().extra_repr()
@@ -122,17 +119,11 @@ class RNNCell(RNNCellBase):
 class LSTMCell(RNNCellBase):
     """One step of `LSTM`: from the pair (h, c) to the next."""
 
-    gates = 4
+    recurrence = recurrence.LSTM
     states = 2
-
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        return lstm_step(inputs, state, hidden_weight, hidden_bias)
 
 
 class GRUCell(RNNCellBase):
     """One step of `GRU`: from h to the next."""
 
-    gates = 3
-
-    def step(self, inputs: Any, state: Any, hidden_weight: Any, hidden_bias: Any) -> Any:
-        return gru_step(inputs, state, hidden_weight, hidden_bias)
+    recurrence = recurrence.GRU
