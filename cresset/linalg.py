@@ -6,8 +6,8 @@
     tensor([0.5000, 2.0000], grad_fn=<SqueezeBackward1>)
 
 The functions are declared in `cresset.ops.linear_algebra`. LAPACK, as it comes with NumPy, computes
-factorizations; LU, LDL, triangular systems and the exponential are ours, in terms of NumPy's
-products.
+factorizations; LU and triangular systems are kernels of ours, LDL and the exponential ours in terms
+of NumPy's products.
 """
 
 from cresset.core.missing import missing

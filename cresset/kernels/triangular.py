@@ -16,10 +16,10 @@ from cresset.core.layout import Layout
 from cresset.kernels.batch import Batch, batch_words, merge
 from cresset.kernels.nest import Nest, Operand, Store
 from cresset.kernels.nest import steps as nest_steps
+from cresset.kernels.number_lanes import numbers_of, reduced
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.words import Words
-from cresset.runtime import ir
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import Module
 from cresset.runtime.target import host
 
 ROWS = 4  # that are made together
@@ -38,14 +38,14 @@ def solve(a: Layout, b: Layout, out: Layout, upper: bool, unit: bool, values, fi
     if not out.numel:
         return schedule.result()
     *batch, n, k = out.shape
-    columns = _columns(out.dtype, k)
+    columns = block_columns(out.dtype, k)
     blocks = -(-k // columns)
     place, solved = values[2], out
     if k % columns:
         # Every block has all of its columns in a wider copy.
         wide = Layout.packed((*batch, n, blocks * columns), out.dtype)
         place, solved = schedule.temporary(wide.nbytes), wide.restride(out.shape, wide.strides)
-    schedule.steps += _copy(b, solved, (values[1], place))
+    schedule.steps += copy(b, solved, (values[1], place))
     sizes, strides = merge(batch, (_broadcast(a, batch), solved.strides[:-2]))
     row, column = a.strides[-2:]
     step, first, start = solved.strides[-2], 0, 0
@@ -60,11 +60,11 @@ def solve(a: Layout, b: Layout, out: Layout, upper: bool, unit: bool, values, fi
         prod(batch) * blocks, work,
     )
     if solved is not out:
-        schedule.steps += _copy(solved, out, (place, values[2]))
+        schedule.steps += copy(solved, out, (place, values[2]))
     return schedule.result()
 
 
-def _columns(type: dtype, k: int) -> int:
+def block_columns(type: dtype, k: int) -> int:
     """The columns of a block: a power of two, no more than are needed."""
     most = VECTORS * host().vector_bytes // type.itemsize
     return min(most, 1 << (k - 1).bit_length())
@@ -77,80 +77,17 @@ def _broadcast(x: Layout, batch) -> tuple[int, ...]:
     return (0,) * (len(batch) - len(own)) + own
 
 
-def _copy(source: Layout, target: Layout, places) -> tuple:
-    """The steps that copy one value into another that its batch broadcasts to."""
+def copy(source: Layout, target: Layout, places) -> tuple:
+    """The steps that copy one value into another, whose batch and type it is brought to."""
     spread = (*_broadcast(source, target.shape[:-2]), *source.strides[-2:])
-    operands = tuple(
-        Operand(place, target.dtype, strides)
-        for place, strides in zip(places, (spread, target.strides))
-    )
-    value = Store(1, scalar.argument(0, target.dtype), False)
-    return nest_steps(Nest(tuple(target.shape), frozenset(), operands, (value,)))[0]
+    operands = (Operand(places[0], source.dtype, spread),
+                Operand(places[1], target.dtype, target.strides))
+    value = scalar.cast(scalar.argument(0, source.dtype), target.dtype)
+    body = (Store(1, value, False),)
+    return nest_steps(Nest(tuple(target.shape), frozenset(), operands, body))[0]
 
 
 # --- the kernel -----------------------------------------------------------------------------------
-class Numbers:
-    """Vectors of real numbers as they lie in memory."""
-
-    parts = 1
-
-    def __init__(self, f: Function, type: dtype, columns: int):
-        self.f = f
-        self.part = type.to_real().llvm
-        self.vector = ir.vector(self.part, self.parts * columns)
-
-    def at(self, pointer: Value, index: Value) -> Value:
-        return self.f.offset(pointer, index * self.parts, self.part)
-
-    def load(self, pointer: Value) -> Value:
-        return self.f.load(self.vector, pointer)
-
-    def scalar(self, pointer: Value) -> tuple[Value, ...]:
-        """The parts of one number, each in all lanes."""
-        f = self.f
-        return tuple(
-            f.splat(f.load(self.part, f.offset(pointer, k, self.part)), ir.lanes(self.vector))
-            for k in range(self.parts)
-        )
-
-    def turned(self, x: Value) -> tuple[Value, ...]:
-        """x times 1, and of complex numbers times i: what the parts of a factor stand before."""
-        return (x,)
-
-    def less(self, x: Value, factor, turned) -> Value:
-        """x - factor * y, where y is `turned`."""
-        for part, y in zip(factor, turned):
-            x = self.f.fma(-part, y, x)
-        return x
-
-    def quotient(self, x: Value, divisor) -> Value:
-        return x / divisor[0]
-
-
-class Pairs(Numbers):
-    """Vectors of complex numbers, real and imaginary parts in turn."""
-
-    parts = 2
-
-    def turned(self, x):
-        f, lanes = self.f, ir.lanes(x.type)
-        exchanged = f.shuffle(x, None, [lane ^ 1 for lane in range(lanes)])
-        negative = f.shuffle(-exchanged, exchanged, [
-            lane if lane % 2 == 0 else lane + lanes for lane in range(lanes)
-        ])
-        return x, negative
-
-    def quotient(self, x, divisor):
-        # Divided by the greater part first, so that squares do not overflow.
-        f = self.f
-        sizes = [f.intrinsic("fabs", part) for part in divisor]
-        greatest = f.select(sizes[0] > sizes[1], sizes[0], sizes[1])
-        real, imaginary = (part / greatest for part in divisor)
-        whole, turned = self.turned(x)
-        product = f.fma(real, whole, -(imaginary * turned))
-        return product / f.fma(real, real, imaginary * imaginary) / greatest
-
-
 def _write(type: dtype, columns: int, unit: bool) -> Module:
     """The kernel. Words: a, x; rows; a's first element, steps by row and by column; x's first row
     and step by row; blocks of columns; batch.
@@ -162,21 +99,15 @@ def _write(type: dtype, columns: int, unit: bool) -> Module:
     a, x = words.pointer(), words.pointer()
     rows, first, row, column, start, step, blocks = words.integers(7)
     batch = Batch(words, 2)
-    numbers = (Pairs if type.is_complex else Numbers)(f, type, columns)
+    numbers = numbers_of(f, type, columns)
 
     def make(i, count, matrix, solved):
         """Solve for `count` rows from row i on."""
         at = [numbers.at(solved, (i + k) * step) for k in range(count)]
         factors = [numbers.at(matrix, (i + k) * row) for k in range(count)]
-        with f.loop(0, i, carry=[numbers.load(pointer) for pointer in at]) as loop:
-            j = loop.index
-            turned = numbers.turned(numbers.load(numbers.at(solved, j * step)))
-            loop.next(*[
-                numbers.less(value, numbers.scalar(numbers.at(factor, j * column)), turned)
-                for value, factor in zip(loop.values, factors)
-            ])
+        values = reduced(numbers, at, factors, solved, i, column, step)
         made: list = []
-        for value, factor, pointer in zip(loop.results, factors, at):
+        for value, factor, pointer in zip(values, factors, at):
             for k, turned in enumerate(made):
                 entry = numbers.scalar(numbers.at(factor, (i + k) * column))
                 value = numbers.less(value, entry, turned)

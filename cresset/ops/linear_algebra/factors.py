@@ -11,7 +11,6 @@ from cresset.ops.complex_numbers import adjoint
 from cresset.ops.joining import cat
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
-from cresset.ops.linear_algebra import elimination
 from cresset.ops.linear_algebra.matrices import (
     eye_of,
     fail,
@@ -39,11 +38,32 @@ def cholesky_lower(a: Tensor, check):
     except np.linalg.LinAlgError:
         failed = True
     if failed:
-        lower, info = elimination.cholesky(a)
+        lower, info = _by_columns(a)
     if check:
         fail("linalg.cholesky", info, "The factorization could not be completed because the input "
              "is not positive-definite (the leading minor of order {} is not positive-definite)")
     return lower, info
+
+
+def _by_columns(a):
+    """(L, info) with A = L L^H from the lower triangles of a, column by column.
+
+    `info` is 0, or the order of the first leading minor that is not positive; from there on L holds
+    NaN.
+    """
+    n = a.shape[-1]
+    lower = np.zeros(a.shape, a.dtype)
+    info = np.zeros(a.shape[:-2], "i4")
+    with np.errstate(all="ignore"):
+        for j in range(n):
+            row = lower[..., j, :j]
+            head = a[..., j, j].real - (np.abs(row) ** 2).sum(-1)
+            info = np.where((info == 0) & ~(head > 0), j + 1, info)
+            head = np.sqrt(np.where(info == 0, head, np.nan))
+            lower[..., j, j] = head
+            column = a[..., j + 1 :, j] - (lower[..., j + 1 :, :j] @ row.conj()[..., None])[..., 0]
+            lower[..., j + 1 :, j] = column / head[..., None]
+    return lower, info.astype("i4")
 
 
 @cholesky_lower.gradient

@@ -77,8 +77,7 @@ def lobpcg(A, k=None, B=None, X=None, n=None, iK=None, niter=None, tol=None, lar
     default), or when k residuals are below `tol` (the root of eps) times the sizes of A and x.
     Values have a gradient, vectors none.
 
-    Raises ValueError unless 3 n rows are there, RuntimeError
-    for other types than LAPACK's.
+    Raises ValueError unless 3 n rows are there, RuntimeError for other types than LAPACK's.
 
     >>> import cresset
     >>> A = cresset.diag(cresset.arange(1.0, 10.0))
@@ -118,7 +117,8 @@ EPS = {types.float32: 2.0**-23, types.float64: 2.0**-52}
 
 
 def _extreme_pairs(A, B, X, iK, rounds, tol, largest, k):
-    a, b, x = (None if t is None else t.detach() for t in (A, B, X))
+    a, x = A.detach(), X.detach()
+    b = None if B is None else B.detach()
     last = None
     n = x.layout.shape[-1]
     scale = a.norm().item()

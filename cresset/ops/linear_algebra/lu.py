@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_lu, linalg_lu_factor, linalg_lu_factor_ex
 from cresset.core.return_types import lu_unpack as lu_unpack_result
 from cresset.core.tensor import Tensor
+from cresset.kernels import lu as kernels
 from cresset.ops.complex_numbers import adjoint as adjoint_of
 from cresset.ops.creation import arange
 from cresset.ops.gathering import take_along_dim
 from cresset.ops.joining import cat
-from cresset.ops.kinds import hosted
-from cresset.ops.linear_algebra.elimination import factor, permutation
-from cresset.ops.linear_algebra.matrices import common_batch, eye_of, fail, matrix, packed
+from cresset.ops.kinds import special
+from cresset.ops.linear_algebra.matrices import common_batch, eye_of, fail_at, matrix, packed
 from cresset.ops.linear_algebra.triangular import triangular_solution
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
 from cresset.ops.shape import expand, matrix_transpose, narrow
+from cresset.runtime.program import Program
 
 __all__ = ["lu", "lu_factor", "lu_factor_ex", "lu_solve"]
 
@@ -30,14 +32,21 @@ def _lu_layouts(a: Layout, pivot, check) -> tuple[Layout, ...]:
 
 
 @called("linalg_lu_factor_ex")
-@hosted(_lu_layouts)
+@special(moves=True)  # The types are checked here.
 def lu_packed(a: Tensor, pivot, check):
     """(L below and U on and above the diagonal, pivots, info)."""
-    made = factor(a, pivot)
-    if check:
-        fail("linalg.lu_factor", made[2], "U[{0},{0}] is zero and using it on lu_solve would "
-             "result in a division by zero; lu_factor_ex gives the factors none the less")
-    return made
+    outs = _lu_layouts(a, pivot, check)
+    steps, temporaries = kernels.factor(a, outs[0], pivot, (3, 0, 1, 2), 4)
+
+    def explain(place, info, _):
+        fail_at("linalg.lu_factor", place if outs[2].ndim else None, info, "U[{0},{0}] is zero and "
+                "using it on lu_solve would result in a division by zero; lu_factor_ex gives the "
+                "factors none the less")
+
+    if not check:
+        return Program("t", outs, tuple(steps), tuple(temporaries))
+    steps.append(kernels.check(outs[2].numel, 2))
+    return Program("t", outs, tuple(steps), tuple(temporaries), explain)
 
 
 @lu_packed.gradient
@@ -76,10 +85,24 @@ def _right_solution(x, lower):
 
 
 @called("lu_unpack")
-@hosted(lambda pivots, rows: Layout.packed((*pivots.shape[:-1], rows), types.int64))
+@special(moves=True)
 def row_order(pivots: Tensor, rows):
     """The order of rows that the exchanges of LU make."""
-    return permutation(pivots, rows)
+    if not pivots.ndim or pivots.dtype.category != dtype.INTEGER or pivots.shape[-1] > rows:
+        raise RuntimeError(
+            f"lu_unpack: pivots must be integers (..., k), with k at most {rows}, the number of "
+            f"rows; got shape {tuple(pivots.shape)} of {pivots.dtype}; pass those of lu_factor"
+        )
+    out = Layout.packed((*pivots.shape[:-1], rows), types.int64)
+    steps, temporaries = kernels.row_order(pivots, out, (1, 0), 2)
+
+    def explain(place, value, _):
+        raise RuntimeError(
+            f"lu_unpack: a pivot must be the number of a row, counted from 1; got {value} at flat "
+            f"position {place}; need 1 .. {rows}; pass those of lu_factor"
+        )
+
+    return Program("t", (out,), tuple(steps), tuple(temporaries), explain)
 
 
 def rows_in_order(x, order):

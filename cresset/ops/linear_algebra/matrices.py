@@ -98,5 +98,10 @@ def fail(name: str, info, message: str):
         return
     flat = np.reshape(info, -1)
     first = int(np.flatnonzero(flat)[0])
-    batch = f"(Batch element {first}): " if np.ndim(info) else ""
-    raise LinAlgError(f"{name}: {batch}{message.format(int(flat[first]))}")
+    fail_at(name, first if np.ndim(info) else None, int(flat[first]), message)
+
+
+def fail_at(name: str, place: int | None, info: int, message: str):
+    """LinAlgError with the info of one matrix, that at a place in a batch."""
+    batch = "" if place is None else f"(Batch element {place}): "
+    raise LinAlgError(f"{name}: {batch}{message.format(info)}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core.return_types import linalg_inv_ex, linalg_slogdet, linalg_solve_ex
 from cresset.core.tensor import Tensor
+from cresset.ops.arrays import from_numpy
 from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
-from cresset.ops.linear_algebra.elimination import factor
+from cresset.ops.linear_algebra.lu import lu_packed
 from cresset.ops.linear_algebra.matrices import fail, packed, square
 from cresset.ops.linear_algebra.triangular import check_sides
 from cresset.ops.operation import called
@@ -38,8 +39,12 @@ def zero_pivots(a):
             np.linalg.inv(a[k])
         except np.linalg.LinAlgError:
             # Rounded otherwise, the zero may be none in our factors: then it was the last pivot.
-            info[k] = factor(a[k])[2] or a.shape[-1]
+            info[k] = _first_zero(a[k]) or a.shape[-1]
     return info
+
+
+def _first_zero(matrix) -> int:
+    return lu_packed(from_numpy(matrix.copy()), True, False)[2].item()
 
 
 @called("linalg_inv_ex")
