@@ -1,0 +1,137 @@
+"""Errors: their classes are PyTorch's, and their messages teach.
+
+A message is `operation: what is wrong; what was given; what is needed; how to mend it`. The
+table of wrong calls pins them whole; where PyTorch is installed, the class is compared with it.
+"""
+
+import re
+import warnings
+
+import pytest
+from wrong_calls import TABLE
+
+import cresset
+from cresset.core.errors import LinAlgError
+
+
+def helpers(torch):
+    """What calls of the table use that takes more than an expression."""
+
+    def assign(x, index, value):
+        x[index] = value
+
+    def twice():
+        x = torch.ones(2, requires_grad=True)
+        y = (x * x).sum()
+        y.backward()
+        y.backward()
+
+    def overwritten():
+        x = torch.ones(2, requires_grad=True)
+        y = x.exp()
+        y.add_(1)
+        y.sum().backward()
+
+    def view_of_leaf():
+        torch.ones(2, requires_grad=True)[0].add_(1)
+
+    def unused():
+        x, y = (torch.ones(1, requires_grad=True) for _ in range(2))
+        torch.autograd.grad(x.sum(), y)
+
+    return locals()
+
+
+def error_of(call, torch):
+    """The exception that a call ends with, None where it ends well."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            eval(call, helpers(torch))
+        except Exception as error:
+            return error
+    return None
+
+
+@pytest.mark.parametrize("call, kind, message", TABLE, ids=[row[0] for row in TABLE])
+def test_wrong_call(call, kind, message):
+    error = error_of(call, cresset)
+    assert isinstance(error, kind), error
+    # Where a tensor was overwritten is a line of this file.
+    place = re.escape(message).replace(re.escape("{here}"), rf"{re.escape(__file__)}:\d+")
+    assert re.fullmatch(place, str(error)), str(error)
+
+
+def test_classes_are_those_of_pytorch(torch):
+    for call, kind, _ in TABLE:
+        expected = type(error_of(call, torch))
+        # PyTorch's class of failed factorizations has a name of its own.
+        same = issubclass(kind, expected) or kind is LinAlgError and "LinAlg" in expected.__name__
+        assert same, f"{call}: {kind.__name__} instead of {expected.__name__}"
+
+
+# --- names ----------------------------------------------------------------------------------------
+def test_an_error_speaks_of_the_function_that_was_called():
+    """Whatever a function is made of, and whether its plan is there or not."""
+    index = cresset.tensor([0])
+    assert cresset.ones(3).index_fill(0, index, 1.0).tolist() == [1, 1, 1]
+    for wrong in (7, 8):
+        with pytest.raises(IndexError, match=f"^index_fill: index {wrong} is out of bounds"):
+            cresset.ones(3).index_fill(0, cresset.tensor([wrong]), 1.0)
+
+
+def test_errors_of_a_users_function_keep_their_words():
+    def function(x):
+        raise ValueError("sum: mine")
+
+    with pytest.raises(ValueError, match="^sum: mine$"):
+        cresset.trace(function, cresset.ones(2))
+
+
+# --- modules --------------------------------------------------------------------------------------
+class Block(cresset.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = cresset.nn.Sequential(cresset.nn.Linear(3, 4), cresset.nn.Linear(3, 4))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Raising(cresset.nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        raise self.error
+
+
+def notes_of(module, x):
+    try:
+        module(x)
+    except Exception as error:
+        return error.__notes__
+    raise AssertionError("the module raised nothing")
+
+
+def test_a_module_is_named_by_its_path():
+    net = cresset.nn.Sequential(cresset.nn.Identity(), cresset.nn.ModuleDict({"block": Block()}))
+    net.forward = net[1]["block"].forward
+    assert notes_of(net, cresset.ones(3)) == ["in module 1.block.layers.1 (Linear)"]
+
+
+def test_an_error_that_is_raised_again_names_the_place_where_it_is_now():
+    raising = Raising(ValueError("once"))
+    assert notes_of(cresset.nn.Sequential(raising), 1) == ["in module 0 (Raising)"]
+    assert notes_of(cresset.nn.Sequential(cresset.nn.Identity(), Raising(raising.error)), 1) == [
+        "in module 1 (Raising)"
+    ]
+
+
+def test_a_module_that_is_not_registered_leaves_the_path_of_the_one_around_it():
+    class Hiding(cresset.nn.Module):
+        def forward(self, x):
+            return cresset.nn.Sequential(cresset.nn.Linear(2, 2))(x)
+
+    assert notes_of(cresset.nn.Sequential(Hiding()), cresset.ones(3)) == ["in module 0 (Hiding)"]
