@@ -36,7 +36,7 @@ from cresset.core.device import device, get_default_device, set_default_device
 from cresset.core.dtype import dtype, get_default_dtype, promote
 from cresset.core.errors import OutOfMemoryError
 from cresset.core.generator import Generator, default_generator
-from cresset.core.layout import Size, broadcast_shapes
+from cresset.core.layout import Size
 from cresset.core.limits import finfo, iinfo
 from cresset.core.memory_format import (
     channels_last,
@@ -101,8 +101,8 @@ Tensor._repr_html_ = _repr_html_
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE_MODULES = (
-    "accelerator", "backends", "cuda", "fft", "linalg", "mps", "nn", "optim", "random", "special",
-    "testing", "types", "utils", "version", "xpu",
+    "accelerator", "array_api", "backends", "cuda", "fft", "linalg", "mps", "nn", "optim", "random",
+    "special", "testing", "types", "utils", "version", "xpu",
 )
 _LATE_NAMES = {
     "save": "serialization",

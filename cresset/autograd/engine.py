@@ -112,6 +112,11 @@ def _roots(tensors, gradients):
                 "backward: element 0 of tensors does not require grad and does not have a grad_fn: "
                 f"shape {tuple(x.layout.shape)}; nothing that it was made of requires gradients"
             )
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(
+                "backward: gradients can be either Tensors or None, but got "
+                f"{type(g).__name__}; make one with cresset.tensor(...)"
+            )
         if g is None:
             if x.layout.numel != 1:
                 raise RuntimeError(
@@ -128,7 +133,8 @@ def _roots(tensors, gradients):
         elif tuple(g.layout.shape) != tuple(x.layout.shape):
             raise RuntimeError(
                 f"backward: Mismatch in shape: grad_output has a shape of {tuple(g.layout.shape)} "
-                f"and output has a shape of {tuple(x.layout.shape)}"
+                f"and output has a shape of {tuple(x.layout.shape)}; need a gradient of the "
+                "output's shape"
             )
         roots.append((node, g))
     return roots

@@ -31,9 +31,8 @@ def _set_requires_grad(x, wanted):
         return
     if not x.layout.dtype.is_differentiable:
         raise RuntimeError(
-            f"requires_grad: only Tensors of floating point and complex dtype can require "
-            f"gradients; got "
-            f"{x.layout.dtype}"
+            "requires_grad: only Tensors of floating point and complex dtype can require "
+            f"gradients; got {x.layout.dtype}; convert with .float()"
         )
     x.history = Leaf(x)
 
@@ -79,7 +78,8 @@ def _register_hook(x, hook):
     node = live(x)
     if node is None:
         raise RuntimeError(
-            "register_hook: cannot register a hook on a tensor that doesn't require gradient"
+            "register_hook: cannot register a hook on a tensor that doesn't require gradient; "
+            "call requires_grad_() first"
         )
     if node.hooks is None:
         node.hooks = {}
@@ -109,7 +109,10 @@ def _retain_grad(x):
     """Keep the gradient of a tensor that is not a leaf in its `.grad`."""
     node = live(x)
     if node is None:
-        raise RuntimeError("retain_grad: can't retain_grad on Tensor that has requires_grad=False")
+        raise RuntimeError(
+            "retain_grad: can't retain_grad on Tensor that has requires_grad=False; call "
+            "requires_grad_() first"
+        )
     if type(node) is not Leaf:
         node.retain = weakref.ref(x)
 

@@ -6,6 +6,8 @@ Every device that PyTorch names can be spoken of; tensors live on two of them, t
 
 from __future__ import annotations
 
+import threading
+
 TYPES = ("cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
          "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone")
 # What layouts call the devices that are here. A value that is captured will be on the processor.
@@ -44,7 +46,7 @@ class device:
         if name not in TYPES:
             raise RuntimeError(
                 f"device: Expected one of {', '.join(TYPES)} device type at start of device "
-                f"string: {type!r}"
+                f"string: {type!r}; need 'cpu' or 'meta' here; a type is no string: cresset.float32"
             )
         if colon and (not number.isdecimal() or index is not None):
             raise RuntimeError(
@@ -73,19 +75,26 @@ class device:
         return device, (self.type, self.index)
 
     def __enter__(self):
-        _Default.before.append(_Default.device)
+        default.before.append(default.device)
         set_default_device(self)
         return self
 
     def __exit__(self, *problem):
-        _Default.device = _Default.before.pop()
+        default.device = default.before.pop()
 
 
-class _Default:
-    """The device of tensors that name none, and those it was before in open contexts."""
+class _Default(threading.local):
+    """The device of tensors that name none, and those it was before in open contexts.
 
-    device = "cpu"
-    before: list[str] = []
+    Each thread has its own.
+    """
+
+    def __init__(self):
+        self.device = "cpu"
+        self.before: list[str] = []
+
+
+default = _Default()
 
 
 def get_default_device() -> device:
@@ -94,15 +103,15 @@ def get_default_device() -> device:
     >>> get_default_device()
     device(type='cpu')
     """
-    return device(_Default.device)
+    return device(default.device)
 
 
 def set_default_device(device) -> None:
     """Make new tensors on this device, where they name none; None sets the processor again.
 
-    It holds for all threads. Raises as `placed` does for a device that is not here.
+    It holds for the thread that calls it. Raises as `placed` does for a device that is not here.
     """
-    _Default.device = placed("set_default_device", "cpu" if device is None else device)
+    default.device = placed("set_default_device", "cpu" if device is None else device)
 
 
 def placed(operation: str, where) -> str:
@@ -115,7 +124,7 @@ def placed(operation: str, where) -> str:
     'cpu'
     """
     if where is None:
-        return _Default.device
+        return default.device
     if type(where) is str and where in HERE:
         return HERE[where]
     name = device(where).type

@@ -477,7 +477,12 @@ def _note_place(error: Exception, module: Module) -> None:
     source, reached, path, note = state.get("_place", (module, module, "", None))
     if reached is not module:
         inside = (name for name, child in module.named_modules() if child is reached)
-        path = ".".join(filter(None, (next(inside, ""), path)))
+        name = next(inside, None)
+        if name is None:
+            # Raised anew, or by a module that is not registered: there is no path to it from here.
+            source, path = module, ""
+        else:
+            path = ".".join(filter(None, (name, path)))
     notes = getattr(error, "__notes__", [])
     if note in notes:
         notes.remove(note)

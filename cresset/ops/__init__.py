@@ -6,8 +6,10 @@ declare new ones; the names of the declared ones are found here as well.
 """
 
 import importlib
+from types import FunctionType
 
 from cresset.core import scalar
+from cresset.ops.arguments import guarded
 from cresset.ops.kinds import (
     composite,
     elementwise,
@@ -37,6 +39,8 @@ MODULES = (
     "normalization", "printing", "legacy", "activation", "padding", "dropouts", "layer_forms",
     "embeddings", "similarity", "convolution", "pooling", "attention", "loss", "recurrence",
 )
+# Those whose functions check their arguments themselves: they are called too often to be guarded.
+EXACT = ("arithmetic", "comparison", "conversion", "creation", "attributes", "random", "foreach")
 # Those whose functions are public at the top level as well; the others are those of
 # `nn.functional`.
 TOP_LEVEL = MODULES[: MODULES.index("activation")]
@@ -48,7 +52,15 @@ def functions(module: str) -> dict:
     With a function that needs one tensor alone comes its in-place form: `exp_`, `clamp_`.
     """
     found = importlib.import_module(f"cresset.ops.{module}")
-    public = {name: getattr(found, name) for name in getattr(found, "__all__", ())}
+    public = {}
+    for name in getattr(found, "__all__", ()):
+        function = getattr(found, name)
+        if isinstance(function, FunctionType) and module not in EXACT and not (
+            hasattr(function, "op") or hasattr(function, "guarded")
+        ):
+            function = guarded(function)
+            setattr(found, name, function)
+        public[name] = function
     for name, function in list(public.items()):
         op = getattr(function, "op", None)
         if op is not None and op.has_in_place and len(_required(op)) == 1:

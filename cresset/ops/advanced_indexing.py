@@ -127,7 +127,8 @@ def _common_shape(indices):
     except ValueError as problem:
         raise IndexError(
             "index: shape mismatch: indexing tensors could not be broadcast together with shapes "
-            f"{', '.join(str(list(i.shape)) for i in indices)}; {problem}"
+            f"{', '.join(str(list(i.shape)) for i in indices)}; {problem}; need "
+            "equal sizes or 1 in every dim"
         ) from None
 
 
@@ -197,7 +198,7 @@ def _part(i):
     if isinstance(i, slice):
         return "slice", *(_bound(b) for b in (i.start, i.stop, i.step))
     if isinstance(i, bool):
-        return tensor(i)
+        return tensor(i, device="cpu")
     if isinstance(i, Tensor):
         d, rank = i.layout.dtype, i.layout.ndim
         if not rank and d.category == types.dtype.INTEGER and d is not types.uint8:
@@ -211,11 +212,12 @@ def _part(i):
     if isinstance(i, (list, tuple, range)) or hasattr(i, "__array_interface__") and i.shape:
         return _from_sequence(i)
     if hasattr(i, "__array_interface__") and i.dtype.kind == "b":
-        return tensor(bool(i))
+        return tensor(bool(i), device="cpu")
     if hasattr(i, "__index__"):
         return i.__index__()
     if isinstance(i, (str, bytes)):
-        raise TypeError(f"index: invalid data type {type(i).__name__!r}; got {i!r}")
+        raise TypeError(f"index: invalid data type {type(i).__name__!r}; got {i!r}; need "
+                        "integers, slices, tensors or masks")
     raise IndexError(
         "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
         f"valid indices (got {type(i).__name__})"
@@ -237,8 +239,8 @@ def _bound(b):
 def _from_sequence(i) -> Tensor:
     """A list, a range or an array as a mask or an index tensor."""
     if isinstance(i, range):
-        return arange(i.start, i.stop, i.step)
-    made = tensor(i)
+        return arange(i.start, i.stop, i.step, device="cpu")
+    made = tensor(i, device="cpu")
     return made if _is_mask(made) or made.layout.dtype is types.int64 else made.long()
 
 
@@ -247,7 +249,8 @@ def _check_mask(mask, layout, dim):
     if tuple(shape) != tuple(mask.layout.shape):
         raise IndexError(
             f"index: The shape of the mask {list(mask.layout.shape)} at index {dim} does not match "
-            f"the shape of the indexed tensor {list(layout.shape)} at index {dim}"
+            f"the shape of the indexed tensor {list(layout.shape)} at index {dim}; need a mask of "
+            "the shape of the dims that it stands for"
         )
 
 
@@ -319,7 +322,7 @@ def advanced_set(x, index, value):
     if any(i != EVERYTHING for i in basic):
         x = part(x, basic, value)
     if not isinstance(value, Tensor):
-        value = filled((), x.layout.dtype, dispatch.freeze(number_for(x, value)))
+        value = filled((), x.layout.dtype, dispatch.freeze(number_for(x, value)), x.layout.device)
     put(x, entries, fewer_dims(value, 0), False)
 
 

@@ -174,7 +174,8 @@ def clamp(x, min=None, max=None):
     tensor([-1.0000,  0.5000,  1.0000])
     """
     if min is None and max is None:
-        raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
+        raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None; got "
+                           "neither; give one")
     out = x
     if min is not None:
         out = scalar.maximum(out, min)

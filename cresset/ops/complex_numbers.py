@@ -10,12 +10,11 @@ import math
 
 from cresset.core import dtype as types
 from cresset.core import scalar
-from cresset.core.layout import broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import elementwise, view
 from cresset.ops.operation import called, method
-from cresset.ops.shape import expand, matrix_transpose, t
+from cresset.ops.shape import broadcast_shapes, expand, matrix_transpose, t
 
 __all__ = ["adjoint", "angle", "complex", "conj", "conj_physical", "imag", "is_complex", "is_conj",
            "is_neg", "polar", "real", "resolve_conj", "resolve_neg", "sgn", "view_as_complex",
@@ -128,7 +127,7 @@ def view_as_complex(x):
     if not x.ndim or x.shape[-1] != 2:
         raise RuntimeError(
             "view_as_complex: Tensor must have a last dimension of size 2; got shape "
-            f"{tuple(x.shape)}"
+            f"{tuple(x.shape)}; need (..., 2): a real and an imaginary part"
         )
     if x.strides[-1] != 1 and x.numel:
         raise RuntimeError(

@@ -246,7 +246,7 @@ def _sizes(operands) -> dict:
             elif n not in (1, sizes[c]):
                 raise RuntimeError(
                     f"einsum(): subscript {c} has size {n} for operand {k} which does not "
-                    f"broadcast with previously seen size {sizes[c]}"
+                    f"broadcast with previously seen size {sizes[c]}; need one size for each letter"
                 )
     return sizes
 

@@ -12,7 +12,7 @@ from cresset.core.tensor import Number, Tensor
 from cresset.ops import dispatch, meta
 from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
 from cresset.ops.kinds.promotion import kept
-from cresset.ops.operation import called
+from cresset.ops.operation import Operation, called
 from cresset.runtime.program import Program
 
 __all__ = ["clone", "fill", "fill_", "zero_"]
@@ -53,7 +53,8 @@ class Copy(Elementwise):
         ):
             raise RuntimeError(
                 f"{self.label}: the shape {tuple(x.shape)} does not broadcast to the written "
-                f"tensor's {tuple(shape)}; need equal sizes or 1 in every dim"
+                f"tensor's {tuple(shape)}; need equal sizes or 1 in every dim; reshape or "
+                "unsqueeze it"
             )
         # Unlike arithmetic, a copy may go to any type.
         refuse_overlapping(self.label, out)
@@ -76,6 +77,29 @@ COPY = copy_as.op
 def _copy_gradient(g, dtype, order):
     # The engine converts a gradient to the type of what it belongs to.
     return g
+
+
+class Meta(Operation):
+    """The shape of x without its elements, as another type; the gradient has no way back."""
+
+    def infer(self, specs):
+        x, target = specs
+        return (x.like(kept(self.label, target or x.dtype)),)
+
+    def plan(self, specs):
+        return meta.launcher(self.infer(specs))
+
+
+def as_meta(x: Tensor, dtype):
+    """x on the device "meta", as `dtype` (None: its own)."""
+
+
+as_meta = called("to_copy")(Meta(as_meta).declare())
+
+
+@as_meta.gradient
+def _meta_gradient(g, x_layout):
+    return to(g, device=x_layout.device)
 
 
 def clone(input, *, memory_format=preserve_format):
@@ -222,7 +246,7 @@ def to(x, *args, dtype=None, device=None, non_blocking=False, copy=False,
     if device is not None:
         where, here = placed("to", device), x.layout.device
         if where == "meta" != here:
-            return meta.new(x.layout.like(dtype).on(where))
+            return as_meta(x, dtype)
         if where == "cpu" and here == "meta":
             raise NotImplementedError(
                 "to: Cannot copy out of meta tensor; no data! Please use Module.to_empty() instead "

@@ -55,7 +55,7 @@ def _checked(x: Layout, weight: Layout, bias, stride, padding, dilation, groups)
         raise RuntimeError(
             f"conv2d: Given groups={groups}, weight of size {list(weight.shape)}, expected input"
             f"{list(x.shape)} to have {weight.shape[1] * groups} channels, but got {channels} "
-            "channels instead"
+            "channels instead; channels are dim 1, and of an image alone dim 0"
         )
     if bias is not None and tuple(bias.shape) != (outputs,):
         raise RuntimeError(
@@ -70,7 +70,8 @@ def _checked(x: Layout, weight: Layout, bias, stride, padding, dilation, groups)
         padded = [n + 2 * p for n, p in zip(x.shape[2:], padding)]
         reach = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation)]
         raise RuntimeError(f"conv2d: Calculated padded input size per channel: {padded}. Kernel "
-                           f"size: {reach}. Kernel size can't be greater than actual input size")
+                           f"size: {reach}. Kernel size can't be greater than actual input size; "
+                           "give a larger input, padding, or a smaller kernel")
     return size
 
 

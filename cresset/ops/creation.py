@@ -7,7 +7,7 @@ import math
 
 from cresset.core import dtype as types
 from cresset.core import scalar
-from cresset.core.device import _Default as default_device
+from cresset.core.device import default as default_device
 from cresset.core.device import placed
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
@@ -37,7 +37,8 @@ def _shape(operation: str, size) -> tuple:
         size = tuple([n.__index__() for n in size])
     except (AttributeError, TypeError):
         raise renamed(TypeError(
-            f"{operation}(): argument 'size' must be a tuple of ints; got {size!r}"
+            f"{operation}(): argument 'size' must be a tuple of ints; got {size!r}; need sizes "
+            "such as 2, 3 or (2, 3)"
         )) from None
     for n in size:
         if n < 0:
@@ -109,9 +110,9 @@ def filled(shape, d: DType, value, device=None) -> Tensor:
         if type(d) is not DType:
             d = types.asked("full", d)
         value = fitted("full", value, d)
+        where = placed("full", device)
     except Exception as problem:
         raise renamed(problem) from None
-    where = placed("full", device)
     try:
         return dispatch.plans["full", shape, d, type(value), where](value)
     except (KeyError, TypeError):
@@ -306,7 +307,7 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
     if (end - start) / step < 0:
         raise RuntimeError(
             f"arange: upper bound and lower bound inconsistent with step sign; got start {start}, "
-            f"end {end}, step {step}"
+            f"end {end}, step {step}; a negative step counts down"
         )
     floating = any(type(n) is float for n in numbers)
     d = kept("arange", dtype or (types.get_default_dtype() if floating else types.int64))
@@ -331,7 +332,8 @@ def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=N
         return _finish("linspace", x, requires_grad, None, out)
     ends = [n.item() if isinstance(n, Tensor) else n for n in (start, end)]
     if steps < 0:
-        raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}")
+        raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}; need "
+                           "how many numbers to make")
     d = dtype or types.get_default_dtype()
     if any(isinstance(n, complex) for n in ends):
         x = _complex_linspace(ends, steps, d if dtype else d.to_complex(), device)
@@ -456,7 +458,8 @@ def _flatten(data, shape, depth, flat):
     if not isinstance(data, (list, tuple, range)) or len(data) != shape[depth]:
         got = len(data) if isinstance(data, (list, tuple, range)) else type(data).__name__
         raise ValueError(
-            f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {got})"
+            f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {got}); need "
+            "lists of one length, as a tensor has no ragged rows"
         )
     if depth == len(shape) - 1 and not any(isinstance(v, (list, tuple, Tensor)) for v in data):
         flat.extend(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.device import get_default_device
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
@@ -34,7 +35,8 @@ def triangle(x: Tensor, offset, lower):
         raise TypeError(f"{name}(): argument 'diagonal' must be int; got {offset!r}")
     if x.ndim < 2:
         raise RuntimeError(
-            f"{name}: input tensor must have at least 2 dimensions; got shape {tuple(x.shape)}"
+            f"{name}: input tensor must have at least 2 dimensions; got shape {tuple(x.shape)}; "
+            "need (..., rows, columns)"
         )
     out = Layout.packed(x.shape, x.dtype)
     # The position within a nest is the column less the row here.
@@ -100,8 +102,9 @@ def triu_indices(row, col, offset=0, *, dtype=types.int64, layout=None, device=N
 def _indices(name, row, col, offset, dtype, device, lower):
     if row < 0 or col < 0:
         raise RuntimeError(f"{name}: row and col must be non-negative; got {row} and {col}")
-    inside = triangle(ones(row, col, dtype=types.bool), offset, lower)
-    return nonzero(inside).t().contiguous().to(dtype=dtype, device=device)
+    inside = triangle(ones(row, col, dtype=types.bool, device="cpu"), offset, lower)
+    places = nonzero(inside).t().contiguous()
+    return places.to(dtype=dtype, device=get_default_device() if device is None else device)
 
 
 # --- diagonals ------------------------------------------------------------------------------------

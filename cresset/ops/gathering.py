@@ -88,7 +88,7 @@ def check_lines(name, x, dim, index):
     if max(index.ndim, 1) != max(x.ndim, 1):
         raise RuntimeError(
             f"{name}: Index tensor must have the same number of dimensions as input tensor; got "
-            f"{index.ndim} and {x.ndim}"
+            f"{index.ndim} and {x.ndim}; unsqueeze or reshape the index"
         )
     for k, (n, m) in enumerate(zip(index.shape or (1,), x.shape or (1,))):
         if k != d and n > m:
@@ -226,7 +226,8 @@ def check_written_lines(name, x, dim, index, src):
     check_lines(name, x, dim, index)
     if src.dtype is not x.dtype:
         raise RuntimeError(
-            f"{name}: Expected self.dtype to be equal to src.dtype; got {x.dtype} and {src.dtype}"
+            f"{name}: Expected self.dtype to be equal to src.dtype; got {x.dtype} and {src.dtype}; "
+            f"convert the source with .to({x.dtype})"
         )
     if index.numel and max(index.ndim, 1) != max(src.ndim, 1):
         raise RuntimeError(

@@ -36,7 +36,7 @@ def meshgrid(*tensors, indexing="ij"):
     for x in vectors:
         if x.layout.ndim > 1:
             raise RuntimeError("meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
-                               f"shape {tuple(x.layout.shape)}")
+                               f"shape {tuple(x.layout.shape)}; need vectors; flatten() it")
         if x.layout.dtype is not vectors[0].layout.dtype:
             raise RuntimeError("meshgrid: expects all tensors to have the same dtype; got "
                                f"{vectors[0].layout.dtype} and {x.layout.dtype}")

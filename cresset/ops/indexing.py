@@ -52,6 +52,11 @@ def basic_index(x, index):
             dim += 1
         else:
             size = x.shape[dim]
+            if not -(1 << 63) <= i < 1 << 63:
+                raise ValueError(
+                    f"index: Overflow when unpacking long long; got index {i} for dimension {dim} "
+                    f"with size {size}; need -{size} <= index < {size}"
+                )
             if not -size <= i < size:
                 raise IndexError(
                     f"index: index {i} is out of bounds for dimension {dim} with size {size}; need "
@@ -64,9 +69,10 @@ def basic_index(x, index):
 
 def too_many(x, consumed):
     """The error of an index that names more dims than the layout x has."""
-    hint = "; use x.item() for its number" if not x.ndim else ""
+    hint = ": use x.item() for its number" if not x.ndim else ""
     return IndexError(
-        f"index: too many indices for tensor of dimension {x.ndim}; got {consumed}{hint}"
+        f"index: too many indices for tensor of dimension {x.ndim}; got {consumed}; need {x.ndim} "
+        f"at most{hint}"
     )
 
 

@@ -49,7 +49,8 @@ def plan_cat(layouts, dim) -> Program:
         if not same:
             raise RuntimeError(
                 f"cat: Sizes of tensors must match except in dimension {d}. Expected "
-                f"{tuple(first.shape)} but got {tuple(x.shape)} for tensor number {k} in the list"
+                f"{tuple(first.shape)} but got {tuple(x.shape)} for tensor number {k} in the list; "
+                "reshape it, or join along another dim"
             )
     target = kept("cat", result_type(full_ones))
     shape = list(first.shape)
@@ -116,7 +117,7 @@ def cat(tensors, dim=0):
     if isinstance(tensors, Tensor):
         tensors = tensors.unbind(0)
     if not tensors:
-        raise ValueError("cat: expected a non-empty list of Tensors")
+        raise ValueError("cat: expected a non-empty list of Tensors; got none; give one or more")
     if dim is None:
         tensors, dim = [x.flatten() for x in tensors], 0
     return join("cat", len(tensors))(*tensors, dim)
@@ -137,6 +138,6 @@ def stack(tensors, dim=0):
         if x.layout.shape != shape:
             raise RuntimeError(
                 f"stack: expects each tensor to be equal size, but got {list(shape)} at entry 0 "
-                f"and {list(x.layout.shape)} at entry {k}"
+                f"and {list(x.layout.shape)} at entry {k}; use cat() to join sizes that differ"
             )
     return join("stack", len(tensors))(*tensors, dim)

@@ -99,12 +99,15 @@ def _named(target) -> dtype:
         return target
     if isinstance(target, tensortype):
         return target.dtype
+    if isinstance(target, type) and target in types.PYTHONS:
+        return types.PYTHONS[target]
     for d, name in NAMES.items():
         if target == f"torch.{name}":
             return d
     if target == "torch.Tensor" or target is Tensor:
         return types.get_default_dtype()
-    raise ValueError(
+    problem = ValueError if isinstance(target, str) else TypeError
+    raise problem(
         f"type: invalid type: {target!r}; need a dtype, or a name such as 'torch.FloatTensor'"
     )
 

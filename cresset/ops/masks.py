@@ -144,7 +144,8 @@ def argwhere(input):
 def nonzero_static(input, *, size, fill_value=-1):
     """`size` rows of coordinates: the first of `nonzero`, and rows of `fill_value` behind them."""
     rows = nonzero(input)[:size]
-    made = full((size, input.layout.ndim), fill_value, dtype=types.int64)
+    shape, where = (size, input.layout.ndim), input.layout.device
+    made = full(shape, fill_value, dtype=types.int64, device=where)
     made[: rows.layout.shape[0]] = rows
     return made
 
@@ -181,7 +182,7 @@ def _joined(operation, x, mask):
     except ValueError as problem:
         raise RuntimeError(
             f"{operation}: the mask of shape {list(mask.layout.shape)} does not broadcast with the "
-            f"tensor's {list(x.layout.shape)}; {problem}"
+            f"tensor's {list(x.layout.shape)}; {problem}; need equal sizes or 1 in every dim"
         ) from None
 
 

@@ -42,7 +42,7 @@ def spelled(label: str) -> str:
 
 def _bare(name: str) -> str:
     """A name by which the forms of one function are the same."""
-    return name.rpartition(".")[2].strip("_")
+    return name.rpartition(".")[2].strip("_").removeprefix("unsafe_")
 
 
 def _asked(frame) -> str | None:

@@ -153,7 +153,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
         raise RuntimeError(
             f"layer_norm: given normalized_shape={list(normalized_shape)}, expected input with "
             f"shape [*, {', '.join(map(str, normalized_shape))}], but got input of size "
-            f"{list(input.layout.shape)}"
+            f"{list(input.layout.shape)}; the last dims must be those that are normalized"
         )
     return layer_norm_rows(input, rank, weight, bias, eps)
 
@@ -246,7 +246,7 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     if count <= 1:
         raise ValueError(
             "batch_norm: Expected more than 1 value per channel when training, got input size "
-            f"{tuple(input.layout.shape)}"
+            f"{tuple(input.layout.shape)}; give a larger batch, or call eval()"
         )
     out, average, variance = batch_norm_train(input, weight, bias, eps)
     if running_mean is not None:

@@ -43,7 +43,10 @@ def greatest_dim(x: Tensor, k, dim, largest):
     d = canonical_dim("topk", dim, x.ndim)
     size = x.shape[d] if x.ndim else 1
     if not 0 <= k <= size:
-        raise RuntimeError(f"topk: selected index k out of range; got {k} for a dim of size {size}")
+        raise RuntimeError(
+            f"topk: selected index k out of range; got {k} for a dim of size {size}; need "
+            f"0 <= k <= {size}"
+        )
     shape = list(x.shape)
     if shape:
         shape[d] = k

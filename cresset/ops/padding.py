@@ -54,7 +54,8 @@ def _pairs(x, pad):
     """(before, after) for each padded dim, from the last on."""
     if len(pad) % 2 or len(pad) // 2 > x.layout.ndim:
         raise RuntimeError(f"pad: Padding length must be divisible by 2 and at most twice the "
-                           f"number of dims; got {list(pad)} for {x.layout.ndim} dims")
+                           f"number of dims; got {list(pad)} for {x.layout.ndim} dims; need a pair "
+                           "(before, after) for each padded dim, the last dim first")
     return [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
 
 
@@ -103,34 +104,34 @@ def pad(input, pad, mode="constant", value=None):
             x = narrow(x, dim, cut, x.layout.shape[dim] - cut + min(after, 0))
             before, after = max(before, 0), max(after, 0)
         if before or after:
-            places = PLACES[mode](x.layout.shape[dim], before, after)
-            x = index_select(x, dim, places.to(device=x.layout.device))
+            size = x.layout.shape[dim]
+            places = arange(-before, size + after, device=x.layout.device)
+            x = index_select(x, dim, PLACES[mode](places, size, before, after))
     return x if x is not input else x.clone()
 
 
-def _replicated(size, before, after):
+def _replicated(places, size, before, after):
     if not size:
         raise RuntimeError("pad: replicate: expected a non-empty dim; got size 0")
-    return arange(-before, size + after).clamp(0, size - 1)
+    return places.clamp(0, size - 1)
 
 
-def _circular(size, before, after):
+def _circular(places, size, before, after):
     if max(before, after) > size:
         raise RuntimeError(
             f"pad: circular: Padding value causes wrapping around more than once; got ({before}, "
             f"{after}) for size {size}"
         )
-    return arange(-before, size + after).remainder(size)
+    return places.remainder(size)
 
 
-def _reflected(size, before, after):
+def _reflected(places, size, before, after):
     if max(before, after) >= size:
         raise RuntimeError(
             f"pad: reflect: Padding size should be less than the corresponding input dimension; "
             f"got ({before}, {after}) for size {size}"
         )
-    away = arange(-before, size + after).abs()
-    return (size - 1) - ((size - 1) - away).abs()
+    return (size - 1) - ((size - 1) - places.abs()).abs()
 
 
 # Which entry of a dim stands at every place of the padded one, by mode.

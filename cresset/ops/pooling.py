@@ -48,7 +48,8 @@ def _windows(operation, x: Layout, kernel, stride, padding, dilation, ceil_mode)
     if min(size) < 1:
         raise RuntimeError(
             f"{operation}: Given input size {tuple(x.shape[1:])}. Calculated output size: "
-            f"{(x.shape[1], *size)}. Output size is too small"
+            f"{(x.shape[1], *size)}. Output size is too small; give a larger input or "
+            "padding, or a smaller kernel_size"
         )
     return (*x.shape[:2], *size)
 

@@ -110,7 +110,7 @@ def _of_rank(name, *ranks):
             if x.layout.ndim != rank:
                 raise RuntimeError(
                     f"{name}: the {place} operand must be {rank}-D; got shape "
-                    f"{tuple(x.layout.shape)}"
+                    f"{tuple(x.layout.shape)}; matmul() takes operands of any rank"
                 )
 
     return check
@@ -147,7 +147,7 @@ def bmm(input, mat2):
     if expected != got:
         raise RuntimeError(
             f"bmm: Expected size for first two dimensions of batch2 tensor to be: {expected} but "
-            f"got: {got}"
+            f"got: {got}; need as many matrices, and as many rows as the first has columns"
         )
     return matmul(input, mat2)
 

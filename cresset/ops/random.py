@@ -305,7 +305,7 @@ def _normal_(x, mean=0, std=1, *, generator=None):
     """Overwrite with normal numbers."""
     required("normal_", "a floating type", x.layout.dtype)
     if std < 0:
-        raise RuntimeError(f"normal_: expects std >= 0.0, but found std {std}")
+        raise RuntimeError(f"normal_: expects std >= 0.0, but found std {std}; need 0 or more")
     return _overwrite("normal", x, float(mean), float(std), generator=generator)
 
 
@@ -349,7 +349,12 @@ def _bernoulli_(x, p=0.5, *, generator=None):
         # In the order in which x lies in memory; for each p its own type's uniform number.
         d = types.float64 if p.dtype is types.float64 else types.float32
         if not p.layout.absent and ((p < 0) | (p > 1)).any():
-            raise RuntimeError("bernoulli_: expects every p to be in [0, 1]")
+            flat = p.reshape((-1,)).tolist()
+            place = next(k for k, v in enumerate(flat) if v < 0 or v > 1)
+            raise renamed(RuntimeError(
+                f"bernoulli_: expects every p to be in [0, 1]; got {flat[place]} at flat position "
+                f"{place}; need probabilities; apply sigmoid() or clamp(0, 1) first"
+            ))
         drawn = draw("uniform", empty_like(x, dtype=d), 0.0, 1.0, generator=generator)
         return x.copy_(drawn < p)
     required("bernoulli_", "a real type", x.layout.dtype)
@@ -429,7 +434,7 @@ def _greatest_whole(d) -> int:
 
 def _as_held(number, d) -> int:
     """A whole number as a floating type holds it."""
-    return int(tensor(float(number), dtype=types.float64).to(d).item())
+    return int(tensor(float(number), dtype=types.float64, device="cpu").to(d).item())
 
 
 def _rounded_up(low, d):

@@ -180,7 +180,8 @@ def _checked_q(name, x, q):
         raise RuntimeError(f"{name}: input tensor must be either float or double dtype; got {d}")
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
-            raise RuntimeError(f"{name}: q must be in the range [0, 1] but got {q}")
+            raise RuntimeError(f"{name}: q must be in the range [0, 1] but got {q}; the "
+                               "median is 0.5")
         return tensor(q, dtype=d, device=x.layout.device)
     if q.layout.ndim > 1:
         raise RuntimeError(f"{name}: q must be a scalar or 1D tensor; got {tuple(q.layout.shape)}")

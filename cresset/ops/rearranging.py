@@ -94,7 +94,8 @@ def rot90(input, k=1, dims=(0, 1)):
                            f"{tuple(dims)} and {rank} dims")
     a, b = (canonical_dim("rot90", d, rank) for d in dims)
     if a == b:
-        raise RuntimeError(f"rot90: expected rotation dims to be different; got {tuple(dims)}")
+        raise RuntimeError(f"rot90: expected rotation dims to be different; got {tuple(dims)}; "
+                           "name the two dims of a plane")
     k = whole("rot90", "k", k)
     turned = ((), (b,), (a, b), (a,))[k % 4]
     made = flipped(input, turned)
@@ -173,7 +174,8 @@ def repeat(x, *sizes, repeats=None):
     if len(sizes) < x.layout.ndim:
         raise RuntimeError(
             "repeat: Number of dimensions of repeat dims can not be smaller than number of "
-            f"dimensions of tensor; got {len(sizes)} and {x.layout.ndim}"
+            f"dimensions of tensor; got {len(sizes)} and {x.layout.ndim}; need one number "
+            "for each dim"
         )
     if any(n < 0 for n in sizes):
         raise RuntimeError(f"repeat: Trying to create tensor with negative dimension: {sizes}")

@@ -29,7 +29,7 @@ def _sampled(kind, generator, *parameters):
     if x.layout.device == "meta":
         return empty(x.layout.shape, dtype=x.layout.dtype, device="meta")
     packed = [p.detach().to(types.float64).contiguous() for p in parameters]
-    out = empty(x.layout.shape, dtype=types.float64)
+    out = empty(x.layout.shape, dtype=types.float64, device="cpu")
     key = ("rejection", kind, out.layout)
     launch = dispatch.plans.get(key)
     if launch is None:
@@ -65,7 +65,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     else:
         if not ((x >= 0) & (x < math.inf)).all():
             raise RuntimeError(
-                "multinomial: probability tensor contains either `inf`, `nan` or element < 0"
+                "multinomial: probability tensor contains either `inf`, `nan` or element < 0; "
+                "need weights that are finite and 0 or more; softmax() makes such of any numbers"
             )
         if (x.sum(-1) == 0).any():
             raise RuntimeError(
@@ -91,7 +92,8 @@ def _check_weights(x, num_samples, replacement):
     if not replacement and num_samples > shape[-1]:
         raise RuntimeError(
             "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without "
-            f"replacement; got {num_samples} and {shape[-1]}"
+            f"replacement; got {num_samples} and {shape[-1]}; pass replacement=True to draw "
+            "an index more than once"
         )
 
 
@@ -114,7 +116,7 @@ def _with_replacement(x, num_samples, generator):
         )
     sums = sums / sums[:, -1:]
     sums[:, -1] = 1
-    places = empty((len(rows), num_samples), dtype=types.float64)
+    places = empty((len(rows), num_samples), dtype=types.float64, device="cpu")
     places = draw("uniform", places, 0.0, 1.0, generator=generator).numpy()
     found = numpy.stack([numpy.searchsorted(*pair) for pair in zip(sums, places)])
     return from_numpy(found).view((*x.layout.shape[:-1], num_samples))

@@ -152,7 +152,8 @@ def infer_shape(operation: str, shape, numel: int) -> tuple:
     shape = tuple(whole(operation, "size", n) for n in shape)
     unknown = [k for k, n in enumerate(shape) if n == -1]
     if len(unknown) > 1:
-        raise RuntimeError(f"{operation}: only one dimension can be inferred; got {shape}")
+        raise RuntimeError(f"{operation}: only one dimension can be inferred; got {shape}; need "
+                           "one -1 at most")
     if any(n < -1 for n in shape):
         raise RuntimeError(
             f"{operation}: invalid shape dimension in {shape}; need sizes >= 0 or -1"
@@ -164,10 +165,12 @@ def infer_shape(operation: str, shape, numel: int) -> tuple:
                 f"{operation}: cannot reshape tensor of {numel} elements into shape {list(shape)} "
                 "because the unspecified dimension size -1 can be any value"
             )
-        shape = tuple(numel // rest if n == -1 else n for n in shape)
+        given, shape = shape, tuple(numel // rest if n == -1 else n for n in shape)
+    else:
+        given = shape
     if prod(shape) != numel:
         raise RuntimeError(
-            f"{operation}: shape '{list(shape)}' is invalid for input of size {numel}; "
+            f"{operation}: shape '{list(given)}' is invalid for input of size {numel}; "
             "need the same number of elements"
         )
     return shape
@@ -302,7 +305,7 @@ def narrow(x, dim, start, length):
     if length < 0 or not 0 <= begin <= size - length:
         raise RuntimeError(
             f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size}) of dim "
-            f"{d}"
+            f"{d}; need start + length <= {size}"
         )
     shape = list(x.shape)
     shape[d] = length
@@ -377,7 +380,7 @@ def expand(x, size):
     if pad < 0:
         raise RuntimeError(
             f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
-            f"number of dimensions in the tensor ({x.ndim})"
+            f"number of dimensions in the tensor ({x.ndim}); got {size} for shape {tuple(x.shape)}"
         )
     sizes, strides = [], []
     for k, n in enumerate(size):
@@ -387,7 +390,8 @@ def expand(x, size):
         if n not in (-1, own) and own != 1:
             raise RuntimeError(
                 f"expand: the expanded size ({n}) must match the existing size ({own}) at "
-                f"non-singleton dimension {k}; target {tuple(size)}, tensor {tuple(x.shape)}"
+                f"non-singleton dimension {k}; got {size} for shape {tuple(x.shape)}; only dims of "
+                "size 1 can grow; use repeat() to copy others"
             )
         n = own if n == -1 else n
         sizes.append(n)
@@ -432,7 +436,8 @@ def as_strided_layout(x, size, stride, shift, reach):
     if shift < low or end > high and prod(size) > 0:
         raise RuntimeError(
             f"as_strided: sizes {size} and strides {stride} reach outside of the storage; they end "
-            f"at element {end - low}, the storage has {high - low}"
+            f"at element {end - low}, the storage has {high - low}; need sizes, strides and an "
+            "offset that end within it"
         )
     return size, stride, shift
 
@@ -465,7 +470,10 @@ def flatten(input, start_dim=0, end_dim=-1):
     first = canonical_dim("flatten", start_dim, len(shape))
     last = canonical_dim("flatten", end_dim, len(shape))
     if first > last:
-        raise RuntimeError("flatten: start_dim cannot come after end_dim")
+        raise RuntimeError(
+            f"flatten: start_dim cannot come after end_dim; got {start_dim} and {end_dim}; swap "
+            "them"
+        )
     if first == last:
         return input
     return reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
@@ -520,7 +528,8 @@ def unfold(x, dimension, size, step):
     length = x.shape[d] if x.ndim else 1
     if not 0 <= size <= length:
         raise RuntimeError(
-            f"unfold: maximum size for tensor at dimension {d} is {length} but size is {size}"
+            f"unfold: maximum size for tensor at dimension {d} is {length} but size is {size}; "
+            f"need a window of {length} at most"
         )
     if step <= 0:
         raise RuntimeError(f"unfold: step is {step} but must be > 0")

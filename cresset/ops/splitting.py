@@ -64,7 +64,9 @@ def split(tensor, split_size_or_sections, dim=0):
     sizes = split_size_or_sections
     if isinstance(sizes, int):
         if sizes < 0 or sizes == 0 and size:
-            raise RuntimeError(f"split: expects split_size to be positive; got {sizes}")
+            raise RuntimeError(
+                f"split: expects split_size to be positive; got {sizes}; need 1 or more"
+            )
         step = max(sizes, 1)
         sizes = [min(step, size - k) for k in range(0, size, step)] or [0]
     elif sum(sizes) != size or any(n < 0 for n in sizes):

@@ -41,7 +41,7 @@ class Embedding(Module):
         super().__init__()
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError(
+                raise AssertionError(
                     f"Embedding: padding_idx is {padding_idx}; need a row of the table, -"
                     f"{num_embeddings} to {num_embeddings - 1}"
                 )

@@ -159,7 +159,8 @@ class Elementwise(Operation):
         if not can_cast(expression.dtype, out.dtype):
             raise RuntimeError(
                 f"{self.label}: result type {expression.dtype.name} can't be cast to the desired "
-                f"output type {out.dtype.name}; convert the written tensor first"
+                f"output type {out.dtype.name}; convert the written tensor first, or use the "
+                "form that returns a new one"
             )
         refuse_overlapping(self.label, out)
         inputs = [s for s, k in zip(specs, self.parameter_kinds) if k != "static"]

@@ -35,7 +35,8 @@ def canonical_dims(name: str, dim, rank: int) -> tuple[int, ...]:
             )
         d %= least
         if d in out:
-            raise RuntimeError(f"{name}: dim {d} appears multiple times in the list of dims")
+            raise RuntimeError(f"{name}: dim {d} appears multiple times in the list of dims; "
+                               "name each dim once")
         out.append(d)
     return tuple(sorted(out)) if rank else ()
 
@@ -89,7 +90,8 @@ class Reduction(Operation):
             whole = options["dim"] in (None, ()) and not getattr(self.rule, "one_dim", False)
             raise (RuntimeError if whole else IndexError)(
                 f"{self.label}: Expected reduction dim to have non-zero size, as there is no "
-                f"identity; got shape {tuple(x.shape)} and dim {options['dim']}"
+                f"identity; got shape {tuple(x.shape)} and dim {options['dim']}; reduce another "
+                "dim, or look whether numel() is 0 before"
             )
         kept = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
         keep = options.get("keepdim", False)
