@@ -267,12 +267,73 @@ def test_buffers_that_do_not_fit(given, problem):
         cresset.frombuffer(**given, dtype=cresset.float32)
 
 
-def test_a_tensors_bytes_by_the_buffer_protocol():
+WRITABLE, FORMAT, ND, STRIDES, C_ORDER, FORTRAN, ANY = 0x1, 0x4, 0x8, 0x18, 0x38, 0x58, 0x98
+"""CPython's PyBUF_*, as `inspect.BufferFlags` has them from Python 3.12 on."""
+
+
+def consume(exporter, flags):
+    """Ask an object for its buffer through the C API, as every consumer does."""
+    room = ctypes.create_string_buffer(256)
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(exporter), room, flags)
+    ctypes.pythonapi.PyBuffer_Release(room)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_tensors_buffer_is_that_of_its_array(name):
+    x = cresset.arange(6).to(getattr(cresset, name)).reshape(2, 3).t()
+    view, expected = x.__buffer__(STRIDES), memoryview(x.numpy())
+    assert (view.format, view.shape, view.strides) == (
+        expected.format, expected.shape, expected.strides)
+    assert view.tobytes() == expected.tobytes() and not view.readonly
+
+
+def test_a_buffer_shares_memory_and_keeps_it():
     x = cresset.arange(4, dtype=cresset.int16)
-    view = memoryview(x.numpy())
-    assert (view.format, view.shape) == ("h", (4,))
+    view = x.__buffer__(WRITABLE)
     view[2] = 9
     assert x[2].item() == 9
+    with pytest.raises(RuntimeError, match="resize"):
+        x.resize_(10_000)
+    del x
+    churn()
+    assert view.tolist() == [0, 1, 9, 3]
+    assert cresset.zeros(0, 3).__buffer__(0).shape == (0, 3)
+    assert cresset.tensor(7).__buffer__(0).tobytes() == np.int64(7).tobytes()
+
+
+@pytest.mark.parametrize("flags", [
+    flags | more for flags in (0, ND, STRIDES, C_ORDER, FORTRAN, ANY, STRIDES | FORMAT)
+    for more in (0, WRITABLE)
+])
+def test_buffers_refuse_what_numpy_refuses(flags):
+    protected = np.ones((2, 3))
+    protected.flags.writeable = False
+    with pytest.warns(UserWarning, match="not writable"):
+        x = cresset.from_numpy(protected)
+    whole = cresset.ones(4, 4)
+    for tensor in (whole, whole[:2], whole[1:, ::2], whole[:3].t(), whole[0, 0], x):
+        try:
+            consume(tensor.numpy(), flags)
+        except ValueError:
+            with pytest.raises(BufferError, match="the consumer needs"):
+                tensor.__buffer__(flags)
+        else:
+            consume(tensor.__buffer__(flags), flags)
+
+
+def test_what_has_no_buffer():
+    with pytest.raises(RuntimeError, match="requires grad"):
+        cresset.ones(2, requires_grad=True).__buffer__(0)
+    with pytest.raises(TypeError, match="meta"):
+        cresset.empty(2, device="meta").__buffer__(0)
+    with pytest.raises((TypeError, BufferError), match="bfloat16"):
+        cresset.ones(2, dtype=cresset.bfloat16).__buffer__(0)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python calls __buffer__ from 3.12 on")
+def test_python_finds_a_tensors_buffer():
+    x = cresset.arange(4, dtype=cresset.uint8)
+    assert bytes(x) == bytearray(memoryview(x)) == b"\x00\x01\x02\x03"
 
 
 # --- DLPack ---------------------------------------------------------------------------------------

@@ -123,6 +123,44 @@ def _array_interface(x):
     }
 
 
+# What a consumer of a buffer may ask for, by the bits of CPython's PyBUF_*.
+_WRITABLE, _STRIDES, _C_ORDER, _FORTRAN_ORDER, _ANY_ORDER = 0x1, 0x10, 0x20, 0x40, 0x80
+
+
+def _buffer(x, flags):
+    """The elements as a memoryview over the same memory, PEP 688; from Python 3.12 on every
+    consumer of buffers calls it.
+
+    Raises BufferError where `flags` ask for what does not hold (memory that may be written to,
+    elements that follow one another) and for types that buffers have no format of; else what
+    `numpy` raises.
+
+    >>> import cresset
+    >>> cresset.arange(3, dtype=cresset.uint8).__buffer__(0).tobytes()
+    b'\\x00\\x01\\x02'
+    """
+    try:
+        view = memoryview(numpy(x))
+    except ValueError:
+        raise BufferError(
+            f"__buffer__: buffers have no format for elements of {x.layout.dtype}; convert with "
+            ".float(), or see the bits with .view(dtype)"
+        ) from None
+    for asked, holds, need in (
+        (flags & _WRITABLE, not view.readonly, "memory that may be written to"),
+        (flags & _C_ORDER or not flags & _STRIDES, view.c_contiguous, "contiguous elements"),
+        (flags & _FORTRAN_ORDER, view.f_contiguous, "elements in Fortran's order"),
+        (flags & _ANY_ORDER, view.contiguous, "elements without gaps"),
+    ):
+        if asked and not holds:
+            raise BufferError(
+                f"__buffer__: the consumer needs {need}; got shape {tuple(x.layout.shape)} and "
+                f"strides {tuple(x.layout.strides)}{' to be read' * view.readonly}; hand it a "
+                "clone(memory_format=cresset.contiguous_format)"
+            )
+    return view
+
+
 def _array_wrap(x, array, context=None, return_scalar=False):
     """What NumPy's functions of tensors return: tensors, and uint8 for truth, as in PyTorch."""
     import numpy
@@ -133,6 +171,7 @@ def _array_wrap(x, array, context=None, return_scalar=False):
 Tensor.numpy = numpy
 Tensor.__array__ = _array
 Tensor.__array_interface__ = property(_array_interface, doc=_array_interface.__doc__)
+Tensor.__buffer__ = _buffer
 Tensor.__array_wrap__ = _array_wrap
 # Numbers on the left of an operator leave it to the tensor, NumPy's included.
 Tensor.__array_priority__ = 1000
