@@ -15,7 +15,7 @@ import cresset
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make compare mends it)")
 
 # Namespaces of functions, and what precedes their names in PyTorch's table of schemas.
-NAMESPACES = {"": "", "Tensor": "", "nn.functional": "", "linalg": "linalg_", "fft": "",
+NAMESPACES = {"": "", "Tensor": "", "nn.functional": "", "linalg": "linalg_", "fft": "fft_",
               "special": "special_", "nn.init": "", "nn.utils": ""}
 CLASSES = ("nn", "optim", "optim.lr_scheduler", "utils.data")
 
@@ -47,7 +47,16 @@ DELIBERATE = {
     "*(out_dtype)": "of products on GPUs",
     "*(ambiguity_check)": "what a layout says of its order is not ambiguous here",
     "expand_copy(implicit)": "of TorchScript",
-    "lu_solve(*)": "PyTorch's own names of linear_algebra.older_names",
+    "linalg.*(input)": "called A in the documentation; taken by the name of `input` as well",
+    "*cholesky*(input)": "as in linalg",
+    "*det(input)": "as in linalg",
+    "inverse(input)": "as in linalg",
+    "matrix_*(input)": "as in linalg",
+    "lu_solve(input)": "as in linalg",
+    "*r*q*(input*)": "of products of reflections, whose documentation has A, tau and other",
+    "*cholesky_solve(input2)": "called L in the documentation",
+    "linalg.lstsq(b)": "called B in the documentation",
+    "linalg.tensorsolve(other)": "called B in the documentation",
     "special.*(x)": "of some functions; the documentation has `input` for all",
     "*select(list)": "of TorchScript",
     "*select(idx)": "of TorchScript",
@@ -129,6 +138,34 @@ BY_NAME = """
     torch.addcmul(input=x, tensor1=x, tensor2=x, value=2)
     torch.swapaxes(x, axis0=0, axis1=1)
     torch.result_type(x, 1)
+    torch.cholesky(input=torch.eye(2) * 4)
+    torch.cholesky_inverse(input=torch.eye(2) * 4) + 0.0
+    torch.det(input=torch.eye(2) * 4)
+    torch.slogdet(input=torch.eye(2)).sign
+    torch.inverse(input=torch.eye(2) * 4)
+    torch.matrix_exp(input=torch.zeros(2, 2))
+    torch.matrix_power(input=torch.eye(2) * 4, n=2)
+    torch.linalg.cholesky(input=torch.eye(2) * 4)
+    torch.linalg.cholesky_ex(input=torch.eye(2) * 4, upper=True)
+    torch.linalg.cond(input=torch.eye(2) * 4)
+    torch.linalg.eig(input=torch.eye(2))
+    torch.linalg.eigh(input=torch.eye(2), UPLO='U')
+    torch.linalg.eigvals(input=torch.eye(2))
+    torch.linalg.eigvalsh(input=torch.eye(2))
+    torch.linalg.householder_product(input=torch.zeros(3, 2), tau=torch.zeros(2)) + 0.0
+    torch.linalg.ldl_factor(input=torch.eye(2))
+    torch.linalg.ldl_factor_ex(input=torch.eye(2))
+    torch.linalg.matrix_exp(input=torch.zeros(2, 2))
+    torch.linalg.matrix_norm(input=x, ord=1)
+    torch.linalg.matrix_power(input=torch.eye(2), n=3)
+    torch.linalg.matrix_rank(input=x)
+    torch.linalg.norm(input=x, ord=1)
+    torch.linalg.pinv(input=torch.eye(2))
+    torch.linalg.solve_triangular(input=torch.eye(2), B=x, upper=True)
+    torch.linalg.tensorinv(input=torch.eye(2), ind=1)
+    torch.linalg.vector_norm(x=x, ord=1)
+    torch.linalg.inv(A=torch.eye(2) * 4)
+    torch.linalg.solve(A=torch.eye(2), B=x)
     torch.promote_types(type1=torch.int8, type2=torch.float16)
     torch.can_cast(from_=torch.int8, to=torch.float16)
 """

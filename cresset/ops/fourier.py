@@ -328,7 +328,8 @@ def _frequencies(count, divisor, out, dtype, device, requires_grad):
     return made.requires_grad_(requires_grad)
 
 
-def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+            pin_memory=False):
     """The frequencies of `fft`'s elements for samples `d` apart: 0, 1, ..., -2, -1 over d n.
 
     >>> import cresset
@@ -340,7 +341,8 @@ def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, require
     return _frequencies(places - places.ge(half) * n, n * d, out, dtype, device, requires_grad)
 
 
-def rfftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def rfftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+             pin_memory=False):
     """The frequencies of `rfft`'s elements for n samples `d` apart: 0, 1, ..., n // 2 over d n.
 
     >>> import cresset

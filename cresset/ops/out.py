@@ -82,7 +82,7 @@ def with_out(function):
     """Decorator: the function takes `out=` as well, and writes its result there.
 
     It takes NumPy's names of parameters, too: `axis` and `axes` for `dim` and `dims`, `keepdims`
-    for `keepdim`.
+    for `keepdim`; and `input` for a first operand that is called as in formulas, a matrix A.
     """
     name = function.__name__
     signature = inspect.signature(function)
@@ -90,6 +90,9 @@ def with_out(function):
         alias: meant for alias, meant in _NUMPYS
         if meant in signature.parameters and alias not in signature.parameters
     }
+    first = next(iter(signature.parameters))
+    if first in _FORMULAS and "input" not in signature.parameters:
+        aliases["input"] = first
 
     @wraps(function)
     def call(*args, out=None, **keywords):
@@ -118,6 +121,8 @@ def with_out(function):
 # NumPy's names of parameters, and what they mean.
 _NUMPYS = (("axis", "dim"), ("axis", "dims"), ("axes", "dim"), ("axes", "dims"),
            ("keepdims", "keepdim"))
+# First operands that PyTorch documents by these names and takes as `input`, if not as both.
+_FORMULAS = ("A", "B", "L", "b", "x")
 
 
 def _keyword(name) -> inspect.Parameter:
