@@ -1,11 +1,20 @@
 """Devices: their names, the default one, and the truth about those that are not here."""
 
 import pickle
+import threading
 
 import pytest
+from agreement import tensor_of
+from sample import built, run
+from samples import SAMPLES
 
 import cresset
 from cresset import device
+
+BY_NAME: dict = {}
+for _sample in SAMPLES:
+    if _sample.operands and _sample.leads:
+        BY_NAME.setdefault(_sample.name, []).append(_sample)
 
 
 def test_names():
@@ -103,3 +112,45 @@ def test_switches_can_be_set():
     assert not backends.cuda.flash_sdp_enabled()
     backends.cuda.enable_flash_sdp(True)
     assert not (backends.mps.is_available() or backends.cudnn.is_available())
+
+
+def test_the_default_device_is_the_thread_s_own():
+    seen = []
+
+    def look():
+        seen.append(cresset.ones(2).device)
+        with device("meta"):
+            seen.append(cresset.ones(2).device)
+
+    with device("meta"):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        assert cresset.ones(2).is_meta
+    assert seen == [device("cpu"), device("meta")]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_operations_stay_with_their_operands(name):
+    """Whatever the default device is: helpers are made where the operands are."""
+    for sample in BY_NAME[name]:
+        operands = built(sample, "float32")
+        expected = run(sample, cresset, operands)
+        if isinstance(expected, Exception):
+            continue
+        tensors = [tensor_of(cresset, a) for a in operands]
+        with device("meta"):
+            result = sample.call(cresset, tensors)
+        for part in result if isinstance(result, (tuple, list)) else (result,):
+            assert not isinstance(part, cresset.Tensor) or part.is_cpu
+
+
+def test_moving_to_meta_is_recorded():
+    x = cresset.ones(2, 3, requires_grad=True)
+    moved = x.to("meta", cresset.float64)
+    assert moved.is_meta and moved.requires_grad and moved.dtype is cresset.float64
+    assert repr(moved.grad_fn) == "<ToCopyBackward0>"
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        moved.sum().backward()
+    with cresset.no_grad():
+        assert not x.to("meta").requires_grad

@@ -113,7 +113,7 @@ def pdist(input, p=2.0):
     if p < 0:
         raise RuntimeError(f"pdist: only supports non-negative p values; got {p}")
     count = input.layout.shape[0]
-    first, second = triu_indices(count, count, 1)
+    first, second = triu_indices(count, count, 1, device=input.layout.device)
     pairs = distances(unsqueeze(input[first], -2), unsqueeze(input[second], -2), float(p), False)
     return reshape(pairs, (first.layout.numel,))
 

@@ -125,9 +125,9 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     slopes = ones_like(input.detach())
     if input.layout.device == "meta":
         return input.mul_(slopes) if inplace else input * slopes
-    drawn = empty(int(negative.sum()), dtype=types.float64)
+    drawn = empty(int(negative.sum()), dtype=types.float64, device="cpu")
     # In float64 between bounds of x's type, in row order, for what is not positive alone.
-    bounds = tensor([lower, upper], dtype=input.layout.dtype).tolist()
+    bounds = tensor([lower, upper], dtype=input.layout.dtype, device="cpu").tolist()
     draw("uniform", drawn, *bounds)
     slopes.masked_scatter_(negative, drawn.to(slopes.dtype))
     return input.mul_(slopes) if inplace else input * slopes

@@ -12,7 +12,7 @@ from cresset.core.tensor import Tensor
 from cresset.kernels.search import search
 from cresset.ops.arguments import guarded
 from cresset.ops.comparison import where
-from cresset.ops.creation import linspace, ones, tensor, zeros
+from cresset.ops.creation import linspace, ones, tensor
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed, result_type
 from cresset.ops.operation import method
@@ -59,7 +59,8 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if side == "left" and right:
         raise RuntimeError("searchsorted: side and right can't be set to opposites; got side of "
                            "left while right was True")
-    values = input if isinstance(input, Tensor) else tensor(input)
+    where = boundaries.layout.device
+    values = input if isinstance(input, Tensor) else tensor(input, device=where)
     asked = values.layout if isinstance(input, Tensor) else type(input)
     d = result_type([boundaries.layout, asked])
     if d is types.bool or d.is_complex:
@@ -136,11 +137,10 @@ def bincount(input, weights=None, minlength=0):
                                f"least is {amin(places).item()}")
         count = max(count, amax(places).item() + 1)
     if weights is None:
-        weights = ones(input.layout.numel, dtype=types.int64)
-        return index_add(zeros(count, dtype=types.int64), 0, places, weights)
+        weights = ones(input.layout.numel, dtype=types.int64, device=input.layout.device)
     kept = weights.layout.dtype in (types.float32, types.float64)
     weights = weights if kept else weights.to(types.float64)
-    return index_add(zeros(count, dtype=weights.layout.dtype), 0, places, weights)
+    return index_add(weights.new_zeros(count), 0, places, weights)
 
 
 # --- counts of reals ------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
-from cresset.ops.creation import arange, empty, ones, tensor, zeros
+from cresset.ops.creation import arange, empty, tensor, zeros
 from cresset.ops.histograms import searchsorted
 from cresset.ops.joining import cat
 from cresset.ops.kinds.promotion import result_type
@@ -25,12 +25,12 @@ def _begins(rows):
     differ = narrow(rows, 0, 1, count - 1).ne(narrow(rows, 0, 0, count - 1))
     if rows.layout.ndim > 1:
         differ = any(differ, 1)
-    return cat((ones(1, dtype=types.bool), differ))
+    return cat((differ.new_ones(1), differ))
 
 
 def _lexicographic(rows):
     """The indices that sort the rows of a matrix, stable: by the last column first."""
-    order = arange(rows.layout.shape[0])
+    order = arange(rows.layout.shape[0], device=rows.layout.device)
     for column in reversed(range(rows.layout.shape[1])):
         order = order[argsort(select(rows, 1, column)[order], 0)]
     return order
@@ -43,14 +43,14 @@ def _grouped(entries, order):
     """
     count = entries.layout.shape[0]
     if not count:
-        nothing = empty(0, dtype=types.int64)
+        nothing = empty(0, dtype=types.int64, device=entries.layout.device)
         return nothing, nothing, nothing
     begins = _begins(entries)
     firsts = reshape(nonzero(begins), (-1,))
     groups = cumsum_dim(begins, 0, False) - 1
     if order is not None:
-        groups = zeros(count, dtype=types.int64).scatter_(0, order, groups)
-    return firsts, groups, cat((firsts, tensor([count]))).diff()
+        groups = order.new_zeros(count).scatter_(0, order, groups)
+    return firsts, groups, cat((firsts, firsts.new_tensor([count]))).diff()
 
 
 def _rows(name, x, dim):

@@ -141,7 +141,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     x = input if input.layout.ndim == 2 else reshape(input, (1, -1))
     count = x.layout.shape[1]
     weights = _observation_weights(count, fweights, aweights)
-    total = tensor(count) if weights is None else sum(weights)
+    total = tensor(count, device=x.layout.device) if weights is None else sum(weights)
     weighted = x if weights is None else x * weights
     centered = x - unsqueeze(sum(weighted, 1) / total, 1)
     # Weights of importance are known up to a factor, which has to cancel.
