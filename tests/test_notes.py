@@ -183,9 +183,9 @@ def test_the_dynamic_graph_grows_line_by_line():
     w, x, b = (torch.tensor(n, requires_grad=True) for n in NUMBERS.values())
     assert w.grad_fn is None
     t = w * x
-    assert t.grad_fn.name == "MulBackward0"
+    assert t.grad_fn.name() == "MulBackward0"
     t2 = t + b
-    assert t2.grad_fn.name == "AddBackward0"
+    assert t2.grad_fn.name() == "AddBackward0"
     assert t2.grad_fn.next_functions[0][0] is t.grad_fn
     y = torch.tanh(t2)
     assert y.grad_fn.next_functions[0][0] is t2.grad_fn
@@ -207,7 +207,7 @@ def test_dynamic_graphs_change_from_pass_to_pass():
             y = y * w if y < 4 else y + w
         node = y.grad_fn
         while node.next_functions:
-            names.append(node.name)
+            names.append(node.name())
             node = node.next_functions[0][0]
         return names
 

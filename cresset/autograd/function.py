@@ -70,7 +70,6 @@ class FunctionNode(Node):
         self.context = context
         self.outputs = outputs
 
-    @property
     def name(self):
         return f"{self.function.__name__}Backward"
 
@@ -80,7 +79,7 @@ class FunctionNode(Node):
         found = list(found) if isinstance(found, tuple) else [found]
         if len(found) < len(self.edges):
             raise RuntimeError(
-                f"{self.name}: returned an incorrect number of gradients (expected "
+                f"{self.name()}: returned an incorrect number of gradients (expected "
                 f"{len(self.edges)}, got {len(found)})"
             )
         return found

@@ -40,13 +40,12 @@ class Node:
         self.args = None
         self.sequence = next(numbers)
 
-    @property
     def name(self) -> str:
         """What PyTorch calls such a node."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return f"<{self.name}>"
+        return f"<{self.name()}>"
 
     def __call__(self, *gradients):
         """The gradients of the operands, given that of the output."""
@@ -76,7 +75,6 @@ class Leaf(Node):
         self.tensor = weakref.ref(tensor)
         self.sequence = next(leaf_numbers)
 
-    @property
     def name(self):
         return "AccumulateGrad"
 
@@ -102,9 +100,8 @@ class Pick(Node):
         self.slot = slot
         self.total = total
 
-    @property
     def name(self):
-        return self.edges[0].name
+        return self.edges[0].name()
 
 
 class Piece(Pick):
@@ -118,7 +115,6 @@ class PiecesNode(Node):
 
     __slots__ = ("dim", "outputs", "stacked")
 
-    @property
     def name(self):
         return "UnbindBackward0" if self.stacked else "SplitBackward0"
 
@@ -144,7 +140,6 @@ class OperationNode(Node):
         self.sequence = next(numbers)
         self.recipe = recipe
 
-    @property
     def name(self) -> str:
         return node_name(self)
 

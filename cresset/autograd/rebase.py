@@ -23,7 +23,6 @@ class Scattered(Node):
         super().__init__(None, (old, new), (base_layout, part_layout))
         self.chain = chain
 
-    @property
     def name(self):
         return "CopySlices"
 

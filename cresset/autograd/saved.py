@@ -49,7 +49,7 @@ def read_outputs(node, saved):
 def freed(node) -> RuntimeError:
     """The error for a node whose saved values were let go of."""
     return RuntimeError(
-        f"backward: trying to backward through the graph a second time: what {node.name} "
+        f"backward: trying to backward through the graph a second time: what {node.name()} "
         "saved has been freed; pass retain_graph=True to the first backward"
     )
 
@@ -62,7 +62,7 @@ def overwritten(node, storage, layout, version) -> RuntimeError:
         by = f"{operation} at {place}"
     return RuntimeError(
         f"backward: one of the variables needed for gradient computation has been modified by an "
-        f"inplace operation: a tensor of shape {tuple(layout.shape)} that {node.name} saved "
+        f"inplace operation: a tensor of shape {tuple(layout.shape)} that {node.name()} saved "
         f"is at version {storage.version}; expected version {version} instead; it was overwritten "
         f"last by {by}; write to a clone() of it, or use the form that returns a new tensor"
     )

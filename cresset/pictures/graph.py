@@ -92,7 +92,7 @@ def _history(result, names) -> tuple[dict, list]:
         if node not in chosen and node.edges:
             nodes[node] = Node("…", "earlier operations", None)
         elif node.edges:
-            nodes[node] = Node(node.name.partition("Backward")[0], shape,
+            nodes[node] = Node(node.name().partition("Backward")[0], shape,
                                RESULT if node is root else OPERATION)
         else:
             name = names.get(id(node.variable), "")

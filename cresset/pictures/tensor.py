@@ -139,7 +139,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
     facts.append(("type", str(x.dtype).removeprefix("torch.")))
     facts.append(("contiguous", "yes" if x.is_contiguous() else "no"))
     if x.grad_fn is not None:
-        facts.append(("grad_fn", x.grad_fn.name))
+        facts.append(("grad_fn", x.grad_fn.name()))
     elif x.requires_grad:
         facts.append(("gradient", "required"))
     return facts
