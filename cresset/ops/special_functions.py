@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import math
 
+from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core import special as primitives
 from cresset.core.tensor import Number, Tensor
+from cresset.ops.arguments import whole
+from cresset.ops.creation import arange
 from cresset.ops.floating_point import floating
+from cresset.ops.in_place import in_place
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import called, method, real_only, takes
+from cresset.ops.operation import called, counts_as, method, real_only
+from cresset.ops.out import with_out
 
 __all__ = ["i0", "igamma", "igammac", "mvlgamma", "polygamma"]
 
@@ -202,21 +207,27 @@ Tensor.polygamma, Tensor.polygamma_ = _polygamma_method, _polygamma_in_place
 
 
 @method()
-@takes("numbers")
-@elementwise(promote="float")
-def mvlgamma(x, p: int):
+@in_place
+@with_out
+def mvlgamma(input, p):
     """The logarithm of the multivariate gamma function of dimension p, up to sign.
+
+    Raises RuntimeError where p is not positive.
 
     >>> import cresset
     >>> cresset.mvlgamma(cresset.tensor([3.0]), 2)
     tensor([1.5502])
     """
+    p = whole("mvlgamma", "p", p)
     if p < 1:
-        raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1; got {p}")
-    total = scalar.lgamma(x) + 0.25 * p * (p - 1) * math.log(math.pi)
-    for k in range(1, p):
-        total = total + scalar.lgamma(x - 0.5 * k)
-    return total
+        raise RuntimeError(
+            f"mvlgamma: p has to be greater than or equal to 1; got {p}; need a dimension"
+        )
+    d = input.layout.dtype
+    d = d if d.is_differentiable else types.get_default_dtype()
+    steps = arange(p, dtype=d, device=input.layout.device) * 0.5
+    terms = (input.unsqueeze(-1) - steps).lgamma()
+    return counts_as(terms.sum(-1) + 0.25 * p * (p - 1) * math.log(math.pi), "mvlgamma")
 
 
 @method()
