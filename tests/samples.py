@@ -94,6 +94,7 @@ INTERNAL = {
     "picked_backward": "nn.functional.nll_loss",
     "placed": "Tensor.__setitem__",
     "pulled": "cdist",
+    "order_of_rows": "unique",
     "p_norm": "norm",
     "prelu_kernel": "nn.functional.prelu",
     "rms_rows": "rms_norm",

@@ -20,6 +20,7 @@ from cresset.kernels.number_lanes import numbers_of, reduced
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.words import Words
 from cresset.runtime.ir import Module
+from cresset.runtime.program import Step
 from cresset.runtime.target import host
 
 ROWS = 4  # that are made together
@@ -77,7 +78,7 @@ def _broadcast(x: Layout, batch) -> tuple[int, ...]:
     return (0,) * (len(batch) - len(own)) + own
 
 
-def copy(source: Layout, target: Layout, places) -> tuple:
+def copy(source: Layout, target: Layout, places) -> list[Step]:
     """The steps that copy one value into another, whose batch and type it is brought to."""
     spread = (*_broadcast(source, target.shape[:-2]), *source.strides[-2:])
     operands = (Operand(places[0], source.dtype, spread),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.ops.creation import arange, empty, tensor, zeros
+from cresset.ops.creation import empty, tensor, zeros
 from cresset.ops.histograms import searchsorted
 from cresset.ops.joining import cat
+from cresset.ops.kinds import hosted
+from cresset.ops.kinds.hosted import np
 from cresset.ops.kinds.promotion import result_type
 from cresset.ops.masks import nonzero
 from cresset.ops.operation import method
-from cresset.ops.ordering import argsort, sorted_dim
+from cresset.ops.ordering import sorted_dim
 from cresset.ops.out import with_out
 from cresset.ops.reduction import any
 from cresset.ops.scans import cumsum_dim
-from cresset.ops.shape import canonical_dim, movedim, narrow, reshape, select
+from cresset.ops.shape import canonical_dim, movedim, narrow, reshape
 
 __all__ = ["isin", "unique", "unique_consecutive"]
 
@@ -28,12 +31,25 @@ def _begins(rows):
     return cat((differ.new_ones(1), differ))
 
 
-def _lexicographic(rows):
-    """The indices that sort the rows of a matrix, stable: by the last column first."""
-    order = arange(rows.layout.shape[0], device=rows.layout.device)
-    for column in reversed(range(rows.layout.shape[1])):
-        order = order[argsort(select(rows, 1, column)[order], 0)]
-    return order
+@hosted(lambda rows: Layout.packed((rows.shape[0],), types.int64))
+def order_of_rows(rows: Tensor):
+    """The indices that sort the rows of a matrix, stable.
+
+    Numbers become bytes of the same order, so NumPy compares a row at a time, as a string of bytes.
+    """
+    kind = rows.dtype.kind
+    if kind == "f":
+        # There is one zero and one NaN.
+        rows = np.where(np.isnan(rows), rows.dtype.type(np.nan), rows + 0)
+    bits = rows.view(f"u{rows.itemsize}")
+    sign = bits.dtype.type(1 << (8 * rows.itemsize - 1))
+    if kind == "f":
+        bits = np.where(bits & sign, ~bits, bits | sign)
+    elif kind == "i":
+        bits = bits ^ sign
+    keys = np.ascontiguousarray(bits.astype(bits.dtype.newbyteorder(">")))
+    keys = keys.view(f"S{keys.shape[1] * keys.itemsize}")[:, 0]
+    return keys.argsort(kind="stable")
 
 
 def _grouped(entries, order):
@@ -72,7 +88,9 @@ def _distinct(name, x, dim, in_order):
         firsts, groups, counts = _grouped(entries, order)
         return entries[firsts], reshape(groups, tuple(x.layout.shape)), counts
     d, rows = _rows(name, x, dim)
-    order = _lexicographic(rows) if in_order else None
+    order = None
+    if in_order and rows.layout.numel:
+        order = order_of_rows(rows.float() if rows.layout.dtype in types.HALVES else rows)
     firsts, groups, counts = _grouped(rows if order is None else rows[order], order)
     chosen = firsts if order is None else order[firsts]
     return x.index_select(d, chosen) if x.layout.ndim else x, groups, counts
