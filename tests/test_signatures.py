@@ -5,7 +5,9 @@ classes in Python in their signatures. One declaration of ours has to serve all 
 """
 
 import inspect
+import pickle
 from fnmatch import fnmatch
+from io import BytesIO
 from typing import NamedTuple
 
 import pytest
@@ -162,6 +164,17 @@ BY_NAME = """
     torch.linalg.vector_norm(x=x, ord=1)
     torch.linalg.inv(A=torch.eye(2) * 4)
     torch.linalg.solve(A=torch.eye(2), B=x)
+    torch.repeat_interleave(repeats=torch.tensor([1, 2]))
+    torch.scalar_tensor(s=2, layout=torch.strided, pin_memory=False)
+    torch.empty_strided(size=(0,), stride=(1,), layout=torch.strided, pin_memory=False)
+    torch.full_like(input=x, fill_value=2, pin_memory=False)
+    torch.tril_indices(row=3, col=2, offset=1, device='cpu', layout=torch.strided)
+    torch.histogram(input=x)[0].sum()
+    torch.histogramdd(x, [2, 2, 2], [0.0, 6.0, 0.0, 6.0, 0.0, 6.0]).hist.sum()
+    torch.randint_like(x, high=9) < 9
+    torch.expand_copy(input=x, size=(2, 2, 3), out=torch.empty(0))
+    torch.nn.functional.l1_loss(input=x, target=-x, weight=x)
+    torch.nn.Hardtanh(min_value=-2, max_value=2)(x)
     torch.promote_types(type1=torch.int8, type2=torch.float16)
     torch.can_cast(from_=torch.int8, to=torch.float16)
 """
@@ -349,6 +362,14 @@ def test_calls_by_name(call):
         return eval(call, {"torch": package, "x": x})
 
     assert repr(result(cresset)) == repr(result(torch))
+
+
+def test_save_and_load_take_how_pytorch_pickles():
+    file = BytesIO()
+    x = cresset.ones(2)
+    cresset.save(x, file, pickle_protocol=4, _use_new_zipfile_serialization=True)
+    file.seek(0)
+    assert cresset.load(file, "cpu", pickle, weights_only=False, encoding="latin1").equal(x)
 
 
 def test_deliberate_differences_are_there():

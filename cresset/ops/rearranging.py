@@ -14,7 +14,7 @@ from cresset.ops.creation import arange, full
 from cresset.ops.histograms import searchsorted
 from cresset.ops.kinds import special
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counted_as, method
 from cresset.ops.reduction import amin
 from cresset.ops.scans import cumsum_dim
 from cresset.ops.selecting import index_select
@@ -80,6 +80,7 @@ def flipud(input):
 
 
 @method()
+@counted_as("rot90")
 def rot90(input, k=1, dims=(0, 1)):
     """x turned by k right angles in the plane of two dims, from the first to the second, copied.
 
@@ -136,6 +137,7 @@ def _rolled_gradient(g, shifts, dims):
 
 
 @method()
+@counted_as("roll")
 def roll(input, shifts, dims=None, *, axis=None):
     """x rotated along dims, or all elements in row order; what leaves at the end comes in again.
 
@@ -162,6 +164,7 @@ def roll(input, shifts, dims=None, *, axis=None):
 
 # --- repeated -------------------------------------------------------------------------------------
 @guarded
+@counted_as("repeat")
 def repeat(x, *sizes, repeats=None):
     """x repeated the given number of times along each dim, copied.
 
@@ -187,6 +190,7 @@ def repeat(x, *sizes, repeats=None):
 
 
 @guarded
+@counted_as("repeat")
 def tile(input, *counts, dims=None):
     """repeat, with missing leading counts taken as 1."""
     dims = _numbers(counts) if dims is None else tuple(dims)
@@ -194,7 +198,7 @@ def tile(input, *counts, dims=None):
 
 
 @guarded
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Every entry along a dim repeated, `repeats` times or as a vector of counts says.
 
     Without a dim, every element. Of a vector of counts alone: every place as often as it says.
@@ -203,8 +207,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     >>> cresset.repeat_interleave(cresset.tensor([7, 8]), cresset.tensor([2, 1]))
     tensor([7, 7, 8])
     """
-    if repeats is None:
-        return _places(input, output_size)
+    if input is None or repeats is None:
+        return _places(repeats if input is None else input, output_size)
     x = input
     if dim is None:
         x, dim = reshape(x, (-1,)), 0
