@@ -47,7 +47,23 @@ def _pinv_layout(a: Layout, atol, rtol, hermitian) -> Layout:
     if hermitian:
         square("linalg.pinv", a)
     m, n = matrix("linalg.pinv", a).shape[-2:]
+    for tolerance in (atol, rtol):
+        if isinstance(tolerance, Layout) and not _one_for_each(tolerance, a):
+            raise RuntimeError(
+                f"linalg.pinv: a tolerance must be one real number for each matrix; got shape "
+                f"{tuple(tolerance.shape)} of {tolerance.dtype} for matrices of shape "
+                f"{tuple(a.shape)}; need a shape that broadcasts to {tuple(a.shape[:-2])}"
+            )
     return packed(a, n, m)
+
+
+def _one_for_each(tolerance: Layout, a: Layout) -> bool:
+    """Whether there is a real number for each of the matrices a."""
+    batch = a.shape[:-2]
+    fits = tolerance.ndim <= len(batch) and all(
+        n in (1, m) for n, m in zip(reversed(tolerance.shape), reversed(batch))
+    )
+    return fits and not tolerance.dtype.is_complex
 
 
 @called("linalg_pinv")
