@@ -10,12 +10,11 @@ _AS_THEY_ARE = (
     "add", "atan2", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift",
     "bitwise_xor", "copysign", "divide", "greater", "greater_equal", "hypot", "less", "less_equal",
     "logaddexp", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "multiply",
-    "nextafter", "not_equal", "pow", "subtract",
+    "nextafter", "not_equal", "pow", "remainder", "subtract",
 )
 """Functions of two arrays that differ in promotion alone."""
 
-__all__ = [*_AS_THEY_ARE, "clip", "equal", "expm1", "floor_divide", "remainder", "sign",
-           "tanh"]
+__all__ = [*_AS_THEY_ARE, "clip", "equal", "expm1", "floor_divide", "sign", "tanh"]
 globals().update({name: promoted(getattr(cresset, name)) for name in _AS_THEY_ARE})
 
 
@@ -49,22 +48,6 @@ def _floor_divide(x1, x2, /):
 
 
 floor_divide = promoted(_floor_divide)
-
-
-def _remainder(x1, x2, /):
-    """x1 modulo x2 with the sign of x2, zeros included; PyTorch's have the sign of x1.
-
-    >>> from cresset import array_api
-    >>> array_api.remainder(array_api.asarray([4.0, -3.0]), -2.0)
-    tensor([-0., -1.])
-    """
-    found = cresset.remainder(x1, x2)
-    if not x1.is_floating_point():
-        return found
-    return cresset.where(found == 0, found.copysign(x2), found)
-
-
-remainder = promoted(_remainder)
 
 
 def sign(x, /):

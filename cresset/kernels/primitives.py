@@ -169,10 +169,11 @@ def _float_floor_division(f, x, y):
 
 
 def _remainder(f, kind, x, y):
-    """x modulo y with the sign of y."""
+    """x modulo y with the sign of y, which a zero has, too, as in Python."""
     if kind.category == dtype.FLOAT:
         rest = mathematics.TABLE["fmod"](f, x, y)
-        return f.select(rest.ne(0) & ((rest < 0) ^ (y < 0)), rest + y, rest)
+        wrong = rest.ne(0) & ((rest < 0) ^ (y < 0))
+        return f.select(wrong, rest + y, f.intrinsic("copysign", rest, y))
     rest = _integer_fmod(f, kind, x, y)
     if not kind.is_signed:
         return rest
