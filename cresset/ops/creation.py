@@ -525,14 +525,14 @@ def _number(v):
         return v.item()
     frozen = dispatch.freeze(v)
     if not isinstance(frozen, (bool, int, float, complex)):
-        kind = type(v).__name__
+        given = type(v).__name__
         if isinstance(v, (str, bytes)):
             raise TypeError(
-                f"tensor: new(): invalid data type {kind!r}; got {v!r}; need numbers, or lists of "
+                f"tensor: new(): invalid data type {given!r}; got {v!r}; need numbers, or lists of "
                 "numbers"
             )
         raise RuntimeError(
-            f"tensor: Could not infer dtype of {kind}; need numbers, or lists of numbers"
+            f"tensor: Could not infer dtype of {given}; need numbers, or lists of numbers"
         )
     # A number of a class of its own, such as NumPy's float64, as one of Python's.
     for kind in (bool, int, float):

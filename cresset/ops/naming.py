@@ -30,7 +30,7 @@ def renamed(problem: Exception, own: str | None = None) -> Exception:
     message = problem.args[0] if problem.args else None
     found = NAME.match(message) if isinstance(message, str) else None
     if name and found and _bare(found[0]) != _bare(name):
-        problem.args = (name + message[found.end():], *problem.args[1:])
+        problem.args = (name + found.string[found.end():], *problem.args[1:])
     return problem
 
 
