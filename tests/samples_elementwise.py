@@ -25,8 +25,8 @@ def arithmetic():
     yield from elementwise("floor_divide", real, 2)
     yield from elementwise("Tensor.__rfloordiv__", nonzero, 5)
     yield from elementwise("remainder", real, nonzero, meaning=np.remainder, ulps=1, scale=3)
-    # A thousandth of a unit lets zeros differ in sign: ours have the divisor's, as PyTorch documents
-    # it and Python has it, PyTorch's the dividend's. tests/test_array_api.py holds that.
+    # A thousandth of a unit lets zeros differ in sign: ours have the divisor's, as Python's do and
+    # PyTorch documents; PyTorch's have the dividend's. tests/test_array_api.py holds it.
     yield from elementwise("remainder", real, 2, ulps=0.001)
     yield from elementwise("Tensor.__rmod__", nonzero, 5, ulps=1, scale=5)
     yield from elementwise("fmod", real, nonzero, meaning=np.fmod)
