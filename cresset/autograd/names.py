@@ -73,32 +73,57 @@ def _copy(parameters, layouts) -> str:
     return "clone" if parameters[1] in (None, layouts[0].dtype) else "to_copy"
 
 
-def _other(name: str, number: str) -> Callable:
-    """One name where the second operand is a tensor, another where it is a number."""
-    return lambda parameters, layouts: name if isinstance(layouts[1], Layout) else number
+def _other(name: str, number: str, place: int = 1) -> Callable:
+    """One name where an operand, the second, is a tensor, another where it is a number."""
+    return lambda parameters, layouts: name if isinstance(layouts[place], Layout) else number
+
+
+def _always(name: str) -> Callable:
+    """PyTorch has the operation under another name, or makes it of that one."""
+    return lambda parameters, layouts: name
 
 
 # By operation: what stands for the name, an overload other than the first behind a "#".
 RULES: dict[str, Callable] = {
+    "absolute_error": _always("abs"),
     "basic_index": _index,
     "clamp": lambda parameters, layouts: "clamp" if layouts[1] or layouts[2] else "clamp#1",
+    "clamp_max": _other("clamp_max#1", "clamp_max"),
+    "clamp_min": _other("clamp_min#1", "clamp_min"),
     "copy_as": _copy,
-    "greatest_of_windows": lambda parameters, layouts: "max_pool2d_with_indices",
+    "copysign": _other("copysign", "copysign#1"),
+    "fill_where": _other("masked_fill#1", "masked_fill", 2),
+    "floor_divide": _always("div#2"),
+    "fmod": _other("fmod#1", "fmod"),
+    "greatest_of_windows": _always("max_pool2d_with_indices"),
+    "imaginary_part": _always("select"),
+    "kl_terms": _always("sub"),
+    "lerp": _other("lerp#1", "lerp", 2),
     "linear": _linear,
+    "logsigmoid": _always("log_sigmoid"),
     "matmul": _product,
     "mean": _along("mean"),
-    "narrow": lambda parameters, layouts: "slice",
-    "nansum": _along("nansum"),
+    "narrow": _always("slice"),
     "power": _other("pow#1", "pow"),
     "prod": _along("prod"),
-    "reverse_divide": lambda parameters, layouts: "mul",
+    "real_part": _always("select"),
+    "relu6": _always("hardtanh"),
+    "remainder": _other("remainder#1", "remainder"),
+    "reverse_divide": _always("mul"),
     "reverse_minus": _other("rsub", "rsub#1"),
-    "reverse_power": lambda parameters, layouts: "pow#2",
-    "scale_kept": lambda parameters, layouts: "mul",
+    "reverse_power": _always("pow#2"),
+    "rms_rows": _always("mul"),
+    "round_places": _always("round#1"),
+    "running_extreme": lambda parameters, layouts: "cummax" if parameters[2] else "cummin",
+    "scale_kept": _always("mul"),
+    "selu": _always("elu"),
+    "significands": _always("frexp"),
+    "softsign": _always("div"),
     "squeeze": _squeeze,
     "sum": _along("sum"),
     "triangle": lambda parameters, layouts: "tril" if parameters[2] else "triu",
-    "trunc_divide": lambda parameters, layouts: "div#2",
+    "tanhshrink": _always("sub"),
+    "trunc_divide": _always("div#2"),
 }
 for _norm in ("euclidean_norm", "p_norm"):
-    RULES[_norm] = lambda parameters, layouts: "linalg_vector_norm"
+    RULES[_norm] = _always("linalg_vector_norm")

@@ -8,7 +8,7 @@ from cresset.core import scalar
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.comparison import eq
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import called
+from cresset.ops.operation import called, counted_as
 from cresset.ops.reduction import all, any
 
 __all__ = ["allclose", "dist", "equal", "isclose"]
@@ -89,6 +89,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     return builtins.bool(all(_close("allclose", input, other, rtol, atol, equal_nan)))
 
 
+@counted_as("dist")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other, shapes broadcast.
 

@@ -8,7 +8,7 @@ from cresset.core.scalar import NotComplexError
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.floating_point import floating
 from cresset.ops.kinds import elementwise
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counts_as, method
 
 __all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwise_left_shift",
            "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "div", "divide",
@@ -109,7 +109,9 @@ def sub_(input, other, *, alpha=1):
 
 def rsub(input, other, *, alpha=1):
     """other - alpha * input."""
-    return reverse_minus(input, other) if alpha == 1 else sub(other, input, alpha=alpha)
+    if alpha == 1:
+        return reverse_minus(input, other)
+    return counts_as(sub(other, input, alpha=alpha), "rsub")
 
 
 def _scale(operation, x, y, alpha):
@@ -233,7 +235,7 @@ multiply = mul
 @method("__mod__", "remainder")
 @elementwise(promote="numbers")
 def remainder(x: Tensor | Number, y):
-    """x modulo y, with the sign of y as Python has it.
+    """x modulo y with the sign of y, zeros included, as Python has it.
 
     >>> import cresset
     >>> cresset.remainder(cresset.tensor([-3, 3]), 2)
@@ -355,7 +357,7 @@ def pow(input, exponent, *, out=None):
             raise TypeError(f"pow: the base or the exponent must be a tensor; got {input!r}")
         short = _short_power(input.layout.dtype, exponent, kind)
         if short is not None:
-            return short(input, out=out)
+            return counts_as(short(input, out=out), "pow")
     elif not isinstance(input, Tensor):
         return reverse_power(exponent, input, out=out)
     return power(input, exponent, out=out)

@@ -13,7 +13,7 @@ from cresset.core import scalar
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import elementwise, view
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counted_as, method
 from cresset.ops.shape import broadcast_shapes, expand, matrix_transpose, t
 
 __all__ = ["adjoint", "angle", "complex", "conj", "conj_physical", "imag", "is_complex", "is_conj",
@@ -238,6 +238,7 @@ def _check_parts(operation, x, y):
         )
 
 
+@counted_as("complex")
 def complex(real, imag, *, out=None):
     """The complex numbers real + imag * i; of float32 tensors complex64, of float64 complex128.
 
@@ -255,6 +256,7 @@ def complex(real, imag, *, out=None):
     return made if out is None else out.copy_(made)
 
 
+@counted_as("polar")
 def polar(abs, angle, *, out=None):
     """The complex numbers of given absolute values and angles in radians.
 

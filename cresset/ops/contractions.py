@@ -12,7 +12,7 @@ from math import prod
 from cresset.core.families import required
 from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import mul
-from cresset.ops.operation import method
+from cresset.ops.operation import counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.products import matmul
 from cresset.ops.reduction import sum
@@ -365,6 +365,7 @@ def kron(input, other):
 
 # At the top level the name is that of `capture.trace`, which gives way to this for a tensor.
 @method("trace")
+@counted_as("trace")
 def trace(input):
     """The sum of a matrix' diagonal.
 

@@ -14,7 +14,7 @@ from cresset.ops.in_place import in_place
 from cresset.ops.joining import cat
 from cresset.ops.kinds import special
 from cresset.ops.masks import nonzero
-from cresset.ops.operation import method
+from cresset.ops.operation import counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.padding import pad
 from cresset.ops.placement import placed
@@ -109,6 +109,7 @@ def _indices(name, row, col, offset, dtype, device, lower):
 
 # --- diagonals ------------------------------------------------------------------------------------
 @method()
+@counted_as("diag_embed")
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices with the vectors of the last dim on a diagonal, in dims dim1 and dim2 of the result.
 
@@ -169,6 +170,7 @@ Tensor.fill_diagonal_ = _fill_diagonal_
 
 
 @guarded
+@counted_as("block_diag")
 def block_diag(*tensors):
     """The matrix with the given ones along its diagonal; numbers and vectors are rows.
 

@@ -10,7 +10,7 @@ from cresset.ops.comparison import clamp, eq
 from cresset.ops.diagonals import triu_indices
 from cresset.ops.kinds import composite
 from cresset.ops.norms import euclidean_norm, norm, p_norm
-from cresset.ops.operation import called
+from cresset.ops.operation import called, counted_as
 from cresset.ops.products import matmul
 from cresset.ops.reduction import sum
 from cresset.ops.shape import matrix_transpose, reshape, unsqueeze
@@ -97,6 +97,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     return distances(x1, x2, float(p), products)
 
 
+@counted_as("pdist")
 def pdist(input, p=2.0):
     """The p-norms of the differences of all pairs of rows: (0, 1), (0, 2), ..., (1, 2), ...
 

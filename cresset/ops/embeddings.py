@@ -13,7 +13,7 @@ from cresset.ops.gathering import check_index, out_of_range
 from cresset.ops.histograms import searchsorted
 from cresset.ops.kinds import special
 from cresset.ops.masks import nonzero
-from cresset.ops.operation import called
+from cresset.ops.operation import called, counted_as
 from cresset.ops.selecting import add_rows, index_reduce
 from cresset.ops.shape import reshape
 from cresset.runtime.program import Program
@@ -58,6 +58,7 @@ def _embedding_by_frequency_gradient(g, weight_layout, index):
 
 
 # --- functions ------------------------------------------------------------------------------------
+@counted_as("embedding")
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0,
               scale_grad_by_freq=False, sparse=False):
     """weight[input]: the rows of a table that integers of any shape name.
@@ -104,6 +105,7 @@ def _shorten(weight, input, max_norm, norm_type):
     weight[places] = where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
 
 
+@counted_as("embedding_bag")
 def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False,
                   mode="mean", sparse=False, per_sample_weights=None, include_last_offset=False,
                   padding_idx=None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cresset.core import return_types
 from cresset.core.tensor import Tensor
 from cresset.ops.comparison import maximum, minimum
-from cresset.ops.operation import counts_as, method
+from cresset.ops.operation import counted_as, counts_as, method
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, max_with_index, min_with_index, restore_dims
 
@@ -54,6 +54,7 @@ min = _extreme("min", amin, min_with_index, minimum)
 
 @method()
 @with_out
+@counted_as("aminmax")
 def aminmax(input, *, dim=None, keepdim=False):
     """(least, greatest) of all elements or along a dim."""
     return return_types.aminmax((amin(input, dim, keepdim), amax(input, dim, keepdim)))

@@ -18,7 +18,7 @@ from cresset.ops.comparison import eq, where
 from cresset.ops.complex_numbers import conj, real
 from cresset.ops.creation import filled
 from cresset.ops.kinds import overwrite, special
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.shape import canonical_dim, expand, reshape
 from cresset.runtime.program import Program
@@ -278,6 +278,7 @@ def _scatter(x, dim, index, src, value, reduce, chosen):
 
 @method()
 @with_out
+@counted_as("scatter_reduce")
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     """x with the elements of `src` joined into it at the indices, as in `scatter`.
 

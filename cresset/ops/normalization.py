@@ -9,7 +9,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import rsqrt
 from cresset.ops.exponential import exp, log
 from cresset.ops.kinds import composite
-from cresset.ops.operation import called, takes
+from cresset.ops.operation import called, counted_as, takes
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, mean, sum
 from cresset.ops.shape import reshape, unsqueeze
@@ -257,6 +257,7 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     return out
 
 
+@counted_as("nativeGroupNorm")
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalisation over groups of channels and all places (Wu & He 2018)."""
     shape = input.layout.shape

@@ -11,7 +11,7 @@ from cresset.ops.comparison import eq, where
 from cresset.ops.in_place import in_place
 from cresset.ops.kinds import composite
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, amin, restore_dims, sum
 from cresset.ops.shape import canonical_dim
@@ -124,6 +124,7 @@ def norm_except_dim(v, pow=2, dim=0):
 @method()
 @with_out
 @in_place
+@counted_as("renorm")
 def renorm(input, p, dim, maxnorm):
     """x with every entry along a dim whose p-norm is above `maxnorm` scaled down to it.
 

@@ -8,6 +8,7 @@ capture and the compiler treat it.
 from __future__ import annotations
 
 import inspect
+from functools import wraps
 
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -208,6 +209,24 @@ def counts_as(x, label):
     if node is not None and node.sequence > 0:
         node.label = label
     return x
+
+
+def counted_as(label):
+    """Decorator of a function of several operations that is one in PyTorch, and one node there."""
+
+    def put(function):
+        @wraps(function)
+        def call(*args, **keywords):
+            out = function(*args, **keywords)
+            for part in out if isinstance(out, tuple) else (out,):
+                # Where there was nothing to do the operand itself comes back.
+                if not any(part is a for a in args):
+                    counts_as(part, label)
+            return out
+
+        return call
+
+    return put
 
 
 def method(*names):

@@ -16,7 +16,7 @@ from cresset.ops import dispatch
 from cresset.ops.complex_numbers import adjoint, conj
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
-from cresset.ops.operation import method
+from cresset.ops.operation import counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.shape import matrix_transpose, reshape, squeeze, unsqueeze, view_strides
 from cresset.runtime.program import Program
@@ -190,6 +190,7 @@ def dot(input, tensor):
 
 @method()
 @with_out
+@counted_as("vdot")
 def vdot(input, other):
     """The sum of the products of two vectors, the first of them conjugated.
 

@@ -12,7 +12,7 @@ from cresset.ops.arithmetic import lerp
 from cresset.ops.comparison import where
 from cresset.ops.creation import arange, full, tensor
 from cresset.ops.gathering import gather
-from cresset.ops.operation import method
+from cresset.ops.operation import counted_as, counts_as, method
 from cresset.ops.ordering import argsort, sorted_dim
 from cresset.ops.out import with_out
 from cresset.ops.reduction import amax, any, argmax, least, sum
@@ -47,6 +47,7 @@ def _refuse_bool(name, x):
 
 @method()
 @with_out
+@counted_as("kthvalue")
 def kthvalue(input, k, dim=-1, keepdim=False):
     """(values, indices) of the k-th least entry along a dim, counted from 1."""
     _refuse_bool("kthvalue", input)
@@ -74,7 +75,7 @@ def median(input, dim=None, keepdim=False):
     tensor(2)
     """
     if dim is None:
-        return _median_of_all(input, False)
+        return counts_as(_median_of_all(input, False), "median")
     return median_result(_median_along("median", input, dim, keepdim, False))
 
 
@@ -83,14 +84,15 @@ def median(input, dim=None, keepdim=False):
 def nanmedian(input, dim=None, keepdim=False):
     """The median of the entries that are not NaN, NaN where there is none."""
     if dim is None:
-        return _median_of_all(input, True)
+        return counts_as(_median_of_all(input, True), "nanmedian")
     return nanmedian_result(_median_along("nanmedian", input, dim, keepdim, True))
 
 
 def _median_along(name, x, dim, keepdim, ignore_nan):
     _refuse_bool(name, x)
     d, size = _counted_dim(name, x, dim)
-    return _at(x, _middle(x.detach(), d, size, ignore_nan), d, keepdim)
+    values, places = _at(x, _middle(x.detach(), d, size, ignore_nan), d, keepdim)
+    return counts_as(values, f"{name}#1"), places
 
 
 def _middle(x, dim, size, ignore_nan):
@@ -126,6 +128,7 @@ def _median_of_all(x, ignore_nan):
 # --- the most frequent entry ----------------------------------------------------------------------
 @method()
 @with_out
+@counted_as("mode")
 def mode(input, dim=-1, keepdim=False):
     """(values, indices) of the most frequent entry along a dim, the least of several such.
 

@@ -14,7 +14,6 @@ from cresset.kernels import scan
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.comparison import where
 from cresset.ops.complex_numbers import conj
-from cresset.ops.creation import zeros
 from cresset.ops.exponential import exp, log
 from cresset.ops.gathering import scatter_add
 from cresset.ops.in_place import in_place
@@ -147,7 +146,7 @@ def running_extreme(x: Tensor, dim, greatest):
 
 @running_extreme.gradient
 def _running_extreme_gradient(gs, outs, x_layout, dim):
-    return scatter_add(zeros(tuple(x_layout.shape), dtype=gs[0].layout.dtype), dim, outs[1], gs[0])
+    return scatter_add(gs[0].new_zeros(x_layout.shape), dim, outs[1], gs[0])
 
 
 @method()

@@ -23,7 +23,7 @@ from cresset.ops.gathering import (
     reduce_into,
 )
 from cresset.ops.kinds import overwrite, special
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.shape import canonical_dim, expand
 from cresset.runtime.program import Program
@@ -263,6 +263,7 @@ def _filling(x, dim, index, value):
 
 @method()
 @with_out
+@counted_as("index_reduce")
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     """x with source's entries along a dim joined into it at the indices.
 

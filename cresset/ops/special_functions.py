@@ -10,6 +10,7 @@ import math
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core import special as primitives
+from cresset.core.families import required
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.arguments import whole
 from cresset.ops.creation import arange
@@ -224,6 +225,7 @@ def mvlgamma(input, p):
             f"mvlgamma: p has to be greater than or equal to 1; got {p}; need a dimension"
         )
     d = input.layout.dtype
+    required("mvlgamma", "numbers", d)
     d = d if d.is_differentiable else types.get_default_dtype()
     steps = arange(p, dtype=d, device=input.layout.device) * 0.5
     terms = (input.unsqueeze(-1) - steps).lgamma()

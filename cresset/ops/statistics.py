@@ -10,7 +10,7 @@ from cresset.ops.complex_numbers import conj, view_as_real
 from cresset.ops.creation import tensor
 from cresset.ops.kinds import composite
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.products import matmul
 from cresset.ops.reduction import mean, restore_dims, sum
@@ -110,12 +110,14 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
 
 
 @with_out
+@counted_as("var_mean")
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(variance, mean) over dims."""
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
 
 @with_out
+@counted_as("std_mean")
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(standard deviation, mean) over dims."""
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
