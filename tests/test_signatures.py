@@ -343,6 +343,22 @@ def test_classes_are_made_of_what_pytorch_makes_them(space):
     told(problems)
 
 
+@pytest.mark.parametrize("space", CLASSES)
+def test_methods_of_classes_take_what_pytorch_takes(space):
+    problems = []
+    for full in named(space):
+        there = found(torch, full)
+        if not inspect.isclass(there):
+            continue
+        for name, method in inspect.getmembers(there, inspect.isfunction):
+            ours = found(cresset, f"{full}.{name}")
+            form = None if name.startswith("_") or ours is None else of_python(method, True)
+            if form:
+                problems += [(f"{full}.{name}", *d)
+                             for d in differences(f"{full}.{name}", [form], True) if d[0] != "*"]
+    told(problems)
+
+
 def test_open_signatures_are_called_below():
     """A function that takes any arguments is called by every name that PyTorch has for them."""
     texts = "\n".join(CALLS)
@@ -355,6 +371,7 @@ def test_open_signatures_are_called_below():
     assert not forgotten
 
 
+@pytest.mark.filterwarnings("ignore:keyword argument .* is deprecated:FutureWarning")
 @pytest.mark.parametrize("call", CALLS)
 def test_calls_by_name(call):
     def result(package):

@@ -69,9 +69,9 @@ class _OrderedModules(Module):
     def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)
 
-    def extend(self, modules: Iterable[Module]) -> Self:
+    def extend(self, sequential: Iterable[Module]) -> Self:
         """Adds modules at the end."""
-        for module in list(modules):
+        for module in list(sequential):
             self.append(module)
         return self
 
