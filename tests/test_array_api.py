@@ -215,3 +215,10 @@ def test_making_and_sorting():
     assert array_api.squeeze(x[None, :, None], (0, 2)).shape == (2, 2)
     with pytest.raises(ValueError, match="dim 1 has size 2"):
         array_api.squeeze(x[None], axis=(0, 1))
+
+
+def test_gradients_go_through():
+    x = array_api.asarray([3.0, 1.0]).requires_grad_()
+    y = array_api.add(array_api.multiply(x, array_api.asarray(2.0, dtype=array_api.float64)), 1)
+    (array_api.std(y) + array_api.sum(array_api.clip(y, array_api.asarray(0), 5))).backward()
+    assert x.grad.tolist() == [1.0, 1.0] and y.dtype is array_api.float64

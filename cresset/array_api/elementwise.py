@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cresset
 from cresset import Tensor
-from cresset.array_api.types import promoted
+from cresset.array_api.types import as_array, promoted
 
 _AS_THEY_ARE = (
     "add", "atan2", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift",
@@ -79,6 +79,6 @@ def clip(x, /, min=None, max=None):
     if min is None and max is None:
         return x.clone()
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        min, max = (None if bound is None else cresset.asarray(bound, dtype=x.dtype)
+        min, max = (None if bound is None else as_array(bound, x.dtype, x.device)
                     for bound in (min, max))
     return cresset.clip(x, min, max)

@@ -61,11 +61,16 @@ def can_cast(from_, to: dtype, /) -> bool:
         return False
 
 
+def as_array(x, dtype, device) -> Tensor:
+    """An array or a Python number as an array of a type; gradients go through."""
+    return x.to(dtype) if isinstance(x, Tensor) else cresset.tensor(x, dtype=dtype, device=device)
+
+
 def _converted(*arrays) -> list[Tensor]:
     """Arrays and Python numbers as arrays of their common type."""
     common = result_type(*arrays)
     device = next(x.device for x in arrays if isinstance(x, Tensor))
-    return [cresset.asarray(x, dtype=common, device=device) for x in arrays]
+    return [as_array(x, common, device) for x in arrays]
 
 
 def promoted(function):
