@@ -401,7 +401,7 @@ def test_transformer(torch, norm_first):
             RuntimeError,
             r"Expected hidden size \(1, 3, 6\), got \[1, 2, 6\]",
         ),
-        (lambda: nn.Embedding(3, 2, padding_idx=3), ValueError, "padding_idx"),
+        (lambda: nn.Embedding(3, 2, padding_idx=3), AssertionError, "padding_idx"),
         (lambda: nn.Unflatten(1, 4), TypeError, "tuple or list of ints"),
         (lambda: nn.MultiheadAttention(5, 2), AssertionError, "divisible by num_heads"),
         (lambda: nn.Bilinear(0, 1, 1), ValueError, "in1_features must be > 0"),

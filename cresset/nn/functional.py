@@ -30,6 +30,7 @@ from cresset.ops import (
     batch_norm,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
+    channel_shuffle,
     conv1d,
     conv2d,
     cosine_similarity,
@@ -42,6 +43,7 @@ from cresset.ops import (
     group_norm,
     hardshrink,
     huber_loss,
+    interpolate,
     kl_div,
     l1_loss,
     layer_norm,
@@ -55,6 +57,8 @@ from cresset.ops import (
     pad,
     pairwise_distance,
     pdist,
+    pixel_shuffle,
+    pixel_unshuffle,
     rrelu,
     rrelu_,
     scaled_dot_product_attention,
@@ -65,8 +69,10 @@ from cresset.ops import (
     softsign,
     tanh,
     tanhshrink,
+    upsample,
 )
 from cresset.ops.activation import prelu_kernel
+from cresset.ops.normalization import check_running
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -78,6 +84,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "cosine_embedding_loss",
@@ -103,6 +110,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -121,6 +129,8 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -143,6 +153,7 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "upsample",
 ]
 
 # --- activations ----------------------------------------------------------------------------------
@@ -407,6 +418,8 @@ def instance_norm(
             "instance_norm: Expected more than 1 spatial element when training, got input size "
             f"{input.shape}"
         )
+    check_running("instance_norm", input, running_mean=running_mean, running_var=running_var)
+    made = group_norm(input, channels, weight, bias, eps)
     if running_mean is not None and running_var is not None:
         with cresset.no_grad():
             values = input.transpose(0, 1).reshape(channels, batch, -1)
@@ -414,7 +427,7 @@ def instance_norm(
             variances = values.var(2).mean(1)
             running_mean.copy_(running_mean + momentum * (means - running_mean))
             running_var.copy_(running_var + momentum * (variances - running_var))
-    return group_norm(input, channels, weight, bias, eps)
+    return made
 
 
 def rms_norm(

@@ -223,6 +223,24 @@ def batch_norm_apply(x: Tensor, average: Tensor, variance: Tensor, weight: Tenso
     return out if bias is None else out + _per_channel(bias, rank)
 
 
+def check_running(operation, input, **statistics):
+    """Raise unless running statistics are vectors of a real number for each channel, or None."""
+    channels = input.layout.shape[1]
+    for name, x in statistics.items():
+        if x is None:
+            continue
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{operation}(): argument '{name}' must be Tensor, not {type(x).__name__}; make "
+                "one with cresset.tensor(...)"
+            )
+        if tuple(x.layout.shape) != (channels,) or not x.layout.dtype.is_floating_point:
+            raise RuntimeError(
+                f"{operation}: {name} should contain {channels} elements, one real number for each "
+                f"channel; got shape {tuple(x.layout.shape)} of {x.layout.dtype}"
+            )
+
+
 def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
                momentum=0.1, eps=1e-5):
     """(input - mean) / sqrt(var + eps) * weight + bias for every channel (Ioffe & Szegedy 2015).
@@ -235,6 +253,7 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     """
     if input.layout.ndim < 2:
         raise RuntimeError(f"batch_norm: needs at least 2 dims; got {tuple(input.layout.shape)}")
+    check_running("batch_norm", input, running_mean=running_mean, running_var=running_var)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError(
