@@ -61,6 +61,7 @@ def functions():
     yield once("sgn", off_axes).within(2)
     yield once("angle", off_axes).within(4)
     yield from elementwise("angle", real)
+    yield once("ldexp", plane, real).within(4, 4)
     for name in ("eq", "ne"):
         yield once(name, plane, plane).constant()
         yield once(name, plane, 1j).constant()
@@ -104,6 +105,8 @@ def reductions():
         yield sample(name, plane(3, 4), (0, 1), correction=0).within(8, 3)
     yield sample("count_nonzero", plane(3, 4), 0)
     yield sample("logsumexp", plane(3, 4), 1).within(8, 1)
+    yield sample("logcumsumexp", plane(7), 0).within(16, 2)
+    yield sample("logcumsumexp", plane(2, 3, 2), 1).within(16, 2)
     yield sample("norm", plane(3, 4)).within(4)
     for p in (1, 2, 3, float("inf")):
         yield sample("norm", off_axes(3, 4), p, dim=1).within(8)

@@ -113,12 +113,14 @@ Tensor.frexp = frexp
 @method()
 @elementwise(promote="float")
 def ldexp(x, y: Tensor):
-    """x * 2**y, without overflow on the way; integers become floats.
+    """x * 2**y, without overflow on the way but for complex numbers; integers become floats.
 
     >>> import cresset
     >>> cresset.ldexp(cresset.tensor([1.0, 3.0]), cresset.tensor([3, -1]))
     tensor([8.0000, 1.5000])
     """
+    if x.dtype.is_complex:
+        return x * scalar.exp2(y)
     half = scalar.floor(scalar.maximum(scalar.minimum(y, 4000.0), -4000.0) * 0.5)
     return x * scalar.exp2(half) * scalar.exp2(y - half)
 

@@ -13,13 +13,13 @@ from cresset.core.tensor import Tensor
 from cresset.kernels import scan
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.comparison import where
-from cresset.ops.complex_numbers import conj
+from cresset.ops.complex_numbers import conj, real
 from cresset.ops.exponential import exp, log
 from cresset.ops.gathering import scatter_add
 from cresset.ops.in_place import in_place
 from cresset.ops.kinds import composite, special
 from cresset.ops.kinds.promotion import computed
-from cresset.ops.operation import called, method
+from cresset.ops.operation import called, method, takes
 from cresset.ops.out import with_out
 from cresset.ops.shape import canonical_dim
 from cresset.runtime.program import Program
@@ -171,25 +171,21 @@ def cummin(input, dim):
 
 
 @method()
+@takes("a floating type")
 @composite
 def logcumsumexp(x: Tensor, dim):
     """out[i] = log(exp(x[0]) + ... + exp(x[i])) along a dim, without overflow; floating types.
 
-    The sum is kept relative to the greatest element so far: s[i] = s[i - 1] exp(m[i - 1] - m[i]) +
-    exp(x[i] - m[i]).
+    The sum is kept relative to the greatest element, or real part of one, so far:
+    s[i] = s[i - 1] exp(m[i - 1] - m[i]) + exp(x[i] - m[i]).
 
     >>> import cresset
     >>> cresset.logcumsumexp(cresset.zeros(2), 0)
     tensor([0.0000, 0.6931])
     """
-    if not x.layout.dtype.is_floating_point:
-        raise NotImplementedError(
-            f"logcumsumexp: not implemented for {x.layout.dtype}; need a floating type; convert "
-            "with .float()"
-        )
-    greatest = running_extreme(x, dim, True)[0]
+    greatest = running_extreme(real(x), dim, True)[0]
     top = where(greatest.isfinite(), greatest, 0.0)
-    kept = exp(shifted(greatest, dim, -inf, False) - top)
+    kept = exp(shifted(greatest, dim, -inf, False) - top).to(x.layout.dtype)
     return log(linear_recurrence(kept, exp(x - top), dim, False)) + top
 
 
@@ -197,8 +193,8 @@ def logcumsumexp(x: Tensor, dim):
 def _logcumsumexp_gradient(g, x, out, dim):
     # What is scaled are ratios of sums, so the exponents are never positive.
     following = shifted(out, dim, 0.0, True)
-    after = linear_recurrence(exp(_difference(out, following)), g, dim, True)
-    return exp(_difference(x, out)) * after
+    after = linear_recurrence(conj(exp(_difference(out, following))), g, dim, True)
+    return conj(exp(_difference(x, out))) * after
 
 
 def _difference(x, y):
