@@ -41,6 +41,7 @@ FAMILIES = (
     samples_rearranging.pieces,
     samples_rearranging.grids,
     samples_rearranging.padding,
+    samples_rearranging.resampling,
     samples_rearranging.windows,
     samples_creation.conversion,
     samples_creation.creation,

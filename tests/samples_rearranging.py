@@ -1,4 +1,4 @@
-"""Samples of joins, repetitions, diagonals, pieces, grids, padding and windows."""
+"""Samples of joins, repetitions, diagonals, pieces, grids, padding, resampling and windows."""
 
 from __future__ import annotations
 
@@ -124,6 +124,24 @@ def padding():
     yield sample("constant_pad_nd", real(2, 4), (1, -1), 2)
     yield sample("nn.functional.pad", real(0, 4), (1, 1, 2, 0)).constant()
     yield sample("nn.functional.pad", real(1, 1, 2, 3, 3), (1, 1, 1, 0, 0, 1), "replicate")
+
+
+def resized(*args, **keywords):
+    # Weights are rounded, in PyTorch as well; an element is a sum of up to 16 products with them.
+    return sample("nn.functional.interpolate", *args, **keywords).within(16, 4)
+
+
+def resampling():
+    for mode in ("nearest", "nearest-exact", "bilinear", "bicubic", "area"):
+        yield resized(real(1, 2, 3, 4), (5, 2), mode=mode)
+        yield resized(real(1, 1, 2, 3), scale_factor=1.5, mode=mode)
+    for mode in ("bilinear", "bicubic"):
+        yield resized(real(1, 2, 2, 3), 4, mode=mode, align_corners=True)
+    yield resized(real(1, 2, 4), 3, mode="linear")
+    yield resized(real(1, 1, 2, 3, 2), scale_factor=2, mode="trilinear")
+    yield sample("nn.functional.pixel_shuffle", real(1, 8, 2, 3), 2)
+    yield sample("nn.functional.pixel_unshuffle", real(2, 4, 6), 2)
+    yield sample("nn.functional.channel_shuffle", real(2, 6, 2), 3)
 
 
 def windows():

@@ -36,8 +36,9 @@ MODULES = (
     "scans", "calculus", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking",
     "grids", "standard", "diagonals", "inclusive_range", "signal_windows",
     "linear_algebra.older_names", "linear_algebra.low_rank", "distances", "spectrograms",
-    "normalization", "printing", "legacy", "activation", "padding", "dropouts", "layer_forms",
-    "embeddings", "similarity", "convolution", "pooling", "attention", "loss", "recurrence",
+    "normalization", "printing", "legacy", "shuffles", "activation", "padding", "dropouts",
+    "layer_forms", "embeddings", "similarity", "convolution", "pooling", "resampling", "attention",
+    "loss", "recurrence",
 )
 # Those whose functions check their arguments themselves: they are called too often to be guarded.
 EXACT = ("arithmetic", "comparison", "conversion", "creation", "attributes", "random", "foreach")
