@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import cresset
 from cresset import Tensor
-from cresset.autograd import Function
 from cresset.nn import functional as F
 from cresset.ops.recurrence import gru_gates, lstm_gates
 
@@ -73,7 +72,7 @@ LSTM = Recurrence(lstm_gates, 4, tail=1)
 GRU = Recurrence(gru_gates, 3, added=False, tail=0)
 
 
-class Scan(Function):
+class Scan(cresset.autograd.Function):
     """A recurrence over all time steps, forwards or backwards.
 
     `apply` takes the recurrence, whether it runs backwards, inputs, W_hh, b_hh (or None), W_hr (or
