@@ -201,7 +201,7 @@ def _remarks(x):
         remarks.append(f"dtype={d}")
     node = x.grad_fn
     if node is not None:
-        remarks.append(f"grad_fn=<{node.name}>")
+        remarks.append(f"grad_fn=<{node.name()}>")
     elif x.requires_grad:
         remarks.append("requires_grad=True")
     return remarks
