@@ -152,3 +152,125 @@ def called(package, function, dtype, n):
     except Exception as error:
         return error
     return str(result.dtype), result.tolist()
+
+
+# --- places and dims ------------------------------------------------------------------------------
+# With i in and out of range, of a matrix and of a tensor without dims.
+PLACES = """
+    x[i]
+    x[[i]]
+    x[torch.tensor([0, i])]
+    x[torch.tensor(i)]
+    x[:, torch.tensor([i])]
+    x[0, 0, i]
+    x.select(0, i)
+    x.narrow(0, i, 1)
+    x.narrow(0, 0, i)
+    x.narrow(i, 0, 1)
+    x.index_select(0, torch.tensor([i]))
+    x.index_select(i, torch.tensor([0]))
+    x.gather(0, torch.tensor([[i]]))
+    x.gather(i, torch.tensor([[0]]))
+    x.scatter(0, torch.tensor([[i]]), 1.0)
+    x.scatter_(0, torch.tensor([[i]]), 1.0)
+    x.scatter_add(0, torch.tensor([[i]]), x)
+    x.scatter_reduce(0, torch.tensor([[i]]), x, "amax")
+    x.index_add(0, torch.tensor([i]), x[:1])
+    x.index_copy(0, torch.tensor([i]), x[:1])
+    x.index_fill(0, torch.tensor([i]), 1.0)
+    x.index_reduce(0, torch.tensor([i]), x[:1], "amax")
+    x.index_put((torch.tensor([i]),), torch.tensor(1.0))
+    x.index_put((torch.tensor([i]),), torch.tensor(1.0), True)
+    x.take(torch.tensor([i * 10]))
+    x.put_(torch.tensor([i * 10]), torch.tensor([1.0]))
+    torch.take_along_dim(x, torch.tensor([[i, 0, 0, 0]]), 0)
+    x.sum(i)
+    x.transpose(0, i)
+    x.permute(0, i)
+    x.squeeze(i)
+    x.unsqueeze(i)
+    torch.cat([x, x], i)
+    torch.stack([x, x], i)
+    x.flip(i)
+    x.roll(1, i)
+    x.split(1, i)
+    x.chunk(2, i)
+    x.unbind(i)
+    x.cumsum(i)
+    x.sort(i)
+    x.topk(1, i)
+    x.topk(abs(i) + 3)
+    x.kthvalue(i)
+    x.softmax(i)
+    x.max(i)
+    x.size(i)
+    x.stride(i)
+    x.diagonal(0, 0, i)
+    x.movedim(0, i)
+    x.flatten(0, i)
+    x.unflatten(i, (1,))
+    x.unfold(i, 1, 1)
+    x.repeat_interleave(2, i)
+    x.tensor_split(2, i)
+    x.swapaxes(0, i)
+    x.rot90(1, (0, i))
+    x.unique(dim=i)
+    x.median(i)
+    x.mode(i)
+    x.var(i)
+    x.logsumexp(i)
+    x.quantile(0.5, i)
+    x.norm(dim=i)
+    x.renorm(2, i, 1.0)
+    torch.nn.functional.glu(x, i)
+    torch.linalg.cross(x[:, :3], x[:, :3], dim=i)
+    x.diff(dim=i)
+    x.argmax(i)
+    x.any(i)
+    x.prod(i)
+    x.cummax(i)
+    x.logcumsumexp(i)
+    x.select_scatter(x[0], 0, i)
+    x.index_add(i, torch.tensor([0]), x[:1])
+    x.scatter(i, torch.tensor([[0]]), 1.0)
+    torch.count_nonzero(x, i)
+    torch.tensordot(x, x, ([i], [0]))
+    torch.nn.functional.embedding(torch.tensor([i]), x)
+    torch.nn.functional.one_hot(torch.tensor([i]), 2)
+    torch.nn.functional.nll_loss(x, torch.tensor([i, 0, 0]))
+    torch.nn.functional.nll_loss(x, torch.tensor([i, 0, 0]), weight=x[0])
+    torch.bincount(torch.tensor([i]))
+    x.as_strided((2,), (1,), i * 100)
+    x.as_strided((abs(i) * 100,), (1,))
+    x.expand(i, 2)
+    x.view(i, 7)
+    x.reshape(i, i)
+    x.repeat(i, i)
+    x.tile((i,))
+    torch.eye(-abs(i))
+    torch.arange(0, 5, -abs(i))
+    torch.randperm(-abs(i))
+    torch.linspace(0, 1, -abs(i))
+    torch.multinomial(x.abs(), abs(i) + 5)
+"""
+
+
+@pytest.mark.parametrize("call", [line.strip() for line in PLACES.strip().splitlines()])
+def test_places(call, torch):
+    code = compile(call, call, "eval")
+    wrong = []
+    for i in (3, -4, 9, -9):
+        for shape in ((3, 4), ()):
+            got, expected = (placed(package, code, i, shape) for package in (cresset, torch))
+            problem, _ = difference(got, expected)
+            if problem:
+                wrong.append(f"i = {i} of {shape}: {problem}")
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
+def placed(package, code, i, shape):
+    try:
+        return eval(code, {"torch": package, "x": package.ones(shape), "i": i})
+    except Exception as error:
+        return error

@@ -25,6 +25,7 @@ from cresset.nn.losses import (
 )
 from cresset.ops import (
     adaptive_avg_pool2d,
+    affine_grid,
     alpha_dropout,
     avg_pool2d,
     batch_norm,
@@ -40,6 +41,7 @@ from cresset.ops import (
     embedding_bag,
     feature_alpha_dropout,
     gelu,
+    grid_sample,
     group_norm,
     hardshrink,
     huber_loss,
@@ -76,6 +78,7 @@ from cresset.ops.normalization import check_running
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -101,6 +104,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -265,7 +269,13 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
     RuntimeError if that dim is odd. Dauphin and others (2016).
     """
-    if input.shape[dim] % 2:
+    if not input.dim():
+        raise RuntimeError("glu: does not support scalars because halving size must be even")
+    if not input.dtype.is_floating_point and not input.dtype.is_complex:
+        raise NotImplementedError(
+            f"glu: not implemented for {input.dtype}; need a floating type; convert with .float()"
+        )
+    if input.size(dim) % 2:
         raise RuntimeError(
             f"glu: dim {dim} of the input has size {input.shape[dim]}; need an even one to halve"
         )

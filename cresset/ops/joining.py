@@ -39,9 +39,9 @@ def plan_cat(layouts, dim) -> Program:
     # As in PyTorch, empty vectors may be joined with anything.
     full_ones = [x for x in layouts if tuple(x.shape) != (0,)] or list(layouts[:1])
     first = full_ones[0]
-    d = canonical_dim("cat", dim, first.ndim)
     if not first.ndim:
         raise RuntimeError("cat: zero-dimensional tensors cannot be concatenated; use stack")
+    d = canonical_dim("cat", dim, first.ndim)
     for k, x in enumerate(full_ones):
         same = x.ndim == first.ndim and all(
             n == m for j, (n, m) in enumerate(zip(x.shape, first.shape)) if j != d

@@ -14,9 +14,10 @@ from cresset.ops.exponential import exp as exp_of
 from cresset.ops.exponential import log as log_of
 from cresset.ops.gathering import gather
 from cresset.ops.kinds import composite, elementwise
+from cresset.ops.masks import masked_select
 from cresset.ops.normalization import log_softmax
 from cresset.ops.operation import called, counts_as, real_only, takes
-from cresset.ops.reduction import amax, mean, sum
+from cresset.ops.reduction import amax, any, mean, sum
 from cresset.ops.selecting import index_select
 from cresset.ops.shape import expand, reshape, squeeze, unsqueeze
 
@@ -281,6 +282,12 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     required("nll_loss", "a real floating type", input.layout.dtype)
     kept = target.ne(ignore_index)
     safe = target.masked_fill(~kept, 0)
+    count = input.layout.shape[dim]
+    wrong = safe.lt(0) | safe.ge(count)
+    if not wrong.layout.absent and any(wrong).item():
+        value = masked_select(target, wrong)[0].item()
+        raise IndexError(f"nll_loss: Target {value} is out of bounds; need 0 <= target < {count}, "
+                         "or ignore_index")
     terms = -squeeze(gather(input, dim, unsqueeze(safe, dim)), dim)
     chosen = index_select(weight, 0, reshape(safe, (-1,)))
     scale = kept.to(input.layout.dtype) * reshape(chosen, tuple(target.layout.shape))

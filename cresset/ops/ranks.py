@@ -205,10 +205,10 @@ def _quantile(name, x, q, dim, keepdim, interpolation, ignore_nan):
     if not x.layout.numel:
         raise RuntimeError(f"{name}: input tensor must be non-empty; got shape "
                            f"{tuple(x.layout.shape)}")
-    if dim is None or not x.layout.ndim:
+    d = None if dim is None else canonical_dim(name, dim, x.layout.ndim)
+    if d is None or not x.layout.ndim:
         rows, kept = reshape(x, (-1,)), [1] * x.layout.ndim
     else:
-        d = canonical_dim(name, dim, x.layout.ndim)
         rows = movedim(x, d, -1)
         kept = [1 if k == d else n for k, n in enumerate(x.layout.shape)]
     size = rows.layout.shape[-1]

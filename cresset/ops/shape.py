@@ -40,7 +40,7 @@ def permute(x, dims):
     >>> cresset.permute(cresset.zeros(2, 3), (1, 0)).shape
     torch.Size([3, 2])
     """
-    order = [canonical_dim("permute", d, x.ndim) for d in dims]
+    order = [canonical_dim("permute", d, x.ndim) for d in dims] if len(dims) == x.ndim else dims
     if sorted(order) != list(range(x.ndim)):
         raise RuntimeError(
             f"permute: dims must name each dim once; got {tuple(dims)} for {x.ndim} dims"
@@ -297,11 +297,16 @@ def reshape_as(x, other):
 @view
 def narrow(x, dim, start, length):
     """The `length` entries of a dim from `start` on."""
-    d = canonical_dim("narrow", dim, x.ndim)
-    size = x.shape[d] if x.ndim else 1
-    begin = start + size if start < 0 else start
     if x.ndim == 0:
         raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
+    d = canonical_dim("narrow", dim, x.ndim)
+    size = x.shape[d]
+    if not -size <= start <= size:
+        raise IndexError(
+            f"narrow: start out of range (expected to be in range of [{-size}, {size}], but got "
+            f"{start}) of dim {d}"
+        )
+    begin = start + size if start < 0 else start
     if length < 0 or not 0 <= begin <= size - length:
         raise RuntimeError(
             f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size}) of dim "
@@ -385,8 +390,8 @@ def expand(x, size):
     sizes, strides = [], []
     for k, n in enumerate(size):
         own = x.shape[k - pad] if k >= pad else 1
-        if n == -1 and k < pad:
-            raise RuntimeError(f"expand: -1 is not allowed in the leading new dim {k}; got {size}")
+        if n < -1 or n == -1 and k < pad:
+            raise RuntimeError(f"expand: {n} is not allowed as the size of dim {k}; got {size}")
         if n not in (-1, own) and own != 1:
             raise RuntimeError(
                 f"expand: the expanded size ({n}) must match the existing size ({own}) at "
@@ -465,10 +470,10 @@ def flatten(input, start_dim=0, end_dim=-1):
     torch.Size([2, 12])
     """
     shape = input.layout.shape
-    if not shape:
-        return reshape(input, (1,))
     first = canonical_dim("flatten", start_dim, len(shape))
     last = canonical_dim("flatten", end_dim, len(shape))
+    if not shape:
+        return reshape(input, (1,))
     if first > last:
         raise RuntimeError(
             f"flatten: start_dim cannot come after end_dim; got {start_dim} and {end_dim}; swap "
