@@ -139,6 +139,18 @@ def resampling():
         yield resized(real(1, 2, 2, 3), 4, mode=mode, align_corners=True)
     yield resized(real(1, 2, 4), 3, mode="linear")
     yield resized(real(1, 1, 2, 3, 2), scale_factor=2, mode="trilinear")
+    for padding in ("zeros", "border", "reflection"):
+        for align in (True, False):
+            for mode in ("bilinear", "nearest"):
+                yield sample(
+                    "nn.functional.grid_sample", real(1, 2, 3, 2), real(1, 2, 3, 2), mode, padding,
+                    align_corners=align,
+                ).within(32, 4).without_ties()
+    yield sample("nn.functional.grid_sample", real(1, 1, 2, 3, 2), real(1, 2, 1, 2, 3),
+                 align_corners=True).within(32, 4)
+    for align in (True, False):
+        yield sample("nn.functional.affine_grid", real(2, 2, 3), (2, 1, 3, 4), align).within(8, 4)
+    yield sample("nn.functional.affine_grid", real(1, 3, 4), (1, 1, 2, 2, 3), True).within(8, 4)
     yield sample("nn.functional.pixel_shuffle", real(1, 8, 2, 3), 2)
     yield sample("nn.functional.pixel_unshuffle", real(2, 4, 6), 2)
     yield sample("nn.functional.channel_shuffle", real(2, 6, 2), 3)

@@ -37,8 +37,8 @@ MODULES = (
     "grids", "standard", "diagonals", "inclusive_range", "signal_windows",
     "linear_algebra.older_names", "linear_algebra.low_rank", "distances", "spectrograms",
     "normalization", "printing", "legacy", "shuffles", "activation", "padding", "dropouts",
-    "layer_forms", "embeddings", "similarity", "convolution", "pooling", "resampling", "attention",
-    "loss", "recurrence",
+    "layer_forms", "embeddings", "similarity", "convolution", "pooling", "resampling",
+    "sampling_grids", "attention", "loss", "recurrence",
 )
 # Those whose functions check their arguments themselves: they are called too often to be guarded.
 EXACT = ("arithmetic", "comparison", "conversion", "creation", "attributes", "random", "foreach")
