@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from cresset.core.dtype import float64
+from cresset.core.families import required
 from cresset.core.tensor import Tensor
 from cresset.ops.arithmetic import rsqrt
 from cresset.ops.exponential import exp, log
@@ -253,6 +254,7 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     """
     if input.layout.ndim < 2:
         raise RuntimeError(f"batch_norm: needs at least 2 dims; got {tuple(input.layout.shape)}")
+    required("batch_norm", "a real floating type", input.layout.dtype)
     check_running("batch_norm", input, running_mean=running_mean, running_var=running_var)
     if not training:
         if running_mean is None or running_var is None:

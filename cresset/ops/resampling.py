@@ -6,6 +6,7 @@ import math
 
 from cresset.core import dtype as types
 from cresset.core.caller import warn
+from cresset.core.families import required
 from cresset.ops.creation import arange
 from cresset.ops.selecting import index_select
 from cresset.ops.shape import reshape
@@ -37,6 +38,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     >>> cresset.nn.functional.interpolate(x, scale_factor=2, mode="linear")
     tensor([[[0., 1., 3., 4.]]])
     """
+    if input.layout.dtype is not types.uint8:
+        required("interpolate", "a real floating type", input.layout.dtype)
     dims = input.layout.ndim - 2
     if mode not in DIMS:
         raise NotImplementedError(f"interpolate: there is no mode {mode!r}; need one of "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import product
 
+from cresset.core.families import required
 from cresset.ops.creation import linspace, ones
 from cresset.ops.gathering import gather
 from cresset.ops.grids import meshgrid
@@ -75,6 +76,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     >>> cresset.nn.functional.grid_sample(x, cresset.zeros(1, 1, 1, 2))
     tensor([[[[2.]]]])
     """
+    required("grid_sample", "a real floating type", input.layout.dtype)
     n, channels, *sizes = input.layout.shape
     dims = len(sizes)
     if mode == "bicubic":

@@ -302,19 +302,13 @@ def narrow(x, dim, start, length):
     d = canonical_dim("narrow", dim, x.ndim)
     size = x.shape[d]
     if not -size <= start <= size:
-        raise IndexError(
-            f"narrow: start out of range (expected to be in range of [{-size}, {size}], but got "
-            f"{start}) of dim {d}"
-        )
+        raise IndexError(f"narrow: start out of range (expected to be in range of [{-size}, {size}]"
+                         f", but got {start}) of dim {d}")
     begin = start + size if start < 0 else start
-    if length < 0 or not 0 <= begin <= size - length:
-        raise RuntimeError(
-            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({size}) of dim "
-            f"{d}; need start + length <= {size}"
-        )
-    shape = list(x.shape)
-    shape[d] = length
-    return shape, x.strides, begin * x.strides[d]
+    if length < 0 or begin > size - length:
+        raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size "
+                           f"({size}) of dim {d}; need start + length <= {size}")
+    return (*x.shape[:d], length, *x.shape[d + 1 :]), x.strides, begin * x.strides[d]
 
 
 @method("select")
