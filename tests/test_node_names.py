@@ -18,7 +18,8 @@ DIFFER = {
         nn.functional.scaled_dot_product_attention norm_except_dim pairwise_distance quantile
         repeat_interleave tensordot trapezoid trapz""",
     "made of operations; PyTorch has a node of its own for it": """
-        index_fill rrelu special.ndtr""",
+        index_fill nn.functional.affine_grid nn.functional.grid_sample nn.functional.interpolate
+        rrelu special.ndtr""",
     "pieces are made by one operation, whatever their sizes": """
         hsplit split_with_sizes tensor_split vsplit""",
     "PyTorch records a node that raises when gradients reach it; here they have a meaning": """
