@@ -50,9 +50,9 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops import generated as _generated
 from cresset.ops.kinds.promotion import can_cast
+from cresset.ops.neural.padding import constant_pad_nd
+from cresset.ops.neural.similarity import cosine_similarity
 from cresset.ops.out import call_out as _call_out
-from cresset.ops.padding import constant_pad_nd
-from cresset.ops.similarity import cosine_similarity
 from cresset.runtime.memory import empty_cache, memory_stats
 from cresset.runtime.pool import get_num_threads, set_num_threads
 
@@ -69,13 +69,13 @@ newaxis = None
 for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))
 # Of the activations PyTorch has some at the top level, too.
-_activations = ops.functions("activation")
+_activations = ops.functions("neural.activation")
 for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "threshold"):
     globals()[_name] = _activations[_name]
 threshold_ = _activations["threshold"].in_place
 Tensor.hardshrink = _activations["hardshrink"]
 detach, detach_ = Tensor.detach, Tensor.detach_
-globals().update(ops.functions("layer_forms"))
+globals().update(ops.functions("neural.layer_forms"))
 
 _generated.fill(
     call_out=_call_out,

@@ -5,13 +5,13 @@
     >>> torch.fft.irfft(torch.fft.rfft(x))
     tensor([1., 2., 3., 4.])
 
-The functions are declared in `cresset.ops.fourier`; NumPy computes them.
+The functions are declared in `cresset.ops.transforms.fourier`; NumPy computes them.
 """
 
 from cresset.core.missing import missing
 from cresset.ops import functions
 
-_found = functions("fourier")
+_found = functions("transforms.fourier")
 globals().update(_found)
 __all__ = list(_found)
 

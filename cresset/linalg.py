@@ -11,8 +11,12 @@ of NumPy's products.
 """
 
 from cresset.core.missing import missing
-from cresset.ops import contractions, functions, products, shape, standard
+from cresset.ops import functions
+from cresset.ops.exchange import standard
 from cresset.ops.linear_algebra.matrices import LinAlgError
+from cresset.ops.products import contractions
+from cresset.ops.products import matrix_products as products
+from cresset.ops.shapes import shape
 
 THEMES = ("systems", "triangular", "factors", "lu", "ldl", "spectra", "least_squares", "norms",
           "functions")

@@ -28,9 +28,9 @@ from cresset.ops import (
     round,
     sinc,
     softmax,
-    special_functions,
     xlogy,
 )
+from cresset.ops.pointwise import special_functions
 
 expit = ops.sigmoid
 gammainc, gammaincc = ops.igamma, ops.igammac

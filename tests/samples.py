@@ -111,8 +111,8 @@ INTERNAL = {
 
 # Modules whose operations have files of tests of their own.
 ELSEWHERE = {
-    "cresset.ops.convolution": "test_contractions.py",
-    "cresset.ops.fourier": "test_fourier.py",
+    "cresset.ops.neural.convolution": "test_contractions.py",
+    "cresset.ops.transforms.fourier": "test_fourier.py",
     "cresset.ops.linear_algebra.factors": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.functions": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.ldl": "test_ldl.py",
@@ -121,6 +121,6 @@ ELSEWHERE = {
     "cresset.ops.linear_algebra.spectra": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.systems": "test_linear_algebra.py",
     "cresset.ops.linear_algebra.triangular": "test_linear_algebra.py",
-    "cresset.ops.pooling": "test_nn_layers.py",
-    "cresset.ops.recurrence": "test_nn_layers.py",
+    "cresset.ops.neural.pooling": "test_nn_layers.py",
+    "cresset.ops.neural.recurrence": "test_nn_layers.py",
 }

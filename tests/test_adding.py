@@ -23,7 +23,7 @@ from cresset.core import scalar
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import composite, elementwise, reduce, view
 from cresset.ops.operation import method
-from cresset.ops.reduction import mean
+from cresset.ops.reductions.reduction import mean
 
 
 @method("swoosh")

@@ -11,9 +11,11 @@ import cresset
 from cresset import nn, show
 from cresset.kernels import loops
 from cresset.nn import functional as F
-from cresset.ops import dispatch, loss, normalization
+from cresset.ops import dispatch
 from cresset.ops.kinds.composite import Composite
+from cresset.ops.neural import loss
 from cresset.ops.operation import Operation, registry
+from cresset.ops.reductions import normalization
 from cresset.optim.adam import _adam_update
 from cresset.runtime import build, codegen, elf, ir, native, target
 from cresset.runtime.target import Target, host, writing_for

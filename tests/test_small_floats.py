@@ -11,7 +11,7 @@ import pytest
 import cresset
 from cresset.core import dtype as types
 from cresset.kernels import small_floats
-from cresset.ops.normalization import softmax_rows
+from cresset.ops.reductions.normalization import softmax_rows
 from cresset.runtime import ir
 from cresset.runtime.codegen import assemble
 from cresset.runtime.loader import load

@@ -6,7 +6,7 @@ import pytest
 
 import cresset
 from cresset.core import dtype as types
-from cresset.ops import legacy
+from cresset.ops.creation import legacy
 
 FLOATING = [d for d in types.ALL if d.is_differentiable]
 

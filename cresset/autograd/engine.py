@@ -15,8 +15,8 @@ from cresset.autograd.record import live
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import meta
-from cresset.ops.creation import filled, zeros_like
-from cresset.ops.reduction import sum_to
+from cresset.ops.creation.tensors import filled, zeros_like
+from cresset.ops.reductions.reduction import sum_to
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):

@@ -8,8 +8,8 @@ from typing import Any
 from cresset.autograd.engine import grad
 from cresset.autograd.mode import enable_grad
 from cresset.core.tensor import Tensor
-from cresset.ops.creation import zeros, zeros_like
-from cresset.ops.joining import stack
+from cresset.ops.creation.tensors import zeros, zeros_like
+from cresset.ops.shapes.joining import stack
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cresset.autograd.engine import grad
 from cresset.autograd.mode import enable_grad, no_grad
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import complex, view_as_real
+from cresset.ops.pointwise.complex_numbers import complex, view_as_real
 
 
 class GradcheckError(RuntimeError):
@@ -121,7 +121,7 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
 
 def _varied(o):
     """A fixed gradient with different elements, so that mistakes do not cancel."""
-    from cresset.ops.creation import arange
+    from cresset.ops.creation.tensors import arange
 
     places = arange(o.numel(), dtype=o.dtype.to_real()) * 0.37
     varied = places.sin().add(1.1)

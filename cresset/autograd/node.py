@@ -11,8 +11,8 @@ from itertools import count
 
 from cresset.autograd.names import node_name
 from cresset.core.tensor import Tensor
-from cresset.ops.creation import filled
-from cresset.ops.joining import cat, stack
+from cresset.ops.creation.tensors import filled
+from cresset.ops.shapes.joining import cat, stack
 
 # Nodes are numbered as they are made: every node's number is greater than those of its operands.
 # Leaves come after everything else in a walk backwards, so theirs are negative.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, alias
-from cresset.ops.shape import expand
+from cresset.ops.shapes.shape import expand
 
 
 def redo(node, g, values):

@@ -15,7 +15,7 @@ from cresset.core import scalar
 from cresset.core.layout import broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.creation import filled
+from cresset.ops.creation.tensors import filled
 
 OPERATORS: dict[str, Callable] = {
     "abs": operator.abs, "add": operator.add, "bit_and": operator.and_,

@@ -20,7 +20,7 @@ from cresset.core.dtype import get_default_dtype
 from cresset.core.generator import default_generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.ops.creation import filled
+from cresset.ops.creation.tensors import filled
 from cresset.ops.kinds.elementwise import Elementwise
 from cresset.ops.operation import registry
 

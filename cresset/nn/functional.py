@@ -73,8 +73,8 @@ from cresset.ops import (
     tanhshrink,
     upsample,
 )
-from cresset.ops.activation import prelu_kernel
-from cresset.ops.normalization import check_running
+from cresset.ops.neural.activation import prelu_kernel
+from cresset.ops.reductions.normalization import check_running
 
 __all__ = [
     "adaptive_avg_pool2d",

@@ -25,26 +25,48 @@ from cresset.ops.operation import registry
 __all__ = ["composite", "elementwise", "hosted", "overwrite", "reduce", "registry", "scalar",
            "special", "update", "view"]
 
-# Modules of declarations, in an order in which each finds what it builds on.
-MODULES = (
-    "arithmetic", "rounding", "comparison", "complex_numbers", "floating_point", "divisors",
-    "exponential", "special_functions", "reduction", "extremes", "norms", "conversion", "creation",
-    "shape", "splitting", "view_changes", "agreement", "python_functions", "attributes",
-    "exchange", "arrays", "dlpack", "sharing", "pickling", "resizing", "storages", "array_api",
-    "indexing", "gathering", "masks", "advanced_indexing", "selecting", "view_copies", "joining",
-    "products", "added_products", "contractions", "statistics", "random", "sampling", "foreach",
-    "scans", "calculus", "ordering", "ranks", "histograms", "sets", "rearranging", "stacking",
-    "grids", "standard", "diagonals", "inclusive_range", "signal_windows",
-    "linear_algebra.older_names", "linear_algebra.low_rank", "distances", "spectrograms",
-    "normalization", "printing", "legacy", "shuffles", "activation", "padding", "dropouts",
-    "layer_forms", "embeddings", "similarity", "convolution", "pooling", "resampling",
-    "sampling_grids", "attention", "loss", "recurrence",
-)
+# Modules of declarations by group, in an order in which each finds what it builds on. `fft` and
+# `linalg` load those that only they show.
+GROUPS = {
+    "reductions": (
+        "reduction", "extremes", "norms", "agreement", "statistics", "scans", "calculus",
+        "normalization",
+    ),
+    "memory": ("conversion", "attributes", "resizing", "storages"),
+    "creation": ("tensors", "grids", "inclusive_range", "signal_windows", "legacy"),
+    "shapes": (
+        "shape", "splitting", "view_changes", "view_copies", "joining", "rearranging",
+        "stacking", "diagonals", "shuffles",
+    ),
+    "exchange": (
+        "numbers", "arrays", "dlpack", "sharing", "pickling", "array_api", "standard",
+        "printing",
+    ),
+    "indexing": ("basic", "gathering", "masks", "advanced", "selecting"),
+    "products": ("matrix_products", "added_products", "contractions", "distances"),
+    "random_numbers": ("random", "sampling"),
+    "ordering": ("sorting", "ranks", "histograms", "sets"),
+    "linear_algebra": ("older_names", "low_rank"),
+    "transforms": ("spectrograms",),
+    "pointwise": (
+        "arithmetic", "rounding", "comparison", "complex_numbers", "floating_point", "divisors",
+        "exponential", "special_functions", "python_functions", "foreach",
+    ),
+    "neural": (
+        "activation", "padding", "dropouts", "layer_forms", "embeddings", "similarity",
+        "convolution", "pooling", "resampling", "sampling_grids", "attention", "loss",
+        "recurrence",
+    ),
+}
+MODULES = tuple(f"{group}.{module}" for group, modules in GROUPS.items() for module in modules)
 # Those whose functions check their arguments themselves: they are called too often to be guarded.
-EXACT = ("arithmetic", "comparison", "conversion", "creation", "attributes", "random", "foreach")
+EXACT = (
+    "pointwise.arithmetic", "pointwise.comparison", "memory.conversion", "creation.tensors",
+    "memory.attributes", "random_numbers.random", "pointwise.foreach",
+)
 # Those whose functions are public at the top level as well; the others are those of
 # `nn.functional`.
-TOP_LEVEL = MODULES[: MODULES.index("activation")]
+TOP_LEVEL = tuple(module for module in MODULES if not module.startswith("neural."))
 
 
 def functions(module: str) -> dict:

@@ -21,7 +21,7 @@ NAME = re.compile(r"([a-z_][\w.]*)(?=(\(\))?: |\(\) )")
 NAMESPACES = ("linalg", "special", "fft")
 # Modules whose functions are called by the name of a namespace.
 MODULES = {"cresset.ops.linear_algebra.older_names": "", "cresset.ops.linear_algebra.": "linalg.",
-           "cresset.ops.fourier": "fft."}
+           "cresset.ops.transforms.fourier": "fft."}
 
 
 def renamed(problem: Exception, own: str | None = None) -> Exception:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import cresset
 from cresset import Tensor
 from cresset.nn import functional as F
-from cresset.ops.recurrence import gru_gates, lstm_gates
+from cresset.ops.neural.recurrence import gru_gates, lstm_gates
 
 
 class Recurrence(NamedTuple):

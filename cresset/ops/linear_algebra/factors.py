@@ -7,8 +7,6 @@ from cresset.core.layout import Layout
 from cresset.core.return_types import geqrf as geqrf_result
 from cresset.core.return_types import linalg_cholesky_ex, linalg_qr
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import adjoint
-from cresset.ops.joining import cat
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
@@ -22,7 +20,9 @@ from cresset.ops.linear_algebra.matrices import (
 from cresset.ops.linear_algebra.triangular import triangular_solution
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.shape import narrow
+from cresset.ops.pointwise.complex_numbers import adjoint
+from cresset.ops.shapes.joining import cat
+from cresset.ops.shapes.shape import narrow
 
 __all__ = ["cholesky", "cholesky_ex", "householder_product", "qr"]
 

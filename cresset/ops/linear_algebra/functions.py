@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import adjoint, conj
-from cresset.ops.creation import arange
-from cresset.ops.joining import cat, stack
+from cresset.ops.creation.tensors import arange
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import check_floating, eye_of, square
 from cresset.ops.linear_algebra.systems import inv
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.products import matmul
-from cresset.ops.shape import canonical_dim, expand, narrow, unsqueeze
-from cresset.ops.shape import diagonal as any_diagonal
+from cresset.ops.pointwise.complex_numbers import adjoint, conj
+from cresset.ops.products.matrix_products import matmul
+from cresset.ops.shapes.joining import cat, stack
+from cresset.ops.shapes.shape import canonical_dim, expand, narrow, unsqueeze
+from cresset.ops.shapes.shape import diagonal as any_diagonal
 
 __all__ = ["cross", "diagonal", "matmul", "matrix_exp", "matrix_power", "multi_dot", "vander",
            "vecdot"]

@@ -11,13 +11,13 @@ from cresset.core.errors import LinAlgError
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_ldl_factor, linalg_ldl_factor_ex
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import conj
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import fail, packed, same_type, square
 from cresset.ops.linear_algebra.triangular import check_sides
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
+from cresset.ops.pointwise.complex_numbers import conj
 
 __all__ = ["ldl_factor", "ldl_factor_ex", "ldl_solve"]
 

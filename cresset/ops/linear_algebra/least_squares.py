@@ -9,7 +9,6 @@ from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_lstsq
 from cresset.core.tensor import Number, Tensor
-from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
@@ -22,7 +21,8 @@ from cresset.ops.linear_algebra.matrices import (
 from cresset.ops.linear_algebra.systems import is_vectors
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.shape import unsqueeze
+from cresset.ops.pointwise.complex_numbers import adjoint
+from cresset.ops.shapes.shape import unsqueeze
 
 __all__ = ["lstsq", "matrix_rank", "pinv"]
 

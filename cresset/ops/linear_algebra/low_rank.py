@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
-from cresset.ops.complex_numbers import adjoint
-from cresset.ops.joining import cat, stack
 from cresset.ops.linear_algebra.factors import qr
 from cresset.ops.linear_algebra.matrices import square
 from cresset.ops.linear_algebra.spectra import eigh, svd
-from cresset.ops.random import randn
+from cresset.ops.pointwise.complex_numbers import adjoint
+from cresset.ops.random_numbers.random import randn
+from cresset.ops.shapes.joining import cat, stack
 
 __all__ = ["lobpcg", "pca_lowrank", "svd_lowrank"]
 

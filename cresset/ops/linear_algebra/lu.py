@@ -9,16 +9,16 @@ from cresset.core.return_types import linalg_lu, linalg_lu_factor, linalg_lu_fac
 from cresset.core.return_types import lu_unpack as lu_unpack_result
 from cresset.core.tensor import Tensor
 from cresset.kernels import lu as kernels
-from cresset.ops.complex_numbers import adjoint as adjoint_of
-from cresset.ops.creation import arange
-from cresset.ops.gathering import take_along_dim
-from cresset.ops.joining import cat
+from cresset.ops.creation.tensors import arange
+from cresset.ops.indexing.gathering import take_along_dim
 from cresset.ops.kinds import special
 from cresset.ops.linear_algebra.matrices import common_batch, eye_of, fail_at, matrix, packed
 from cresset.ops.linear_algebra.triangular import triangular_solution
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.shape import expand, matrix_transpose, narrow
+from cresset.ops.pointwise.complex_numbers import adjoint as adjoint_of
+from cresset.ops.shapes.joining import cat
+from cresset.ops.shapes.shape import expand, matrix_transpose, narrow
 from cresset.runtime.program import Program
 
 __all__ = ["lu", "lu_factor", "lu_factor_ex", "lu_solve"]

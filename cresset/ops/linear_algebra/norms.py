@@ -6,9 +6,9 @@ from cresset.core.tensor import Tensor
 from cresset.ops.linear_algebra.matrices import check_floating, matrix, square
 from cresset.ops.linear_algebra.spectra import singular_values
 from cresset.ops.linear_algebra.systems import inverse_ex
-from cresset.ops.norms import norm as elements_norm
 from cresset.ops.out import with_out
-from cresset.ops.shape import canonical_dim, movedim, unsqueeze
+from cresset.ops.reductions.norms import norm as elements_norm
+from cresset.ops.shapes.shape import canonical_dim, movedim, unsqueeze
 
 __all__ = ["cond", "matrix_norm", "norm", "vector_norm"]
 

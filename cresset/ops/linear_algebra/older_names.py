@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from cresset.core import return_types
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import adjoint
 from cresset.ops.linear_algebra import lu as factors_lu
 from cresset.ops.linear_algebra.factors import cholesky as _cholesky
 from cresset.ops.linear_algebra.factors import (
@@ -30,6 +29,7 @@ from cresset.ops.linear_algebra.triangular import (
     solve_triangular,
 )
 from cresset.ops.out import with_out
+from cresset.ops.pointwise.complex_numbers import adjoint
 
 __all__ = ["chain_matmul", "cholesky", "cholesky_inverse", "cholesky_solve", "cross", "det", "eig",
            "geqrf", "inverse", "logdet", "lstsq", "lu", "lu_solve", "lu_unpack", "matrix_exp",

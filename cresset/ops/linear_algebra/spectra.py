@@ -10,7 +10,6 @@ from __future__ import annotations
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_eig, linalg_eigh, linalg_svd
 from cresset.core.tensor import Tensor
-from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
@@ -23,7 +22,8 @@ from cresset.ops.linear_algebra.matrices import (
 from cresset.ops.linear_algebra.systems import solution_ex
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.shape import diagonal, narrow, unsqueeze
+from cresset.ops.pointwise.complex_numbers import adjoint
+from cresset.ops.shapes.shape import diagonal, narrow, unsqueeze
 
 __all__ = ["eig", "eigh", "eigvals", "eigvalsh", "svd", "svdvals"]
 

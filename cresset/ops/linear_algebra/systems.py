@@ -5,8 +5,7 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core.return_types import linalg_inv_ex, linalg_slogdet, linalg_solve_ex
 from cresset.core.tensor import Tensor
-from cresset.ops.arrays import from_numpy
-from cresset.ops.complex_numbers import adjoint
+from cresset.ops.exchange.arrays import from_numpy
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.lu import lu_packed
@@ -14,7 +13,8 @@ from cresset.ops.linear_algebra.matrices import fail, packed, square
 from cresset.ops.linear_algebra.triangular import check_sides
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.shape import matrix_transpose, reshape, unsqueeze
+from cresset.ops.pointwise.complex_numbers import adjoint
+from cresset.ops.shapes.shape import matrix_transpose, reshape, unsqueeze
 
 __all__ = ["det", "inv", "inv_ex", "slogdet", "solve", "solve_ex", "tensorinv", "tensorsolve"]
 

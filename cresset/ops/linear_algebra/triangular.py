@@ -5,7 +5,6 @@ from __future__ import annotations
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import triangular as kernels
-from cresset.ops.complex_numbers import adjoint
 from cresset.ops.kinds import special
 from cresset.ops.linear_algebra.matrices import (
     common_batch,
@@ -16,7 +15,8 @@ from cresset.ops.linear_algebra.matrices import (
 )
 from cresset.ops.operation import called
 from cresset.ops.out import with_out
-from cresset.ops.shape import matrix_transpose
+from cresset.ops.pointwise.complex_numbers import adjoint
+from cresset.ops.shapes.shape import matrix_transpose
 from cresset.runtime.program import Program
 
 __all__ = ["solve_triangular"]

@@ -1,0 +1,560 @@
+"""New tensors: from Python's numbers and lists, filled, counted."""
+
+from __future__ import annotations
+
+import array
+import math
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.device import default as default_device
+from cresset.core.device import placed
+from cresset.core.dtype import dtype as DType
+from cresset.core.layout import Layout
+from cresset.core.limits import fitted
+from cresset.core.memory_format import contiguous_format, preserve_format
+from cresset.core.memory_format import memory_format as MemoryFormat
+from cresset.core.scalar import Expression
+from cresset.core.tensor import Tensor
+from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops import dispatch, meta
+from cresset.ops.kinds.promotion import computed, kept
+from cresset.ops.memory.conversion import fill
+from cresset.ops.naming import renamed
+from cresset.ops.out import write_out
+from cresset.runtime import native
+from cresset.runtime.program import Program
+
+__all__ = ["arange", "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "full",
+           "full_like", "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor",
+           "zeros", "zeros_like"]
+
+
+def _shape(operation: str, size) -> tuple:
+    if len(size) == 1 and not isinstance(size[0], int):
+        size = size[0]
+    try:
+        size = tuple([n.__index__() for n in size])
+    except (AttributeError, TypeError):
+        raise renamed(TypeError(
+            f"{operation}(): argument 'size' must be a tuple of ints; got {size!r}; need sizes "
+            "such as 2, 3 or (2, 3)"
+        )) from None
+    for n in size:
+        if n < 0:
+            raise renamed(RuntimeError(
+                f"{operation}: trying to create tensor with negative dimension {n}: {list(size)}; "
+                "need sizes of 0 or more"
+            ))
+    return size
+
+
+def _finish(operation, x, requires_grad, device=None, out=None):
+    if device is not None and x.layout.device != placed(operation, device):
+        x = x.to(device=device)
+    if out is not None:
+        return write_out(operation, x, out)
+    if requires_grad:
+        x.requires_grad_(True)
+    return x
+
+
+def empty(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+          requires_grad=False, pin_memory=False, memory_format=contiguous_format):
+    """An uninitialised tensor.
+
+    >>> import cresset
+    >>> cresset.empty(2, 3).shape
+    torch.Size([2, 3])
+    """
+    d = kept("empty", dtype or types.get_default_dtype())
+    shape = _shape("empty", (shape, *more) if size is None else (size,))
+    strides = (memory_format or contiguous_format).strides(shape)
+    x = meta.new(Layout.of(shape, strides, d, placed("empty", device)))
+    return _finish("empty", x, requires_grad, None, out)
+
+
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False,
+                  pin_memory=False):
+    """An uninitialised tensor with given strides."""
+    d = kept("empty_strided", dtype or types.get_default_dtype())
+    reach = Layout.of(tuple(size), tuple(stride), d).reach()
+    memory = meta.new(Layout.packed((reach,), d, placed("empty_strided", device)))
+    return _finish("empty_strided", memory.as_strided(size, stride), requires_grad)
+
+
+def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None,
+                   requires_grad=False, pin_memory=False):
+    """An uninitialised tensor whose dims lie in memory in an order, the outermost first.
+
+    >>> import cresset
+    >>> cresset.empty_permuted((2, 3, 4), (0, 2, 1)).stride()
+    (12, 1, 3)
+    """
+    shape, order = _shape("empty_permuted", (size,)), tuple(physical_layout)
+    if sorted(order) != [*range(len(shape))]:
+        raise RuntimeError(
+            f"empty_permuted: physical_layout must name each dim once; got {order} for "
+            f"{len(shape)} dims"
+        )
+    strides = MemoryFormat("permuted", order).strides(shape)
+    return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def filled(shape, d: DType, value, device=None) -> Tensor:
+    """A tensor of `shape` with one number; the launcher is in the plan table.
+
+    Raises RuntimeError where the type does not hold the number.
+    """
+    try:
+        if type(d) is not DType:
+            d = types.asked("full", d)
+        value = fitted("full", value, d)
+        where = placed("full", device)
+    except Exception as problem:
+        raise renamed(problem) from None
+    try:
+        return dispatch.plans["full", shape, d, type(value), where](value)
+    except (KeyError, TypeError):
+        pass
+    out = Layout.packed(shape, kept("full", d), where)
+    if type(value) is complex:
+        if not d.is_complex:
+            raise RuntimeError(
+                f"full: value cannot be converted to type {d.name} without overflow; got {value}; "
+                "need a real number, or a complex type"
+            )
+        # The second part follows the first in the table of values.
+        kind, numbers = "c", [Operand(k, types.float64, None, 0, "d") for k in (1, 2)]
+        number = scalar.join(*(scalar.argument(k, types.float64) for k in (0, 1)))
+    else:
+        kind = "d" if type(value) is float else "i"
+        number = scalar.argument(0, types.float64 if kind == "d" else types.int64)
+        numbers = [Operand(1, number.dtype, None, 0, kind)]
+    operands = (*numbers, Operand(0, d, out.strides))
+    body = (Store(len(numbers), scalar.cast(number, d), False),)
+    launches, _ = steps(Nest(tuple(out.shape), frozenset(), operands, body))
+    launch = dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
+    dispatch.remember(("full", tuple(shape), d, type(value), where), launch)
+    return launch(value)
+
+
+def zeros(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+          requires_grad=False, pin_memory=False):
+    """A tensor of zeros, of a shape given as one tuple, or as one size after the other.
+
+    >>> import cresset
+    >>> cresset.zeros(2)
+    tensor([0., 0.])
+    """
+    size = (shape, *more) if size is None else (size,)
+    try:
+        where = default_device.device if device is None else device
+        x = dispatch.plans["full", size, dtype or types._Default.dtype, int, where](0)
+    except (KeyError, TypeError):
+        x = filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0, device)
+    if requires_grad or out is not None:
+        return _finish("zeros", x, requires_grad, None, out)
+    return x
+
+
+def ones(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+         requires_grad=False, pin_memory=False):
+    """A tensor of ones, of a shape given as for `zeros`."""
+    size = (shape, *more) if size is None else (size,)
+    x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1, device)
+    return _finish("ones", x, requires_grad, None, out)
+
+
+def full(shape=(), fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
+         requires_grad=False, pin_memory=False):
+    """A tensor of one number; its type follows the number unless given."""
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    fill_value = _one_number("full", fill_value)
+    d = dtype or types.of_number(fill_value)
+    shape = shape if size is None else size
+    shape = _shape("full", (shape,) if isinstance(shape, int) else (tuple(shape),))
+    return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
+
+
+def _one_number(operation, value):
+    """The number itself, as one of Python's; TypeError for anything else."""
+    number = dispatch.freeze(value)
+    if not isinstance(number, (int, float, complex)):
+        raise TypeError(
+            f"{operation}(): argument 'fill_value' must be a number; got {value!r}; fill with one "
+            "number, or give all of them to cresset.tensor(...)"
+        )
+    return number
+
+
+def _like(x, dtype, device, memory_format):
+    layout = x.layout.like(kept("empty_like", dtype or x.layout.dtype))
+    if memory_format not in (None, preserve_format):
+        layout = layout.restride(layout.shape, memory_format.strides(layout.shape))
+    if device is None and layout.device != "captured":
+        return meta.new(layout)
+    return meta.new(layout.on(placed("empty_like", x.device if device is None else device)))
+
+
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+               pin_memory=False, memory_format=preserve_format):
+    """An uninitialised tensor of input's shape and type."""
+    return _finish("empty_like", _like(input, dtype, device, memory_format), requires_grad)
+
+
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+               pin_memory=False, memory_format=preserve_format):
+    """Zeros in input's shape and type."""
+    made = fill.in_place(_like(input, dtype, device, memory_format), 0)
+    return _finish("zeros_like", made, requires_grad)
+
+
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+              pin_memory=False, memory_format=preserve_format):
+    """Ones in input's shape and type."""
+    made = fill.in_place(_like(input, dtype, device, memory_format), 1)
+    return _finish("ones_like", made, requires_grad)
+
+
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+              pin_memory=False, memory_format=preserve_format):
+    """One number in input's shape and type."""
+    made = _like(input, dtype, device, memory_format).fill_(fill_value)
+    return _finish("full_like", made, requires_grad)
+
+
+for _name, _make in {"empty": empty, "zeros": zeros, "ones": ones, "full": full}.items():
+    def _new(x, *size, _make=_make, dtype=None, device=None, **options):
+        return _make(*size, dtype=dtype or x.layout.dtype,
+                     device=x.device if device is None else device, **options)
+
+    _new.__name__ = "new_" + _name
+    _new.__doc__ = f"{_name}(...) of the tensor's own type unless told otherwise."
+    setattr(Tensor, "new_" + _name, _new)
+
+
+def _new_empty_strided(x, size, stride, *, dtype=None, layout=None, device=None,
+                       requires_grad=False, pin_memory=False):
+    """empty_strided(...) of the tensor's own type unless told otherwise."""
+    return empty_strided(size, stride, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
+                         device=x.device if device is None else device)
+
+
+Tensor.new_empty_strided = _new_empty_strided
+
+
+def _counted(name, shape, d: DType, values: tuple, body, device) -> Tensor:
+    """A tensor whose elements are `body(index, *values)` of their index along the last dim.
+
+    The index is read with a stride of 0 from nothing: it is the position within a nest.
+    """
+    where = placed(name, device)
+    key = (name, shape, d, tuple(map(type, values)), where)
+    launch = dispatch.plans.get(key)
+    if launch is None:
+        launch = dispatch.remember(key, _plan_counted(shape, d, values, body, where))
+    return launch(*values)
+
+
+def _plan_counted(shape, d, values, body, device):
+    kinds = "".join("d" if type(v) is float else "i" for v in values)
+    leaves = [
+        scalar.argument(k, types.float64 if kind == "d" else types.int64)
+        for k, kind in enumerate(kinds)
+    ]
+    operands = [Operand(1 + k, e.dtype, None, 0, kind)
+                for k, (e, kind) in enumerate(zip(leaves, kinds))]
+    out = Layout.packed(shape, computed("arange", d), device)
+    operands.append(Operand(0, d, out.strides))
+    value: Expression = scalar.cast(body(scalar.position(), *leaves), d)
+    nest = Nest(tuple(shape), frozenset(), tuple(operands),
+                (Store(len(operands) - 1, value, False),), (1,) * len(shape))
+    launches, _ = steps(nest)
+    return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)))
+
+
+def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
+           requires_grad=False, pin_memory=False):
+    """start, start + step, ... below `end`.
+
+    Integers give int64, floats the default type. Element k is start + k * step, rounded once.
+
+    >>> import cresset
+    >>> cresset.arange(1, 10, 3)
+    tensor([1, 4, 7])
+    """
+    if end is None:
+        if start is None:
+            raise TypeError("arange: where to end is missing; call arange(end) or (start, end)")
+        start, end = 0, start
+    elif start is None:
+        start = 0
+    numbers = [
+        n.item() if isinstance(n, Tensor) else dispatch.freeze(n) for n in (start, end, step)
+    ]
+    start, end, step = numbers
+    if step == 0:
+        raise RuntimeError(
+            "arange: step must be nonzero; got 0; need a positive step to count up, or a negative "
+            "one to count down"
+        )
+    if not all(map(math.isfinite, numbers)):
+        raise RuntimeError(
+            f"arange: unsupported range: {start} -> {end} by {step}; need finite numbers"
+        )
+    if (end - start) / step < 0:
+        raise RuntimeError(
+            f"arange: upper bound and lower bound inconsistent with step sign; got start {start}, "
+            f"end {end}, step {step}; a negative step counts down"
+        )
+    floating = any(type(n) is float for n in numbers)
+    d = kept("arange", dtype or (types.get_default_dtype() if floating else types.int64))
+    length = math.ceil((end - start) / step)
+    if d.is_floating_point:
+        values = (float(start), float(step))
+        x = _counted("arange float", (length,), d, values, _line, device)
+    else:
+        x = _counted("arange", (length,), d, (int(start), int(step)), _line, device)
+    return _finish("arange", x, requires_grad, None, out)
+
+
+def _line(index, start, step):
+    return start + scalar.cast(index, step.dtype) * step
+
+
+def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=None, device=None,
+             requires_grad=False, pin_memory=False):
+    """`steps` numbers from start to end, evenly spaced, both included unless not `endpoint`."""
+    if not endpoint:
+        x = linspace(start, end, steps + 1, dtype=dtype, device=device)[:-1]
+        return _finish("linspace", x, requires_grad, None, out)
+    ends = [n.item() if isinstance(n, Tensor) else n for n in (start, end)]
+    if steps < 0:
+        raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}; need "
+                           "how many numbers to make")
+    d = dtype or types.get_default_dtype()
+    if any(isinstance(n, complex) for n in ends):
+        x = _complex_linspace(ends, steps, d if dtype else d.to_complex(), device)
+        return _finish("linspace", x, requires_grad, None, out)
+    start, end = map(float, ends)
+    step = (end - start) / (steps - 1) if steps > 1 else 0.0
+    values = (start, end, step, float(steps - 1), float((steps + 1) // 2))
+    x = _counted("linspace", (steps,), d, values, _even, device)
+    return _finish("linspace", x, requires_grad, None, out)
+
+
+def _complex_linspace(ends, steps, d, device) -> Tensor:
+    """Numbers whose real and imaginary parts are evenly spaced."""
+    from cresset.ops.pointwise.complex_numbers import complex
+
+    if not d.is_complex:
+        raise RuntimeError(
+            f"linspace: numbers between complex ends can't be cast to {d}; got {ends[0]} and "
+            f"{ends[1]}; need complex64 or complex128"
+        )
+    return complex(*(
+        linspace(first, last, steps, dtype=d.to_real(), device=device)
+        for first, last in zip(*[(n.real, n.imag) for n in ends])
+    ))
+
+
+def _even(index, start, end, step, last, half):
+    """Counted from the nearer end, so that both ends are exact."""
+    at = scalar.cast(index, types.float64)
+    return scalar.where(at < half, start + step * at, end - step * (last - at))
+
+
+def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
+             requires_grad=False, pin_memory=False):
+    """base ** linspace(start, end, steps)."""
+    from cresset.ops.pointwise.arithmetic import reverse_power
+
+    d = dtype or types.get_default_dtype()
+    wide = types.float64
+    if any(isinstance(n, complex) for n in (start, end)):
+        d, wide = dtype or d.to_complex(), types.complex128
+    exponents = linspace(start, end, steps, dtype=wide, device=device)
+    x = reverse_power(exponents, float(base)).to(d)
+    return _finish("logspace", x, requires_grad, None, out)
+
+
+def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+        pin_memory=False):
+    """Ones on the `k`-th diagonal of a matrix of zeros."""
+    x = zeros(n, n if m is None else m, dtype=dtype, device=device)
+    if -x.layout.shape[0] <= k <= x.layout.shape[1]:
+        x.diagonal(k).fill_(1)
+    return _finish("eye", x, requires_grad, None, out)
+
+
+# --- from Python's lists --------------------------------------------------------------------------
+CODES = {"b": types.int8, "B": types.uint8, "h": types.int16, "i": types.int32, "q": types.int64,
+         "f": types.float32, "d": types.float64}
+WRITERS = {d: code for code, d in CODES.items()}
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor with the values of a number, nested lists, an array or a tensor, copied.
+
+    The type is that of the values unless given: bool, int64, or the default float.
+
+    Raises ValueError where the lists are ragged, TypeError where a value is no number.
+
+    >>> import cresset
+    >>> cresset.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    if isinstance(data, Tensor):
+        x = data.detach().clone()
+        x = x.to(dtype) if dtype else x
+    elif _is_numpys(data):
+        from cresset.ops.exchange.arrays import array_of
+
+        x = array_of(data, copied=True)
+        x = x.to(dtype or x.layout.dtype, copy=True)
+    else:
+        shape = _nested_shape(data)
+        flat: list = []
+        _flatten(data, shape, 0, flat)
+        x = _from_numbers(flat, shape, dtype)
+    return _finish("tensor", x, requires_grad, placed("tensor", device))
+
+
+def _is_numpys(data) -> bool:
+    """Whether the data is NumPy's, or lists of it."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    if isinstance(data, (int, float, Tensor)):
+        return False
+    return hasattr(data, "__array_interface__") or hasattr(data, "__array__")
+
+
+def _nested_shape(data) -> tuple:
+    shape = []
+    while isinstance(data, (list, tuple, range)):
+        shape.append(len(data))
+        if not data:
+            break
+        data = data[0]
+    if isinstance(data, Tensor):
+        shape += data.layout.shape
+    return tuple(shape)
+
+
+def _flatten(data, shape, depth, flat):
+    if isinstance(data, Tensor):
+        data = data.tolist()
+    if depth == len(shape):
+        if isinstance(data, (list, tuple)):
+            raise ValueError(
+                f"tensor: the lists are ragged; got a sequence at depth {depth}, where elsewhere "
+                "there is a number"
+            )
+        flat.append(data)
+        return
+    if not isinstance(data, (list, tuple, range)) or len(data) != shape[depth]:
+        got = len(data) if isinstance(data, (list, tuple, range)) else type(data).__name__
+        raise ValueError(
+            f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {got}); need "
+            "lists of one length, as a tensor has no ragged rows"
+        )
+    if depth == len(shape) - 1 and not any(isinstance(v, (list, tuple, Tensor)) for v in data):
+        flat.extend(data)
+        return
+    for part in data:
+        _flatten(part, shape, depth + 1, flat)
+
+
+def _from_numbers(flat, shape, d) -> Tensor:
+    kinds = {type(v) for v in flat}
+    if not kinds <= {bool, int, float, complex}:
+        flat = [_number(v) for v in flat]
+        kinds = {type(v) for v in flat}
+    if complex in kinds:
+        return _from_complex_numbers(flat, shape, d)
+    natural = (
+        types.get_default_dtype() if float in kinds or not flat
+        else types.int64 if int in kinds else types.bool
+    )
+    d = kept("tensor", d or natural)
+    # Written in the widest type of the values' category, then converted as any tensor is.
+    code = "d" if float in kinds or d.is_differentiable else "q"
+    if d is types.bool:
+        flat = list(map(bool, flat))
+    elif d is types.uint64:
+        flat = [fitted("tensor", v, d) for v in flat]
+    if d in WRITERS and (d.is_floating_point or code == "q" and d is types.int64):
+        code = WRITERS[d]
+    try:
+        values = array.array(code, flat)
+    except OverflowError:
+        raise ValueError(
+            f"tensor: Overflow when unpacking long long; got {max(flat, key=abs)} for {d}; need 64 "
+            "bits at most"
+        ) from None
+    if d.category == d.INTEGER and (code == "d" or d not in (types.int64, types.uint64)):
+        for v in flat:
+            fitted("tensor", v, d)
+    holder = native.adopt(
+        Layout.packed(shape, CODES[code]), values.buffer_info()[0], len(values) * values.itemsize,
+        values,
+    )
+    return holder.clone() if CODES[code] is d else holder.to(d)
+
+
+def _from_complex_numbers(flat, shape, d) -> Tensor:
+    d = kept("tensor", d or types.get_default_dtype().to_complex())
+    if not d.is_complex:
+        raise TypeError(
+            f"tensor: must be real number, not complex; got a complex value for {d}; "
+            "need complex64 or complex128"
+        )
+    values = array.array("d", [part for v in flat for part in (v.real, v.imag)])
+    address, count = values.buffer_info()
+    holder = native.adopt(
+        Layout.packed(shape, types.complex128), address, count * values.itemsize, values
+    )
+    return holder.to(d, copy=True)
+
+
+def _number(v):
+    if isinstance(v, Tensor):
+        return v.item()
+    frozen = dispatch.freeze(v)
+    if not isinstance(frozen, (bool, int, float, complex)):
+        given = type(v).__name__
+        if isinstance(v, (str, bytes)):
+            raise TypeError(
+                f"tensor: new(): invalid data type {given!r}; got {v!r}; need numbers, or lists of "
+                "numbers"
+            )
+        raise RuntimeError(
+            f"tensor: Could not infer dtype of {given}; need numbers, or lists of numbers"
+        )
+    # A number of a class of its own, such as NumPy's float64, as one of Python's.
+    for kind in (bool, int, float):
+        if isinstance(frozen, kind):
+            return kind(frozen)
+    return complex(frozen)
+
+
+def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False,
+                  pin_memory=False):
+    """A tensor of no dims that holds the number s."""
+    number = _one_number("scalar_tensor", s)
+    x = filled((), dtype or types.get_default_dtype(), number, device)
+    return _finish("scalar_tensor", x, requires_grad)
+
+
+def _new_tensor(x, data, *, dtype=None, layout=None, device=None, requires_grad=False,
+                pin_memory=False):
+    """tensor(data) of the tensor's own type unless told otherwise."""
+    return tensor(data, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
+                  device=x.device if device is None else device)
+
+
+Tensor.new_tensor = _new_tensor
+dispatch.namespace["tensor"] = tensor

@@ -1,0 +1,1 @@
+"""To and from Python, NumPy, DLPack, text and files."""

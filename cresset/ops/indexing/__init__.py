@@ -1,0 +1,1 @@
+"""Elements picked by where they are: read and written."""

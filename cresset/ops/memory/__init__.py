@@ -1,0 +1,1 @@
+"""Storages, copies and conversions, and what a tensor tells of itself."""

@@ -1,0 +1,1 @@
+"""Elements by size: sorted, ranked, counted, made unique."""

@@ -1,0 +1,266 @@
+"""Counts by value: searchsorted, bucketize, bincount, histc, histogram, histogramdd."""
+
+from __future__ import annotations
+
+from math import isfinite, prod
+
+from cresset.core import dtype as types
+from cresset.core.layout import Layout
+from cresset.core.return_types import histogram as histogram_result
+from cresset.core.return_types import histogramdd as histogramdd_result
+from cresset.core.tensor import Tensor
+from cresset.kernels.search import search
+from cresset.ops.arguments import guarded
+from cresset.ops.creation.tensors import linspace, ones, tensor
+from cresset.ops.indexing.selecting import index_add
+from cresset.ops.kinds import special
+from cresset.ops.kinds.promotion import computed, result_type
+from cresset.ops.operation import method
+from cresset.ops.out import with_out
+from cresset.ops.pointwise.comparison import where
+from cresset.ops.reductions.reduction import amax, amin, any, sum
+from cresset.ops.shapes.shape import narrow, reshape
+from cresset.ops.shapes.splitting import unbind
+from cresset.runtime.program import Program
+
+__all__ = ["bincount", "bucketize", "histc", "histogram", "histogramdd", "searchsorted"]
+
+
+# --- search ---------------------------------------------------------------------------------------
+@special
+def searched(boundaries: Tensor, values: Tensor, sorter: Tensor | None, right, kind):
+    """Where values belong among packed boundaries of their type, as integers of a `kind`."""
+    out = Layout.packed(values.shape, kind)
+    computed("searchsorted", values.dtype)
+    operands = [x for x in (boundaries, values, sorter) if x is not None]
+    places = (*range(1, 1 + len(operands)), 0)
+    launches, temporaries = search(boundaries, values, sorter, out, places, right)
+    letters = "ttn" if sorter is None else "ttt"
+    return Program(letters, (out,), tuple(launches), tuple(temporaries))
+
+
+@with_out
+def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
+    """The place of every input value among boundaries in order: before equals, or after by `right`.
+
+    Boundaries are a vector, or have the input's leading dims. `side="right"` says the same as
+    `right`; a `sorter`, int64, names the order of boundaries that are not in order. NaN comes
+    after all. The result is int64, or int32.
+
+    Raises RuntimeError where shapes do not fit together.
+
+    >>> import cresset
+    >>> cresset.searchsorted(cresset.tensor([1, 3, 5]), cresset.tensor([3, 6]))
+    tensor([1, 3])
+    """
+    boundaries = sorted_sequence
+    if side not in (None, "left", "right"):
+        raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError("searchsorted: side and right can't be set to opposites; got side of "
+                           "left while right was True")
+    where = boundaries.layout.device
+    values = input if isinstance(input, Tensor) else tensor(input, device=where)
+    asked = values.layout if isinstance(input, Tensor) else type(input)
+    d = result_type([boundaries.layout, asked])
+    if d is types.bool or d.is_complex:
+        raise NotImplementedError(f"searchsorted: not implemented for {d}; need numbers that have "
+                                  "an order; convert with .int()")
+    shape, wanted = boundaries.layout.shape, values.layout.shape
+    if not shape:
+        raise RuntimeError("searchsorted: boundaries tensor should have positive dimension, but "
+                           "got 0 dimension")
+    if len(shape) > 1 and (shape[:-1] != wanted[:-1] or len(shape) != len(wanted)):
+        raise RuntimeError(
+            "searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            f"boundaries tensor and input value tensor must match; got {list(shape)} and "
+            f"{list(wanted)}"
+        )
+    if sorter is not None:
+        _check_sorter(sorter, boundaries)
+        sorter = sorter.contiguous()
+    kind = types.int32 if out_int32 else types.int64
+    boundaries, values = (x.detach().to(d).contiguous() for x in (boundaries, values))
+    return searched(boundaries, values, sorter, bool(right or side == "right"), kind)
+
+
+def _check_sorter(sorter, boundaries):
+    if sorter.layout.shape != boundaries.layout.shape:
+        raise RuntimeError(
+            "searchsorted: boundary and sorter must have the same size, but got boundary tensor "
+            f"{list(boundaries.layout.shape)} and sorter tensor {list(sorter.layout.shape)}"
+        )
+    if sorter.layout.dtype is not types.int64:
+        raise RuntimeError(f"searchsorted: sorter must be a tensor of long dtype but got dtype "
+                           f"{sorter.layout.dtype}")
+    size = boundaries.layout.shape[-1]
+    if not sorter.layout.absent and any((sorter < 0) | (sorter >= size)).item():
+        raise RuntimeError(f"searchsorted: sorter index out of range; need 0 <= index < {size}")
+
+
+@with_out
+def bucketize(input, boundaries, *, out_int32=False, right=False):
+    """The place of every input value among the boundaries, a vector in order; see searchsorted."""
+    if boundaries.layout.ndim != 1:
+        raise RuntimeError(f"bucketize: boundaries tensor must be 1 dimension, but got "
+                           f"dim({boundaries.layout.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+# --- counts of integers ---------------------------------------------------------------------------
+@method()
+def bincount(input, weights=None, minlength=0):
+    """How often each integer from 0 on occurs in a vector, or the sums of their weights.
+
+    The result has as many entries as the greatest integer asks for, and `minlength` at least: int64
+    counts, or sums of the weights' type, float64 for integers.
+
+    >>> import cresset
+    >>> cresset.bincount(cresset.tensor([0, 2, 2]))
+    tensor([1, 0, 2])
+    """
+    d = input.layout.dtype
+    if d is types.bool or d.is_floating_point or d.is_complex:
+        raise NotImplementedError(f"bincount: not implemented for {d}; need integers")
+    if minlength < 0:
+        raise RuntimeError(f"bincount: minlength should be >= 0; got {minlength}")
+    if input.layout.ndim != 1:
+        raise RuntimeError("bincount: only supports 1-d non-negative integral inputs; got shape "
+                           f"{tuple(input.layout.shape)}")
+    if weights is not None and weights.layout.shape != input.layout.shape:
+        raise RuntimeError("bincount: weights should be 1-d and have the same length as input; got "
+                           f"{tuple(weights.layout.shape)}")
+    places, count = input.long(), minlength
+    if input.layout.numel:
+        if amin(places).item() < 0:
+            raise RuntimeError("bincount: only supports 1-d non-negative integral inputs; the "
+                               f"least is {amin(places).item()}")
+        count = max(count, amax(places).item() + 1)
+    if weights is None:
+        weights = ones(input.layout.numel, dtype=types.int64, device=input.layout.device)
+    kept = weights.layout.dtype in (types.float32, types.float64)
+    weights = weights if kept else weights.to(types.float64)
+    return index_add(weights.new_zeros(count), 0, places, weights)
+
+
+# --- counts of reals ------------------------------------------------------------------------------
+def _bounds(name, x, given):
+    """The range that bins divide: as given, else that of the elements; never a single point."""
+    low, high = map(float, given or (0, 0))
+    if given is None and x.layout.numel:
+        low, high = amin(x).item(), amax(x).item()
+    if not (isfinite(low) and isfinite(high)):
+        raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(f"{name}: max must be larger than min; got {low} and {high}")
+    return (low - 1, high + 1) if low == high else (low, high)
+
+
+def _check_bins(name, bins):
+    if bins <= 0:
+        raise RuntimeError(f"{name}: bins must be > 0, but got {bins}")
+
+
+def _check_real(name, x):
+    if not x.layout.dtype.is_floating_point:
+        raise NotImplementedError(f"{name}: not implemented for {x.layout.dtype}; need a floating "
+                                  "type; convert with .float()")
+
+
+@method()
+@with_out
+def histc(input, bins=100, min=0, max=0):
+    """How many elements fall into each of `bins` equal parts of [min, max], of the input's type.
+
+    The last part holds max; what lies outside is not counted. Where min and max are 0 they are the
+    elements' own.
+
+    >>> import cresset
+    >>> cresset.histc(cresset.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    tensor([0., 2., 1., 0.])
+    """
+    _check_real("histc", input)
+    _check_bins("histc", bins)
+    x = reshape(input.detach(), (-1,))
+    low, high = _bounds("histc", x, None if min == max == 0 else (min, max))
+    inside = (x >= low) & (x <= high)
+    places = ((x - low) * bins / (high - low)).masked_fill(~inside, 0).long()
+    places = where(inside, places.clamp(0, bins - 1), bins)
+    return narrow(bincount(places, minlength=bins + 1), 0, 0, bins).to(x.layout.dtype)
+
+
+@method()
+@with_out
+def histogram(input, bins=100, *, range=None, weight=None, density=False):
+    """(hist, bin_edges): elements counted by bins of equal width, or between the edges `bins`.
+
+    Each bin holds its lower edge, the last its upper one too. With `weight` the elements' weights
+    are added up instead; with `density` the integral is 1.
+    """
+    points = reshape(input, (-1, 1))
+    hist, (edges,) = _histogram("histogram", points, (bins,), range, weight, density)
+    return histogram_result((hist, edges))
+
+
+@guarded
+def histogramdd(input, bins, range=None, weight=None, density=False):
+    """(hist, bin_edges): points, the rows of the last dim, counted in a grid of bins.
+
+    `bins` is a number of bins, one for each coordinate, or the edges of each.
+    """
+    if input.layout.ndim < 2:
+        raise RuntimeError("histogramdd: input tensor should have at least 2 dimensions; got "
+                           f"{input.layout.ndim}")
+    count = input.layout.shape[-1]
+    bins = (bins,) * count if isinstance(bins, int) else tuple(bins)
+    if len(bins) != count:
+        raise RuntimeError(f"histogramdd: expected {count} sequences of bin edges for a "
+                           f"{count}-dimensional histogram but got {len(bins)}")
+    points = reshape(input, (-1, count))
+    return histogramdd_result(_histogram("histogramdd", points, bins, range, weight, density))
+
+
+def _histogram(name, points, bins, limits, weight, density):
+    """(counts of points in a grid, the edges along each coordinate)."""
+    _check_real(name, points)
+    points, d = points.detach(), points.layout.dtype
+    edges = _edges(name, points, bins, limits)
+    inside, place = True, 0
+    for x, edge in zip(unbind(points, 1), edges):
+        last = edge.layout.numel - 1
+        inside = (x >= edge[0]) & (x <= edge[-1]) & inside
+        place = place * last + (searchsorted(edge, x, right=True) - 1).clamp(0, last - 1)
+    shape = tuple(edge.layout.numel - 1 for edge in edges)
+    if weight is None:
+        weight = points.new_ones(points.layout.shape[0])
+    weight = reshape(weight.detach(), (-1,))
+    if weight.layout.numel != points.layout.shape[0]:
+        raise RuntimeError(f"{name}: if weight tensor is provided it should have the same shape as "
+                           f"the input tensor excluding its innermost dimension; got "
+                           f"{weight.layout.numel} weights for {points.layout.shape[0]} points")
+    if weight.layout.dtype is not d:
+        raise RuntimeError(f"{name}: if weight tensor is provided, input tensor and weight tensor "
+                           f"should have the same dtype; got {d} and {weight.layout.dtype}")
+    sums = index_add(weight.new_zeros(prod(shape)), 0, place, weight.masked_fill(~inside, 0))
+    hist = reshape(sums, shape)
+    if density:
+        hist = hist / sum(hist)
+        for k, edge in enumerate(edges):
+            hist = hist / reshape(edge.diff(), (-1,) + (1,) * (len(shape) - 1 - k))
+    return hist, edges
+
+
+def _edges(name, points, bins, limits):
+    """The edges of the bins along every coordinate, as tensors of the points' type."""
+    d, edges = points.layout.dtype, []
+    for k, each in enumerate(bins):
+        if isinstance(each, Tensor):
+            if each.layout.dtype is not d:
+                raise RuntimeError(f"{name}: input tensor and bins tensors should have the same "
+                                   f"dtype; got {d} and {each.layout.dtype}")
+            edges.append(each.detach())
+            continue
+        _check_bins(name, each)
+        low, high = _bounds(name, points.select(1, k), limits and limits[2 * k : 2 * k + 2])
+        edges.append(linspace(low, high, each + 1, dtype=d, device=points.layout.device))
+    return tuple(edges)

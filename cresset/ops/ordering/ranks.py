@@ -1,0 +1,242 @@
+"""Entries by their rank along a dim: the k-th least, the median, quantiles, the most frequent."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core.return_types import kthvalue as kthvalue_result
+from cresset.core.return_types import median as median_result
+from cresset.core.return_types import mode as mode_result
+from cresset.core.return_types import nanmedian as nanmedian_result
+from cresset.core.tensor import Tensor
+from cresset.ops.creation.tensors import arange, full, tensor
+from cresset.ops.indexing.gathering import gather
+from cresset.ops.operation import counted_as, counts_as, method
+from cresset.ops.ordering.sorting import argsort, sorted_dim
+from cresset.ops.out import with_out
+from cresset.ops.pointwise.arithmetic import lerp
+from cresset.ops.pointwise.comparison import where
+from cresset.ops.reductions.reduction import amax, any, argmax, least, sum
+from cresset.ops.reductions.scans import running_extreme, shifted
+from cresset.ops.shapes.shape import canonical_dim, movedim, narrow, reshape, squeeze
+
+__all__ = ["kthvalue", "median", "mode", "nanmedian", "nanquantile", "quantile"]
+
+INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _counted_dim(name, x, dim):
+    """The dim counted from 0, and its size; raises IndexError where that is nothing."""
+    d = canonical_dim(name, dim, x.layout.ndim)
+    size = x.layout.shape[d] if x.layout.ndim else 1
+    if not size:
+        raise IndexError(f"{name}: Expected reduction dim {d} to have non-zero size; got shape "
+                         f"{tuple(x.layout.shape)}")
+    return d, size
+
+
+def _at(x, indices, dim, keepdim):
+    """(values, indices) at the one index along a dim, which `indices` has with size 1."""
+    values = gather(x, dim, indices)
+    return (values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))
+
+
+def _refuse_bool(name, x):
+    if x.layout.dtype is types.bool:
+        raise NotImplementedError(f"{name}: not implemented for bool; convert with .int()")
+
+
+@method()
+@with_out
+@counted_as("kthvalue")
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """(values, indices) of the k-th least entry along a dim, counted from 1."""
+    _refuse_bool("kthvalue", input)
+    d, size = _counted_dim("kthvalue", input, dim)
+    if not 1 <= k <= size:
+        raise RuntimeError(
+            f"kthvalue: selected number k out of range for dimension {d}; got k={k}; need 1 <= k "
+            f"<= {size}"
+        )
+    order = argsort(input, d)
+    indices = narrow(order, d, k - 1, 1) if input.layout.ndim else order
+    return kthvalue_result(_at(input, indices, d, keepdim))
+
+
+# --- medians --------------------------------------------------------------------------------------
+@method()
+@with_out
+def median(input, dim=None, keepdim=False):
+    """The lower of the middle entries, NaN if there is any; along a dim (values, indices).
+
+    The gradient of the median of all elements is shared by those that equal it.
+
+    >>> import cresset
+    >>> cresset.median(cresset.tensor([4, 1, 3, 2]))
+    tensor(2)
+    """
+    if dim is None:
+        return counts_as(_median_of_all(input, False), "median")
+    return median_result(_median_along("median", input, dim, keepdim, False))
+
+
+@method()
+@with_out
+def nanmedian(input, dim=None, keepdim=False):
+    """The median of the entries that are not NaN, NaN where there is none."""
+    if dim is None:
+        return counts_as(_median_of_all(input, True), "nanmedian")
+    return nanmedian_result(_median_along("nanmedian", input, dim, keepdim, True))
+
+
+def _median_along(name, x, dim, keepdim, ignore_nan):
+    _refuse_bool(name, x)
+    d, size = _counted_dim(name, x, dim)
+    values, places = _at(x, _middle(x.detach(), d, size, ignore_nan), d, keepdim)
+    return counts_as(values, f"{name}#1"), places
+
+
+def _middle(x, dim, size, ignore_nan):
+    """The index of the lower middle entry along a dim, which stays with size 1."""
+    order = argsort(x, dim)
+    middle = narrow(order, dim, (size - 1) // 2, 1) if x.layout.ndim else order
+    if not x.layout.dtype.is_floating_point:
+        return middle
+    nan = x.isnan()
+    if ignore_nan:
+        present = size - sum(nan, dim, True)
+        return gather(order, dim, ((present - 1) // 2).clamp(0))
+    # To argmax NaN is the greatest.
+    return where(any(nan, dim, True), argmax(x, dim, True), middle)
+
+
+def _median_of_all(x, ignore_nan):
+    _refuse_bool("median", x)
+    flat = reshape(x, (-1,))
+    d = x.layout.dtype
+    if not flat.layout.numel:
+        return full((), float("nan") if d.is_floating_point else least(d), dtype=d,
+                    device=x.layout.device)
+    plain = flat.detach()
+    value = gather(plain, 0, _middle(plain, 0, flat.layout.numel, ignore_nan))
+    other = plain > value
+    if d.is_floating_point:
+        other = other | (plain.isnan() & ~value.isnan())
+    # Of what is left the greatest is the median, and `amax` shares its gradient.
+    return amax(flat.masked_fill(other, least(d)))
+
+
+# --- the most frequent entry ----------------------------------------------------------------------
+@method()
+@with_out
+@counted_as("mode")
+def mode(input, dim=-1, keepdim=False):
+    """(values, indices) of the most frequent entry along a dim, the least of several such.
+
+    The index is that of its last occurrence.
+
+    >>> import cresset
+    >>> cresset.mode(cresset.tensor([3, 1, 3, 1, 2]))
+    torch.return_types.mode(
+    values=tensor(1),
+    indices=tensor(3))
+    """
+    d, size = _counted_dim("mode", input, dim)
+    if not input.layout.ndim:
+        return mode_result(_at(input, argsort(input, 0), 0, True))
+    ordered, order = sorted_dim(input.detach(), d, False)
+    shape = (size, *[1] * (input.layout.ndim - 1 - d))
+    places = reshape(arange(size, device=input.layout.device), shape)
+    # Where runs of equals begin in the sorted entries, and so how long each is so far.
+    begins = ordered.ne(shifted(ordered, d, 0, False)) | places.eq(0)
+    first = running_extreme(where(begins, places, 0), d, True)[0]
+    longest = argmax(places - first, d, True)
+    return mode_result(_at(input, gather(order, d, longest), d, keepdim))
+
+
+# --- quantiles ------------------------------------------------------------------------------------
+@method()
+@with_out
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The q-quantiles, 0 <= q <= 1, of all elements or along a dim; NaN where there is any.
+
+    Several q, a vector of the input's type, make a new first dim. Between two entries the quantile
+    is interpolated: "linear", "lower", "higher", "midpoint" or "nearest".
+
+    >>> import cresset
+    >>> cresset.quantile(cresset.tensor([1.0, 2.0, 4.0]), 0.75)
+    tensor(3.)
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@method()
+@with_out
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The quantiles of the entries that are not NaN, NaN where there is none."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+def _checked_q(name, x, q):
+    """q as a tensor of x's type; raises RuntimeError where it cannot be a quantile's."""
+    d = x.layout.dtype
+    if d.name not in ("float32", "float64"):
+        raise RuntimeError(f"{name}: input tensor must be either float or double dtype; got {d}")
+    if not isinstance(q, Tensor):
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}: q must be in the range [0, 1] but got {q}; the "
+                               "median is 0.5")
+        return tensor(q, dtype=d, device=x.layout.device)
+    if q.layout.ndim > 1:
+        raise RuntimeError(f"{name}: q must be a scalar or 1D tensor; got {tuple(q.layout.shape)}")
+    if q.layout.dtype is not d:
+        raise RuntimeError(f"{name}: q tensor must be same dtype as the input tensor; got "
+                           f"{q.layout.dtype} and {d}")
+    if q.layout.numel and not q.layout.absent and not ((q >= 0) & (q <= 1)).all().item():
+        raise RuntimeError(f"{name}: q values must be in the range [0, 1]; got {q.tolist()}")
+    return q
+
+
+def _quantile(name, x, q, dim, keepdim, interpolation, ignore_nan):
+    if interpolation not in INTERPOLATIONS:
+        raise RuntimeError(f"{name}: interpolation must be one of {', '.join(INTERPOLATIONS)}, but "
+                           f"got {interpolation}")
+    several = isinstance(q, Tensor) and q.layout.ndim > 0
+    q = _checked_q(name, x, q)
+    if not x.layout.numel:
+        raise RuntimeError(f"{name}: input tensor must be non-empty; got shape "
+                           f"{tuple(x.layout.shape)}")
+    d = None if dim is None else canonical_dim(name, dim, x.layout.ndim)
+    if d is None or not x.layout.ndim:
+        rows, kept = reshape(x, (-1,)), [1] * x.layout.ndim
+    else:
+        rows = movedim(x, d, -1)
+        kept = [1 if k == d else n for k, n in enumerate(x.layout.shape)]
+    size = rows.layout.shape[-1]
+    ordered = sorted_dim(rows, -1, False)[0]
+    nan = rows.detach().isnan()
+    if ignore_nan:
+        ranks = (q * (size - 1 - sum(nan, -1, True))).clamp(0)
+    else:
+        ranks = where(any(nan, -1, True), float(size - 1), q * (size - 1))
+    found = _interpolated(ordered, ranks, interpolation)
+    shape = kept if keepdim else list(found.layout.shape[:-1])
+    if several:
+        return reshape(movedim(found, -1, 0), (found.layout.shape[-1], *shape))
+    return reshape(found, tuple(shape))
+
+
+def _interpolated(ordered, ranks, interpolation):
+    """The entries of the last dim, in order, at ranks that lie between theirs."""
+    if interpolation == "lower":
+        ranks = ranks.floor()
+    elif interpolation == "higher":
+        ranks = ranks.ceil()
+    elif interpolation == "nearest":
+        ranks = ranks.round()
+    below = ranks.long()
+    low = gather(ordered, -1, below)
+    if interpolation not in ("linear", "midpoint"):
+        return low
+    half = full((), 0.5, dtype=ranks.layout.dtype, device=ranks.layout.device)
+    weight = ranks - below if interpolation == "linear" else half
+    return lerp(low, gather(ordered, -1, ranks.ceil().long()), weight)

@@ -1,0 +1,158 @@
+"""Tensors as sets: their distinct elements, and membership."""
+
+from __future__ import annotations
+
+from cresset.core import dtype as types
+from cresset.core.layout import Layout
+from cresset.core.tensor import Tensor
+from cresset.ops.creation.tensors import empty, tensor, zeros
+from cresset.ops.indexing.masks import nonzero
+from cresset.ops.kinds import hosted
+from cresset.ops.kinds.hosted import np
+from cresset.ops.kinds.promotion import result_type
+from cresset.ops.operation import method
+from cresset.ops.ordering.histograms import searchsorted
+from cresset.ops.ordering.sorting import sorted_dim
+from cresset.ops.out import with_out
+from cresset.ops.reductions.reduction import any
+from cresset.ops.reductions.scans import cumsum_dim
+from cresset.ops.shapes.joining import cat
+from cresset.ops.shapes.shape import canonical_dim, movedim, narrow, reshape
+
+__all__ = ["isin", "unique", "unique_consecutive"]
+
+
+def _begins(rows):
+    """Where an entry of the first dim differs from the one before it; the first does."""
+    count = rows.layout.shape[0]
+    differ = narrow(rows, 0, 1, count - 1).ne(narrow(rows, 0, 0, count - 1))
+    if rows.layout.ndim > 1:
+        differ = any(differ, 1)
+    return cat((differ.new_ones(1), differ))
+
+
+@hosted(lambda rows: Layout.packed((rows.shape[0],), types.int64))
+def order_of_rows(rows: Tensor):
+    """The indices that sort the rows of a matrix, stable.
+
+    Numbers become bytes of the same order, so NumPy compares a row at a time, as a string of bytes.
+    """
+    kind = rows.dtype.kind
+    if kind == "f":
+        # There is one zero and one NaN.
+        rows = np.where(np.isnan(rows), rows.dtype.type(np.nan), rows + 0)
+    bits = rows.view(f"u{rows.itemsize}")
+    sign = bits.dtype.type(1 << (8 * rows.itemsize - 1))
+    if kind == "f":
+        bits = np.where(bits & sign, ~bits, bits | sign)
+    elif kind == "i":
+        bits = bits ^ sign
+    keys = np.ascontiguousarray(bits.astype(bits.dtype.newbyteorder(">")))
+    keys = keys.view(f"S{keys.shape[1] * keys.itemsize}")[:, 0]
+    return keys.argsort(kind="stable")
+
+
+def _grouped(entries, order):
+    """(places of the first of each group of equal neighbours, its group for every entry, counts).
+
+    `order` is where the entries stood before they were sorted, None where they were not.
+    """
+    count = entries.layout.shape[0]
+    if not count:
+        nothing = empty(0, dtype=types.int64, device=entries.layout.device)
+        return nothing, nothing, nothing
+    begins = _begins(entries)
+    firsts = reshape(nonzero(begins), (-1,))
+    groups = cumsum_dim(begins, 0, False) - 1
+    if order is not None:
+        groups = order.new_zeros(count).scatter_(0, order, groups)
+    return firsts, groups, cat((firsts, firsts.new_tensor([count]))).diff()
+
+
+def _rows(name, x, dim):
+    """x as a matrix of the entries along a dim."""
+    d = canonical_dim(name, dim, x.layout.ndim)
+    shape = x.layout.shape
+    if not x.layout.numel and (shape[d] or shape.count(0) > 1):
+        raise RuntimeError(f"{name}: There are 0 sized dimensions, and they aren't selected, so "
+                           f"unique cannot be applied; got shape {tuple(shape)} and dim {dim}")
+    return d, reshape(movedim(x, d, 0), (shape[d] if shape else 1, -1 if x.layout.numel else 0))
+
+
+def _distinct(name, x, dim, in_order):
+    """(the distinct elements or entries, the group of each element, the size of each group)."""
+    x = x.detach()
+    if dim is None:
+        flat = reshape(x, (-1,))
+        entries, order = sorted_dim(flat, 0, False) if in_order else (flat, None)
+        firsts, groups, counts = _grouped(entries, order)
+        return entries[firsts], reshape(groups, tuple(x.layout.shape)), counts
+    d, rows = _rows(name, x, dim)
+    order = None
+    if in_order and rows.layout.numel:
+        order = order_of_rows(rows.float() if rows.layout.dtype in types.HALVES else rows)
+    firsts, groups, counts = _grouped(rows if order is None else rows[order], order)
+    chosen = firsts if order is None else order[firsts]
+    return x.index_select(d, chosen) if x.layout.ndim else x, groups, counts
+
+
+def _asked(found, return_inverse, return_counts):
+    values, groups, counts = found
+    wanted = [values] + [groups] * bool(return_inverse) + [counts] * bool(return_counts)
+    return tuple(wanted) if len(wanted) > 1 else values
+
+
+@method()
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements in order, or the distinct entries along a dim, in lexicographic order.
+
+    With `return_inverse` also which of them each element is, with `return_counts` how often each
+    occurs. They are in order whatever `sorted` says. NaN equals nothing.
+
+    >>> import cresset
+    >>> cresset.unique(cresset.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
+    """
+    return _asked(_distinct("unique", input, dim, True), return_inverse, return_counts)
+
+
+@method()
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The first of every run of equal neighbours, of all elements or of entries along a dim.
+
+    >>> import cresset
+    >>> cresset.unique_consecutive(cresset.tensor([1, 1, 2, 1]))
+    tensor([1, 2, 1])
+    """
+    found = _distinct("unique_consecutive", input, dim, False)
+    return _asked(found, return_inverse, return_counts)
+
+
+@with_out
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """Which elements are among the test elements, as booleans; either may be a number.
+
+    With `invert` which are not. NaN is never among them.
+
+    >>> import cresset
+    >>> cresset.isin(cresset.tensor([1, 2, 3]), cresset.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin(): elements or test_elements must be a Tensor; got two numbers")
+    specs = [x.layout if isinstance(x, Tensor) else type(x) for x in (elements, test_elements)]
+    d = result_type(specs)
+    if types.bool in (s.dtype for s in specs if not isinstance(s, type)):
+        raise RuntimeError("isin: Unsupported input type encountered for isin(): Bool; convert "
+                           "with .to(cresset.uint8)")
+    where = (elements if isinstance(elements, Tensor) else test_elements).device
+    x, tests = (t.detach() if isinstance(t, Tensor) else tensor(t, device=where)
+                for t in (elements, test_elements))
+    x, tests = x.to(d), reshape(tests, (-1,)).to(d)
+    if not tests.layout.numel:
+        found = zeros(tuple(x.layout.shape), dtype=types.bool, device=where)
+    else:
+        ordered = sorted_dim(tests, 0, False)[0]
+        places = searchsorted(ordered, x).clamp(max=tests.layout.numel - 1)
+        found = ordered[places].eq(x)
+    return ~found if invert else found

@@ -1,0 +1,1 @@
+"""One element of the result from one of each operand."""

@@ -1,0 +1,1 @@
+"""Numbers drawn as PyTorch's CPU generator draws them."""
