@@ -13,7 +13,7 @@ import pytest
 from random_calls import SEEDS, calls, drawn
 
 import cresset
-from cresset.ops import random as ops_random
+from cresset.ops.random_numbers import random as ops_random
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "random.json").read_text())
 EPSILON = {"float32": 2**-23, "float64": 2**-52, "float16": 2**-10, "bfloat16": 2**-7,

@@ -60,7 +60,13 @@ class Layout:
     @classmethod
     def packed(cls, shape: tuple, dtype: dtype, device: str = "cpu") -> Layout:
         """The contiguous layout of a shape."""
-        return cls.of(tuple(shape), contiguous_strides(shape), dtype, device)
+        shape = tuple(shape)
+        layout = cls.table.get((shape, dtype, device))
+        if layout is None:
+            layout = cls.of(shape, contiguous_strides(shape), dtype, device)
+            # Under a second key, so that strides are not counted out again.
+            cls.table[shape, dtype, device] = layout
+        return layout
 
     @classmethod
     def _make(cls, key):

@@ -35,8 +35,8 @@ GROUPS = {
     "memory": ("conversion", "attributes", "resizing", "storages"),
     "creation": ("tensors", "grids", "inclusive_range", "signal_windows", "legacy"),
     "shapes": (
-        "shape", "splitting", "view_changes", "view_copies", "joining", "rearranging",
-        "stacking", "diagonals", "shuffles",
+        "shape", "broadcasting", "splitting", "view_changes", "view_copies", "joining",
+        "rearranging", "stacking", "diagonals", "shuffles",
     ),
     "exchange": (
         "numbers", "arrays", "dlpack", "sharing", "pickling", "array_api", "standard",

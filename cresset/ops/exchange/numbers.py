@@ -62,7 +62,7 @@ def tolist(x):
         )
     if not layout.ndim:
         return item(x)
-    packed = x.detach().contiguous()
+    packed = x if layout.contiguous else x.detach().contiguous()
     if layout.dtype in types.SMALL:
         return tolist(packed.float())
     count = layout.numel

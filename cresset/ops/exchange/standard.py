@@ -16,9 +16,10 @@ from cresset.ops.ordering.sets import unique
 from cresset.ops.ordering.sorting import argsort
 from cresset.ops.pointwise.arithmetic import bitwise_not
 from cresset.ops.reductions.scans import cumprod, cumsum
+from cresset.ops.shapes.broadcasting import broadcast_tensors
 from cresset.ops.shapes.joining import cat
 from cresset.ops.shapes.rearranging import repeat_interleave
-from cresset.ops.shapes.shape import broadcast_tensors, matrix_transpose, permute, unsqueeze
+from cresset.ops.shapes.shape import matrix_transpose, permute, unsqueeze
 from cresset.ops.shapes.splitting import unbind
 
 __all__ = ["astype", "bitwise_invert", "broadcast_arrays", "cumulative_prod", "cumulative_sum",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.families import required
@@ -299,9 +301,14 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 def _classes(input, dim):
     """The class numbers along a dim, in the shape that broadcasts."""
-    rank = input.layout.ndim
-    classes = arange(input.layout.shape[dim], device=input.layout.device)
-    return reshape(classes, (-1,) + (1,) * (rank - 1 - dim))
+    layout = input.layout
+    return _counted_along(layout.shape[dim], layout.ndim - 1 - dim, layout.device)
+
+
+@lru_cache(64)
+def _counted_along(count, following, device):
+    # Constants, which nothing writes to; a loss of a step should not make them each time.
+    return reshape(arange(count, device=device), (-1,) + (1,) * following)
 
 
 def _kept_and_bad(target, count, ignore_index):

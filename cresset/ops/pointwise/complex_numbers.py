@@ -14,7 +14,8 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.kinds import elementwise, view
 from cresset.ops.operation import called, counted_as, method
-from cresset.ops.shapes.shape import broadcast_shapes, expand, matrix_transpose, t
+from cresset.ops.shapes.broadcasting import broadcast_shapes
+from cresset.ops.shapes.shape import expand, matrix_transpose, t
 
 __all__ = ["adjoint", "angle", "complex", "conj", "conj_physical", "imag", "is_complex", "is_conj",
            "is_neg", "polar", "real", "resolve_conj", "resolve_neg", "sgn", "view_as_complex",

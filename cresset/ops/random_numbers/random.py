@@ -19,7 +19,7 @@ from cresset.ops.memory.conversion import fill
 from cresset.ops.naming import renamed
 from cresset.ops.operation import method
 from cresset.ops.pointwise.complex_numbers import view_as_real
-from cresset.ops.shapes.shape import broadcast_shapes
+from cresset.ops.shapes.broadcasting import broadcast_shapes
 from cresset.runtime.program import Program
 
 __all__ = ["bernoulli", "get_rng_state", "initial_seed", "manual_seed", "normal", "rand",

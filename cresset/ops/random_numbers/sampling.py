@@ -17,7 +17,8 @@ from cresset.ops.exchange.arrays import from_numpy
 from cresset.ops.indexing.masks import where
 from cresset.ops.operation import method
 from cresset.ops.random_numbers.random import draw
-from cresset.ops.shapes.shape import broadcast_shapes, expand
+from cresset.ops.shapes.broadcasting import broadcast_shapes
+from cresset.ops.shapes.shape import expand
 from cresset.runtime.program import Program
 
 __all__ = ["_sample_dirichlet", "_standard_gamma", "binomial", "multinomial", "poisson"]

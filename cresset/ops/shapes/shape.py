@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 from cresset.core.dtype import dtype as DType
-from cresset.core.layout import Layout, Size
-from cresset.core.layout import broadcast_shapes as common_shape
+from cresset.core.layout import Layout
 from cresset.core.memory_format import contiguous_format
 from cresset.core.tensor import Tensor
-from cresset.ops.arguments import guarded, whole
+from cresset.ops.arguments import whole
+from cresset.ops.dispatch import plans
 from cresset.ops.kinds import view
-from cresset.ops.naming import renamed
 from cresset.ops.operation import called, method
 
-__all__ = ["as_strided", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "diagonal",
-           "flatten", "moveaxis", "movedim", "narrow", "permute", "ravel", "reshape", "select",
-           "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unfold", "unsqueeze"]
+__all__ = ["as_strided", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim", "narrow",
+           "permute", "ravel", "reshape", "select", "squeeze", "swapaxes", "swapdims", "t",
+           "transpose", "unflatten", "unfold", "unsqueeze"]
 
 
 def canonical_dim(operation: str, dim: int, rank: int) -> int:
@@ -260,7 +260,9 @@ def reshape(input, shape, *, copy=None):
 
     `copy` True always copies, False never: ValueError where a copy would be needed.
     """
-    shape = infer_shape("reshape", shape, input.layout.numel)
+    if not copy and type(shape) is tuple and (view_as_shape.op, input.layout, shape) in plans:
+        return view_as_shape(input, shape)
+    given, shape = shape, infer_shape("reshape", shape, input.layout.numel)
     fits = view_strides(input.layout, shape) is not None
     if copy is False and not fits:
         raise ValueError(
@@ -269,6 +271,9 @@ def reshape(input, shape, *, copy=None):
         )
     if copy or not fits:
         input = input.clone(memory_format=contiguous_format)
+    elif type(given) is tuple and all(type(n) is int for n in given):
+        # As it was given, -1 and all: so the next call finds the plan without counting.
+        shape = given
     return view_as_shape(input, shape)
 
 
@@ -463,19 +468,25 @@ def flatten(input, start_dim=0, end_dim=-1):
     >>> cresset.zeros(2, 3, 4).flatten(1).shape
     torch.Size([2, 12])
     """
-    shape = input.layout.shape
+    shape = _flattened(tuple(input.layout.shape), start_dim, end_dim)
+    return input if shape is None else reshape(input, shape)
+
+
+@lru_cache(1 << 12)
+def _flattened(shape, start_dim, end_dim):
+    """The shape with the dims start_dim..end_dim as one; None where that is one dim already."""
     first = canonical_dim("flatten", start_dim, len(shape))
     last = canonical_dim("flatten", end_dim, len(shape))
     if not shape:
-        return reshape(input, (1,))
+        return (1,)
     if first > last:
         raise RuntimeError(
             f"flatten: start_dim cannot come after end_dim; got {start_dim} and {end_dim}; swap "
             "them"
         )
     if first == last:
-        return input
-    return reshape(input, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
+        return None
+    return (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])
 
 
 def unflatten(input, dim, sizes):
@@ -558,33 +569,6 @@ def movedim(input, source, destination):
 
 
 moveaxis = Tensor.movedim = Tensor.moveaxis = movedim
-
-
-def broadcast_shapes(*shapes):
-    """The shape that all shapes expand to, a torch.Size; a number stands for a shape of one dim.
-
-    Raises RuntimeError where sizes differ and none of them is 1.
-
-    >>> import cresset
-    >>> cresset.broadcast_shapes((3, 1), 4)
-    torch.Size([3, 4])
-    """
-    shapes = tuple((s,) if isinstance(s, int) else tuple(s) for s in shapes)
-    try:
-        return Size(common_shape(*shapes))
-    except ValueError as problem:
-        raise renamed(RuntimeError(
-            f"broadcast_shapes: cannot broadcast {' with '.join(map(str, shapes))}; {problem}, "
-            "counted from the left of the longer shape; need equal sizes or 1 in every dim; "
-            "reshape or unsqueeze one"
-        )) from None
-
-
-@guarded
-def broadcast_tensors(*tensors):
-    """All tensors expanded to their common shape."""
-    shape = broadcast_shapes(*[x.layout.shape for x in tensors])
-    return tuple([expand(x, shape) for x in tensors])
 
 
 def _size(x, dim=None):
