@@ -60,7 +60,7 @@ def test_types_of_ml_dtypes_share_memory(name):
 
 
 def test_types_without_a_counterpart_are_refused(monkeypatch):
-    from cresset.ops import arrays
+    from cresset.ops.exchange import arrays
 
     arrays.array_type.cache_clear()
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)

@@ -187,7 +187,7 @@ def test_calls_are_spelled_as_people_write_them():
             t4 = t3 > 0.5
             t5 = torch.sum(t4, 1)
             t6 = torch.t(t2)
-            t7 = t3.view((24,))
+            t7 = t3.view((-1,))
             t8 = torch.relu(y)
             t9 = x.to(torch.int32)
             return t6, t7, t5, t8, t9

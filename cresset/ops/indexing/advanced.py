@@ -67,7 +67,7 @@ class Indexed:
         self.write = overwrite(scope["index_put"])
         self.write.gradient(scope["put_gradient"])
         for name in ("read", "write"):
-            getattr(self, name).op.path = f"advanced_indexing.indexed({pattern!r}).{name}"
+            getattr(self, name).op.path = f"indexing.advanced.indexed({pattern!r}).{name}"
 
     def _entries(self, x, indices):
         """The index tensors' layouts by dim, expanded to one shape; that shape; the sizes."""

@@ -1,7 +1,7 @@
 """Indexing: x[...] and x[...] = y.
 
 Integers, slices, `None` and `...` give views, planned once per index and layout. Tensors, lists and
-masks give copies; `advanced_indexing` takes over where an index holds any.
+masks give copies; `indexing.advanced` takes over where an index holds any.
 """
 
 from __future__ import annotations
