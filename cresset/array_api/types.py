@@ -1,7 +1,6 @@
-"""The standard's promotion: dims do not count, and every two integers have a common type.
+"""The standard's promotion: dims do not count.
 
-PyTorch has no common type of wide unsigned integers and others, and lets a zero-dim tensor count
-for less than one with dims.
+PyTorch lets a zero-dim tensor count for less than one with dims.
 """
 
 from __future__ import annotations
@@ -9,23 +8,9 @@ from __future__ import annotations
 from functools import reduce, wraps
 
 import cresset
-from cresset import Tensor, dtype, isdtype
+from cresset import Tensor, dtype
 
 __all__ = ["can_cast", "concat", "promoted", "result_type", "stack", "where"]
-
-
-def _common(a: dtype, b: dtype) -> dtype:
-    """The type that two promote to; RuntimeError for uint64 beside a signed integer."""
-    if not (isdtype(a, "integral") and isdtype(b, "integral")):
-        return cresset.promote_types(a, b)
-    small, large = sorted((a, b), key=lambda d: d.itemsize)
-    if small.is_signed == large.is_signed:
-        return large
-    unsigned, signed = (small, large) if large.is_signed else (large, small)
-    size = max(2 * unsigned.itemsize, signed.itemsize)
-    if size > 8:
-        return cresset.promote_types(a, b)
-    return getattr(cresset, f"int{8 * size}")
 
 
 def result_type(*arrays_and_dtypes) -> dtype:
@@ -41,7 +26,7 @@ def result_type(*arrays_and_dtypes) -> dtype:
              for x in arrays_and_dtypes if isinstance(x, (dtype, Tensor))]
     if not found:
         raise TypeError(f"result_type: got {arrays_and_dtypes}; need an array or a type among them")
-    common = reduce(_common, found)
+    common = reduce(cresset.promote_types, found)
     numbers = [x for x in arrays_and_dtypes if not isinstance(x, (dtype, Tensor))]
     return reduce(lambda d, x: cresset.result_type(cresset.empty(1, dtype=d), x), numbers, common)
 

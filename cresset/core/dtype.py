@@ -116,6 +116,8 @@ ALIASES = {"half": float16, "float": float32, "double": float64, "short": int16,
            "long": int64, "cfloat": complex64, "cdouble": complex128}
 # What Python's own types stand for, as in PyTorch.
 PYTHONS = {builtins.bool: bool, int: int64, float: float64, complex: complex128}
+# The signed types that hold all of an unsigned one.
+WIDER = {uint8: int16, uint16: int32, uint32: int64}
 FROM_NUMPY = {d.numpy_name: d for d in ALL if d.numpy_name is not None}
 
 
@@ -126,7 +128,8 @@ def promote(type1: dtype, type2: dtype) -> dtype:
     The higher category wins; within floats the wider wins and float16 with bfloat16 gives float32;
     an unsigned integer with a signed one gives a signed one that is wider than the unsigned.
 
-    Raises RuntimeError where PyTorch has no answer: for uint16/32/64 with a different integer type,
+    PyTorch has no answer for uint16/32/64 beside another integer type; the array API standard's is
+    given. Raises RuntimeError for uint64 with a signed integer, which no integer type holds both,
     and for a float8 type with any other.
     """
     if type1 is type2:
@@ -142,17 +145,16 @@ def promote(type1: dtype, type2: dtype) -> dtype:
             return complex128
         return high
     if type1.category == dtype.INTEGER:
-        wide = {uint16, uint32, uint64} & {type1, type2}
-        if wide:
-            raise RuntimeError(
-                f"promote_types: {type1} and {type2} have no common type; "
-                "need integers of which none is an unsigned one wider than 8 bits; "
-                "convert one of them with .to(dtype)"
-            )
         if type1.is_signed == type2.is_signed:
             return type1 if type1.itemsize >= type2.itemsize else type2
-        signed = type1 if type1.is_signed else type2
-        return signed if signed.itemsize > 1 else int16
+        signed, unsigned = (type1, type2) if type1.is_signed else (type2, type1)
+        if unsigned is uint64:
+            raise RuntimeError(
+                f"promote_types: {type1} and {type2} have no common type: no integer holds what "
+                "both do; need a signed type or narrower unsigned ones; convert one of them with "
+                ".to(dtype)"
+            )
+        return max(signed, WIDER[unsigned], key=lambda d: d.itemsize)
     if {type1, type2} == {float16, bfloat16}:
         return float32
     return type1 if type1.itemsize >= type2.itemsize else type2
