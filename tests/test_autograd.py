@@ -262,6 +262,24 @@ class Unmaterialized(Function):
         return second * 3
 
 
+def test_views_made_under_no_grad_are_not_written_to_while_recording():
+    """Whether the base should know of the write is not said, so it is refused, as in PyTorch."""
+    x = leaf([1.0, 2.0, 3.0])
+    y, plain = x * 2, cresset.ones(3)
+    with cresset.no_grad():
+        views = [x[:2], y[:2], plain[:2]]
+    for view in views[:2]:
+        with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+            view.mul_(2)
+    views[2].mul_(2)
+    assert plain.tolist() == [2.0, 2.0, 1.0] and y.tolist() == [2.0, 4.0, 6.0]
+    with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+        views[2].mul_(x[:2])
+    with cresset.no_grad():
+        views[1].mul_(2)
+    assert y.tolist() == [4.0, 8.0, 6.0]
+
+
 def test_function_reads_one_of_several_outputs_in_its_backward():
     """The saved output leads back to its own place among the outputs."""
 

@@ -233,7 +233,7 @@ def miss_into(op, args, out):
     found = plans.get(key)
     if found is None:
         found = remember(key, op.plan_into(out.layout, specs_of(op, safe), same))
-    if tracked(args) or out.history is not None:
+    if tracked(args) or out.history is not None or out.base is not None:
         return namespace["record_write"](op, out, args, lambda: found(out, *operands(op, safe)))
     found(out, *operands(op, safe))
     note_write(out, op)
