@@ -273,8 +273,6 @@ def test_views_made_under_no_grad_are_not_written_to_while_recording():
             view.mul_(2)
     views[2].mul_(2)
     assert plain.tolist() == [2.0, 2.0, 1.0] and y.tolist() == [2.0, 4.0, 6.0]
-    with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
-        views[2].mul_(x[:2])
     with cresset.no_grad():
         views[1].mul_(2)
     assert y.tolist() == [4.0, 8.0, 6.0]
