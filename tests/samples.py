@@ -109,8 +109,9 @@ INTERNAL = {
     "triangle": "tril",
 }
 
-# Modules whose operations have files of tests of their own.
+# Modules whose operations, and operations that, have files of tests of their own.
 ELSEWHERE = {
+    "cresset.ops.memory.conversion.as_meta": "test_device.py",
     "cresset.ops.neural.convolution": "test_contractions.py",
     "cresset.ops.transforms.fourier": "test_fourier.py",
     "cresset.ops.linear_algebra.factors": "test_linear_algebra.py",

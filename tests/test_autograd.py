@@ -264,7 +264,7 @@ class Unmaterialized(Function):
 
 def test_views_made_under_no_grad_are_not_written_to_while_recording():
     """Whether the base should know of the write is not said, so it is refused, as in PyTorch."""
-    x = leaf([1.0, 2.0, 3.0])
+    x = leaf(1.0, 2.0, 3.0)
     y, plain = x * 2, cresset.ones(3)
     with cresset.no_grad():
         views = [x[:2], y[:2], plain[:2]]

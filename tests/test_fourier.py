@@ -131,7 +131,7 @@ ERRORS = [
     (lambda: cresset.fft.fftn(cresset.ones(3, 3), dim=(0, -2)), RuntimeError,
      "fftn: FFT dims must be unique"),
     (lambda: cresset.fft.fft2(cresset.ones(3, 3), s=(2,)), RuntimeError,
-     "fftn: When given, dim and shape arguments must have the same length"),
+     "fft2: When given, dim and shape arguments must have the same length"),
     (lambda: cresset.fft.fft(cresset.ones(3), dim=1), IndexError, "Dimension out of range"),
     (lambda: cresset.stft(cresset.ones(8), 4), RuntimeError,
      "stft: requires the return_complex parameter be given for real inputs"),

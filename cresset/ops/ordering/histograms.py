@@ -138,8 +138,8 @@ def bincount(input, weights=None, minlength=0):
         count = max(count, amax(places).item() + 1)
     if weights is None:
         weights = ones(input.layout.numel, dtype=types.int64, device=input.layout.device)
-    kept = weights.layout.dtype in (types.float32, types.float64)
-    weights = weights if kept else weights.to(types.float64)
+    elif weights.layout.dtype not in (types.float32, types.float64):
+        weights = weights.to(types.float64)
     return index_add(weights.new_zeros(count), 0, places, weights)
 
 
