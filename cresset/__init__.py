@@ -68,12 +68,16 @@ newaxis = None
 
 for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))
-# Of the activations PyTorch has some at the top level, too.
-_activations = ops.functions("neural.activation")
-for _name in ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_", "threshold"):
-    globals()[_name] = _activations[_name]
-threshold_ = _activations["threshold"].in_place
-Tensor.hardshrink = _activations["hardshrink"]
+# Of what networks are made of PyTorch has some at the top level, too.
+_ALSO = {
+    "neural.activation": ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_",
+                          "threshold", "threshold_"),
+    "neural.convolution": ("conv1d", "conv2d"),
+}
+for _module, _names in _ALSO.items():
+    _found = ops.functions(_module)
+    globals().update({_name: _found[_name] for _name in _names})
+Tensor.hardshrink = globals()["hardshrink"]
 detach, detach_ = Tensor.detach, Tensor.detach_
 globals().update(ops.functions("neural.layer_forms"))
 

@@ -62,7 +62,7 @@ DELIBERATE = {
     "special.*(x)": "of some functions; the documentation has `input` for all",
     "nonzero_static(out)": "for PyTorch's compiler",
     "view_copy(dtype)": "by name, beside the form with a size",
-    "nn.functional.conv*(padding)": "the form whose padding is a word has it for its default",
+    "*conv*(padding)": "the form whose padding is a word has it for its default",
     "nn.RNNBase(*)": "what a layer computes is its class's to say",
     "nn.RNNCellBase(*)": "as with nn.RNNBase",
     "detach*(input)": "methods of autograd, called by place",

@@ -12,7 +12,7 @@ from cresset.ops.operation import method, real_only
 
 __all__ = ["celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
            "leaky_relu", "logsigmoid", "mish", "relu", "relu6", "selu", "silu", "softplus",
-           "softshrink", "softsign", "tanhshrink", "threshold"]
+           "softshrink", "softsign", "tanhshrink", "threshold", "threshold_"]
 
 
 @method()
@@ -164,6 +164,9 @@ def _hardswish_gradient(g, x):
 def threshold(x, threshold: Number, value: Number):
     """x where it is above the threshold, else `value`."""
     return where(x <= threshold, value, x)
+
+
+threshold_ = threshold.in_place
 
 
 @elementwise(promote="floating", fits=True)
