@@ -8,16 +8,19 @@ wrong with the disk, the cache is only ever a cache: the code is compiled instea
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-import tempfile
 import threading
 import time
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cresset.runtime.target import Target
+
+# `hashlib`, `pathlib` and `tempfile` are imported where they are used: importing the package needs
+# none of them, and they take a tenth of its time.
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 MOST_BYTES = 256 << 20  # when entries take more, the least recently used are dropped
@@ -36,6 +39,8 @@ def directory() -> Path:
     PosixPath('/tmp/kernels')
     >>> del os.environ["CRESSET_CACHE"]
     """
+    from pathlib import Path
+
     chosen = os.environ.get("CRESSET_CACHE")
     if chosen:
         return Path(chosen)
@@ -45,6 +50,8 @@ def directory() -> Path:
     try:
         return Path.home() / ".cache" / "cresset"
     except RuntimeError:  # a user without a home, as in some containers
+        import tempfile
+
         return Path(tempfile.gettempdir()) / f"cresset-{os.geteuid()}"
 
 
@@ -55,7 +62,7 @@ def fingerprint() -> bytes:
     """
     import llvmlite  # its Python part alone; LLVM itself is not loaded by this
 
-    root = Path(__file__).parent.parent
+    root = os.path.dirname(os.path.dirname(__file__))
     parts = [str(FORMAT), llvmlite.__version__]
     for place, folders, names in os.walk(root):
         folders[:] = sorted(set(folders) - _ABOVE)
@@ -64,13 +71,14 @@ def fingerprint() -> bytes:
                 path = os.path.join(place, name)
                 status = os.stat(path)
                 parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).digest()
+    return _digest("\n".join(parts).encode())
 
 
 class Cache:
     """A directory of entries.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> cache = Cache(Path(tempfile.mkdtemp()) / "kernels")
     >>> name = cache.name("add", Target("x86_64-unknown-linux-gnu", "x86-64", "", 16))
     >>> cache.read(name) is None
@@ -93,9 +101,7 @@ class Cache:
         """The name of the entry for a kernel's key on a target."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint()
-        digest = hashlib.sha256(self._fingerprint)
-        digest.update(repr((key, tuple(target))).encode())
-        return digest.hexdigest()
+        return _digest(self._fingerprint + repr((key, tuple(target))).encode()).hex()
 
     def read(self, name: str) -> bytes | None:
         """The content of an entry, None where there is none or it was altered."""
@@ -195,7 +201,13 @@ class Cache:
 
 
 def _checksum(name, content):
-    return hashlib.sha256(name.encode() + content).digest()
+    return _digest(name.encode() + content)
+
+
+def _digest(content: bytes) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(content).digest()
 
 
 def _entries(folder):

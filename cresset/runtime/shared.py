@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import tempfile
 import weakref
 
 from cresset.core.storage import Storage
@@ -35,6 +34,8 @@ def _nameless_file(nbytes) -> int:
     if hasattr(os, "memfd_create"):
         handle = os.memfd_create("cresset")
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as file:
             handle = os.dup(file.fileno())
     os.ftruncate(handle, max(nbytes, 1))

@@ -9,7 +9,6 @@ in double, for floats, too.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from functools import cache
 
 from cresset.kernels.mathematics.arithmetic import (
@@ -180,6 +179,8 @@ def expansion() -> tuple[tuple[float, ...], ...]:
 
     C_0 = 1/m - 1/eta and C_k = C'_(k-1) / eta + (-1)^k g_k / m, with Stirling's coefficients g_k.
     """
+    from fractions import Fraction
+
     count = POWERS + 2 * ORDERS + 2
     # m = eta + eta^2 / 3 + ..., from m m' = eta (1 + m).
     m = [Fraction(0), Fraction(1)]

@@ -8,7 +8,6 @@ for floats, too.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from functools import cache
 
 from cresset.kernels.mathematics.arithmetic import any_lane, format_of, in_double, in_registers
@@ -22,6 +21,8 @@ CORRECTIONS = 12  # terms of the formula
 @cache
 def weights() -> tuple[float, ...]:
     """B(2k) / (2k)! for k = 1, 2, ..., with Bernoulli's numbers by their recurrence."""
+    from fractions import Fraction
+
     numbers = [Fraction(1)]
     for m in range(1, 2 * CORRECTIONS + 1):
         total = sum((math.comb(m + 1, k) * b for k, b in enumerate(numbers)), Fraction(0))
