@@ -136,7 +136,7 @@ class OperationNode(Node):
         self.op = op
         self.edges = edges
         self.layouts = layouts
-        self.hooks = self.retain = self.args = None
+        self.hooks = self.retain = self.args = self.saved = None
         self.sequence = next(numbers)
         self.recipe = recipe
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, OperationNode
 from cresset.autograd.recipe import TENSOR, recipe_of
-from cresset.autograd.record import live, operands, refuse_reshaped, view_node, viewed
+from cresset.autograd.record import live, reader_of, refuse_reshaped, view_node, viewed
 from cresset.ops import dispatch
 
 
@@ -46,7 +46,7 @@ def record_write(op, out, args, run):
         run()
         dispatch.note_write(out, op)
         return out
-    edges, layouts, pattern, tracked = operands(op, args)
+    edges, layouts, pattern, tracked = reader_of(op)(args)
     root, chain = _root(out)
     old = live(root)
     if not tracked and old is None:

@@ -19,7 +19,8 @@ def record(op, out, args):
         if type(out) is Tensor and type(out.history) is Viewed:
             out.history = None
         return out
-    edges, layouts, pattern, wanted = operands(op, args)
+    read = op.read_operands or reader_of(op)
+    edges, layouts, pattern, wanted = read(args)
     if not wanted:
         return out
     if type(out) is tuple:
@@ -35,21 +36,22 @@ def record(op, out, args):
         # A pattern alone is a key where all parameters are operands.
         recipe = op.recipes.get(pattern) or recipe_of(op, args, pattern)
         out.history = node = OperationNode(op, edges, layouts, recipe)
-        node.saved = recipe.save(out, args)
+        if recipe.items:
+            node.saved = recipe.save(out, args)
     return out
 
 
-def operands(op, args):
-    """(edges, layouts, pattern, wanted): the operands of a call as autograd sees them.
+def reader_of(op):
+    """The function that reads the operands of a call of `op` as autograd sees them.
 
-    The pattern says of each operand, in base 4, whether it is a tensor, one with a history, a
-    number, or absent; `wanted` whether any has a history.
+    It takes the arguments and returns (edges, layouts, pattern, wanted). The pattern says of each
+    operand, in base 4, whether it is a tensor, one with a history, a number, or absent; `wanted`
+    whether any has a history.
     """
-    read = op.read_operands
-    if read is None:
+    if op.read_operands is None:
         scope = {"live": live, "tensor_types": tensor_types}
-        read = op.read_operands = function_of(_reading(op), scope)
-    return read(args)
+        op.read_operands = function_of(_reading(op), scope)
+    return op.read_operands
 
 
 def _reading(op) -> str:

@@ -229,7 +229,11 @@ def miss_into(op, args, out):
                 # As if the source had been copied first, which is what NumPy does.
                 a = namespace["detached_copy"](a)
         safe.append(a)
-    key = ("into", same, out.layout, *key_of(op, safe))
+    key = key_of(op, safe)
+    if safe[0] is out:
+        key = (op.written, *key[1:])
+    else:
+        key = ("into", same, out.layout, *key)
     found = plans.get(key)
     if found is None:
         found = remember(key, op.plan_into(out.layout, specs_of(op, safe), same))

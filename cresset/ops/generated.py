@@ -145,23 +145,23 @@ def _functional_lines(op):
 
 def _in_place_lines(op):
     names = op.public_names
-    key, launched, histories = _pieces(op, names)
+    key, launched, _ = _pieces(op, names)
     everything = _tuple(names)
     x = names[0]
-    distinct = [
-        f"{n}.memory is {x}.memory" if kind == "tensor"
-        else f"type({n}) in tensor_types and {n}.memory is {x}.memory"
-        for n, kind in zip(names[1:], op.parameter_kinds[1:]) if kind not in ("static", "number")
-    ]
     # A view may belong to a tensor with a history though it has none itself.
-    unusual = " or ".join([*histories, f"{x}.base is not None", *distinct])
+    unusual = [f"{x}.history is not None", f"{x}.base is not None"]
+    for name, kind in zip(names[1:], op.parameter_kinds[1:]):
+        if kind not in ("static", "number"):
+            test = f"{name}.history is not None or {name}.memory is {x}.memory"
+            given = "" if kind == "tensor" else f"type({name}) in tensor_types and "
+            unusual.append(f"{given}({test})")
     return [
         f"def call({_spelled(_public(op))}):",
         "    try:",
-        f"        launch = plans['into', True, {x}.layout, op, {', '.join(key)}]",
+        f"        launch = plans[op.written, {', '.join(key)}]",
         "    except (KeyError, AttributeError, TypeError):",
         "        launch = None",
-        f"    if launch is None or {unusual}:",
+        f"    if launch is None or {' or '.join(unusual)}:",
         f"        return miss_into(op, {everything}, {x})",
         f"    launch({x}, {', '.join(launched)})",
         f"    if {x}.memory.writer is not None:",

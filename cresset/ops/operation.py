@@ -91,6 +91,8 @@ class Operation:
         )
         # Whether every parameter is an operand: then what a call saves depends on nothing else.
         self.plain = not self.static_places and not self.number_places
+        # Begins the plan table's keys of calls that overwrite their first operand.
+        self.written = object()
         # What autograd saves of a call, by the pattern of operands that want gradients.
         self.recipes: dict = {}
         # How autograd reads the operands of a call, once one has been recorded.
