@@ -52,10 +52,10 @@ class Recurrence(NamedTuple):
 
     def step(
         self, inputs: Tensor, state: list[Tensor], weight: Tensor, bias: Tensor | None
-    ) -> list[Tensor]:
-        """The state after one time step."""
+    ) -> tuple[Tensor, list[Tensor]]:
+        """pre_t, and the state after the time step."""
         pre = self.pre(inputs, state[0], weight, bias)
-        return _as_list(self.cell(*self.operands(inputs, pre, state)))
+        return pre, _as_list(self.cell(*self.operands(inputs, pre, state)))
 
     def gradients(self, gs: list[Tensor], operands: list[Tensor], made: Tensor) -> list[Tensor]:
         """The gradients of the cell's operands, given those of the state and the hidden one."""
@@ -84,12 +84,9 @@ class Scan(cresset.autograd.Function):
     @staticmethod
     def forward(ctx, recurrence, backwards, inputs, weight, bias, projection, *first):
         state, states, pres, mades = list(first), [], [], []
-        if recurrence.added and bias is not None:
-            inputs, bias = inputs + bias, None
         steps = inputs.unbind(0)
         for step in reversed(steps) if backwards else steps:
-            pre = recurrence.pre(step, state[0], weight, bias)
-            state = _as_list(recurrence.cell(*recurrence.operands(step, pre, state)))
+            pre, state = recurrence.step(step, state, weight, bias)
             pres.append(pre)
             if projection is not None:
                 mades.append(state[0])
@@ -99,7 +96,9 @@ class Scan(cresset.autograd.Function):
         results = tuple([cresset.stack(x[::-1] if backwards else x) for x in lists])
         ctx.recurrence, ctx.backwards, ctx.projected = recurrence, backwards, bool(mades)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs, weight, projection, *first, *results)
+        # Where the inputs are in pre_t, nothing else reads them.
+        given = None if recurrence.added else inputs
+        ctx.save_for_backward(given, weight, projection, *first, *results)
         return results
 
     @staticmethod
@@ -114,7 +113,8 @@ class Scan(cresset.autograd.Function):
         before = [_before(x, y, ctx.backwards) for x, y in zip(first, states)]
         # Unbound at once: slices one by one would each have a gradient of the whole's size.
         made = results[-1] if projected else states[0]
-        steps = list(zip(*(x.unbind(0) for x in (inputs, pres, made))))
+        read = (pres if inputs is None else inputs, pres, made)
+        steps = list(zip(*(x.unbind(0) for x in read)))
         given = [None if g is None else g.unbind(0) for g in gs]
         earlier = list(zip(*(x.unbind(0) for x in before)))
         carried = [cresset.zeros_like(x) for x in first]

@@ -113,12 +113,17 @@ class RNNBase(Module):
     def _scan(self, sequence: Tensor, state: Any, suffix: str) -> tuple[Tensor, Any]:
         """Runs one layer in one direction over all time steps."""
         parameters = self._parameters
-        inputs = F.linear(
-            sequence, parameters["weight_ih" + suffix], parameters.get("bias_ih" + suffix)
-        )
-        others = (parameters.get(name + suffix) for name in ("weight_hh", "bias_hh", "weight_hr"))
+        bias = parameters.get("bias_ih" + suffix)
+        hidden_bias = parameters.get("bias_hh" + suffix)
+        if bias is not None and self.recurrence.added:
+            # Both act alike, so they are added once, and not to the inputs of every time step.
+            bias, hidden_bias = bias + hidden_bias, None
+        inputs = F.linear(sequence, parameters["weight_ih" + suffix], bias)
         backwards = suffix.endswith("_reverse")
-        found = Scan.apply(self.recurrence, backwards, inputs, *others, *state)
+        found = Scan.apply(
+            self.recurrence, backwards, inputs, parameters["weight_hh" + suffix], hidden_bias,
+            parameters.get("weight_hr" + suffix), *state,
+        )
         last = 0 if backwards else -1
         return found[0], [states[last] for states in found[: self.states]]
 

@@ -73,7 +73,7 @@ class RNNCellBase(Module):
             if not batched:
                 state = [tensor.unsqueeze(0) for tensor in state]
         inputs = F.linear(rows, self.weight_ih, self.bias_ih)
-        state = self.recurrence.step(inputs, state, self.weight_hh, self.bias_hh)
+        _, state = self.recurrence.step(inputs, state, self.weight_hh, self.bias_hh)
         if not batched:
             state = [tensor.squeeze(0) for tensor in state]
         return state[0] if self.states == 1 else tuple(state)
