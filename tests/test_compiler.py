@@ -375,7 +375,7 @@ def test_show_takes_tensors_that_are_met_for_inputs():
     stages = cresset.show(lambda x: (x + count) * count, scores, stages="graph")
     assert stages.graph == (
         "def captured(v0, v1):\n"
-        "    v2 = plus(v0, v1)\n"
+        "    v2 = add(v0, v1)\n"
         "    v3 = mul(v2, v1)\n"
         "    return v3"
     )

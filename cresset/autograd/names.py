@@ -110,7 +110,7 @@ RULES: dict[str, Callable] = {
     "relu6": _always("hardtanh"),
     "remainder": _other("remainder#1", "remainder"),
     "reverse_divide": _always("mul"),
-    "reverse_minus": _other("rsub", "rsub#1"),
+    "reverse_sub": _other("rsub", "rsub#1"),
     "reverse_power": _always("pow#2"),
     "rms_rows": _always("mul"),
     "round_places": _always("round#1"),

@@ -118,9 +118,7 @@ def clean(op, args) -> tuple:
                 required(op.label, op.families[place], a.layout.dtype)
             if kind == "number":
                 a = a.item()
-        elif a is None and (
-            kind in ("optional", "number") or p.default is None
-        ):
+        elif a is None and (p.default is None or str(p.annotation).endswith("None")):
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
             a = freeze(a)

@@ -16,6 +16,7 @@ from cresset.ops import dispatch
 
 PARAMETER = inspect.Parameter
 OUT = PARAMETER("out", PARAMETER.KEYWORD_ONLY, default=None)
+ALPHA = PARAMETER("alpha", PARAMETER.KEYWORD_ONLY, default=1)
 # NumPy's names of parameters, which PyTorch takes as well.
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -23,12 +24,13 @@ ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 def functional(op):
     """The function `op(input, ..., *, out=None)`."""
     aliases = [PARAMETER(name, PARAMETER.KEYWORD_ONLY, default=None) for name in _aliases(op)]
-    return _function(op, op.name, _functional_lines, [*aliases, *[OUT] * op.has_out])
+    more = [*aliases, *_factor(op), *[OUT] * op.has_out]
+    return _function(op, op.name, _functional_lines, more)
 
 
 def in_place(op):
     """The function `op_(input, ...)`, which overwrites its first operand with the result."""
-    return _function(op, op.name + "_", _in_place_lines, ())
+    return _function(op, op.name + "_", _in_place_lines, _factor(op))
 
 
 def source(function) -> str:
@@ -51,6 +53,8 @@ def _code(text: str):
 def _function(op, name, lines, more):
     scope = _Scope(dispatch.namespace)
     scope["op"] = op
+    if op.scaled is not None:
+        scope["scaled"] = op.scaled
     scope["__name__"] = "cresset.generated"
     function = types.FunctionType(_first_call.__code__, scope, name)
     scope["write"] = lambda: _write(function)
@@ -109,6 +113,11 @@ def _public(op) -> list[inspect.Parameter]:
     ]
 
 
+def _factor(op) -> list[inspect.Parameter]:
+    """The factor of the last operand, where an operation has one."""
+    return [ALPHA] * (op.scaled is not None)
+
+
 def _aliases(op) -> dict:
     """The other names of those of an operation's parameters that have defaults."""
     optional = {p.name for p in op.parameters if p.default is not p.empty}
@@ -120,10 +129,13 @@ def _functional_lines(op):
     key, launched, histories = _pieces(op, names)
     everything = _tuple(names)
     aliases = _aliases(op)
-    more = [f"{name}=None" for name in [*aliases, *["out"] * op.has_out]]
-    lines = [f"def call({_spelled(_public(op), ', '.join(more))}):"]
+    more = [*aliases, *(p.name for p in _factor(op)), *["out"] * op.has_out]
+    lines = [f"def call({_spelled(_public(op), more)}):"]
     for alias, name in aliases.items():
         lines += [f"    if {alias} is not None:", f"        {name} = {alias}"]
+    if op.scaled is not None:
+        call = f"{', '.join(names)}, alpha{', out=out' * op.has_out}"
+        lines += ["    if alpha != 1:", f"        return scaled({call})"]
     if op.has_out:
         lines += ["    if out is not None:", f"        return call_out(op, {everything}, out)"]
     lines += [
@@ -155,8 +167,13 @@ def _in_place_lines(op):
             test = f"{name}.history is not None or {name}.memory is {x}.memory"
             given = "" if kind == "tensor" else f"type({name}) in tensor_types and "
             unusual.append(f"{given}({test})")
+    lines = [f"def call({_spelled(_public(op), [p.name for p in _factor(op)])}):"]
+    if op.scaled is not None:
+        lines += [
+            "    if alpha != 1:", f"        return scaled.in_place({', '.join(names)}, alpha)",
+        ]
     return [
-        f"def call({_spelled(_public(op))}):",
+        *lines,
         "    try:",
         f"        launch = plans[op.written, {', '.join(key)}]",
         "    except (KeyError, AttributeError, TypeError):",
@@ -192,8 +209,8 @@ def _pieces(op, names):
     return key, launched, histories
 
 
-def _spelled(parameters, extra=""):
-    """The parameter list, with None for every default.
+def _spelled(parameters, keywords):
+    """The parameter list and further keywords, with None for every default.
 
     Defaults are given to the function itself: its text is the same for many operations.
     """
@@ -203,8 +220,9 @@ def _spelled(parameters, extra=""):
             spelled.append("*")
             star = True
         spelled.append(p.name if p.default is p.empty else f"{p.name}=None")
-    if extra:
-        spelled += [extra] if star else ["*", extra]
+    if keywords and not star:
+        spelled.append("*")
+    spelled += [f"{name}=None" for name in keywords]
     return ", ".join(spelled)
 
 

@@ -64,6 +64,8 @@ class Operation:
     path = ""
     # What the in-place form is called in errors, where it is not the label with an underscore.
     write_label = ""
+    # The function that is called instead where a factor `alpha` of the last operand is given.
+    scaled = None
     # Kinds whose result may be written over the first operand.
     has_in_place = False
     # Whether an element of the result may come from elsewhere in an operand: such an operand is

@@ -33,8 +33,9 @@ class Elementwise(Operation):
     has_in_place = True
 
     def __init__(self, body, promote="common", masks=(), outputs=1, name=None,
-                 exact_numbers=False, fits=False):
+                 exact_numbers=False, fits=False, scaled=None):
         super().__init__(body, name)
+        self.scaled = scaled
         self.promote = promote
         self.exact_numbers = exact_numbers
         self.fits = fits
@@ -359,7 +360,7 @@ def refuse_overlapping(operation: str, out: Layout):
 
 
 def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbers=False,
-                fits=False):
+                fits=False, scaled=None):
     """Declare out[i] = body(x[i], y[i], ...).
 
     `promote` is "common" (the operands' common type), "numbers" (the same, and not booleans),
@@ -367,7 +368,8 @@ def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbe
     float) or "same" (all must have one type); operands named in `masks` are read as booleans and
     take no part in promotion. With `exact_numbers` a number beside half operands is not rounded to
     their type. Numbers wrap as elements do; those of parameters annotated `Number` have to fit what
-    is computed in, and with `fits` all numbers the common type.
+    is computed in, and with `fits` all numbers the common type. Where a factor `alpha` of the last
+    operand is given, the function `scaled` is called, which takes it as one more parameter.
 
     >>> @elementwise
     ... def doctest_hypot2(x, y):
@@ -376,6 +378,7 @@ def elementwise(body=None, *, promote="common", masks=(), outputs=1, exact_numbe
     if body is None:
         return lambda b: elementwise(
             b, promote=promote, masks=masks, outputs=outputs, exact_numbers=exact_numbers,
-            fits=fits,
+            fits=fits, scaled=scaled,
         )
-    return Elementwise(body, promote, masks, outputs, None, exact_numbers, fits).declare()
+    return Elementwise(body, promote, masks, outputs, None, exact_numbers, fits,
+                       scaled).declare()

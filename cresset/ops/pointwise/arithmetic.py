@@ -17,120 +17,85 @@ __all__ = ["abs", "absolute", "add", "addcdiv", "addcmul", "bitwise_and", "bitwi
            "true_divide"]
 
 
-@method("__add__", "__radd__")
-@called("add")
-@elementwise
-def plus(x: Tensor | Number, y):
-    """x + y."""
-    return x + y
-
-
 @called("add")
 @elementwise(fits=True)
-def plus_scaled(x: Tensor | Number, y, alpha: Number):
+def add_scaled(x: Tensor | Number, y, alpha: Number):
     """x + alpha * y."""
+    _refuse_fractions("add", x, alpha)
     return x + alpha * y
 
 
-@method("__sub__")
-@called("sub")
-@elementwise
-def minus(x: Tensor | Number, y):
-    """x - y."""
-    _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
-    return x - y
-
-
-def _refuse_booleans(what, *operands):
-    """Raise RuntimeError where an operand, before its conversion to the common type, is a truth."""
-    for operand in operands:
-        source = operand.args[0] if operand.name == "cast" else operand
-        if source.dtype is types.bool:
-            raise RuntimeError(
-                f"{what} with a bool tensor is not supported; need numbers; use `^` or "
-                "logical_xor() for the difference of masks, `~` or logical_not() to invert one"
-            )
-
-
-@called("sub")
-@elementwise(fits=True)
-def minus_scaled(x: Tensor | Number, y, alpha: Number):
-    """x - alpha * y."""
-    _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
-    return x - alpha * y
-
-
-@method("__rsub__")
-@called("rsub")
-@elementwise
-def reverse_minus(x, y):
-    """y - x."""
-    _refuse_booleans("rsub: Subtraction, the `-` operator,", x, y)
-    return y - x
-
-
-def add(input, other, *, alpha=1, out=None):
+@method("__add__", "__radd__", "add")
+@elementwise(scaled=add_scaled)
+def add(x: Tensor | Number, y):
     """input + alpha * other, shapes broadcast and types promoted.
 
     >>> import cresset
     >>> cresset.add(cresset.tensor([1, 2]), 0.5)
     tensor([1.5000, 2.5000])
     """
-    if alpha == 1:
-        return plus(input, other) if out is None else plus(input, other, out=out)
-    return plus_scaled(input, other, _scale("add", input, other, alpha), out=out)
+    return x + y
 
 
-def add_(input, other, *, alpha=1):
-    """add in place."""
-    if alpha == 1:
-        return plus.in_place(input, other)
-    return plus_scaled.in_place(input, other, _scale("add", input, other, alpha))
+@called("sub")
+@elementwise(fits=True)
+def sub_scaled(x: Tensor | Number, y, alpha: Number):
+    """x - alpha * y."""
+    _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
+    _refuse_fractions("sub", x, alpha)
+    return x - alpha * y
 
 
-def sub(input, other, *, alpha=1, out=None):
+@method("__sub__", "sub", "subtract")
+@elementwise(scaled=sub_scaled)
+def sub(x: Tensor | Number, y):
     """input - alpha * other, shapes broadcast and types promoted.
 
     >>> import cresset
     >>> cresset.sub(cresset.tensor([1, 2]), 1)
     tensor([0, 1])
     """
-    if alpha == 1:
-        return minus(input, other) if out is None else minus(input, other, out=out)
-    return minus_scaled(input, other, _scale("sub", input, other, alpha), out=out)
+    _refuse_booleans("sub: Subtraction, the `-` operator,", x, y)
+    return x - y
 
 
-def sub_(input, other, *, alpha=1):
-    """sub in place."""
-    if alpha == 1:
-        return minus.in_place(input, other)
-    return minus_scaled.in_place(input, other, _scale("sub", input, other, alpha))
+@method("__rsub__")
+@called("rsub")
+@elementwise
+def reverse_sub(x, y):
+    """y - x."""
+    _refuse_booleans("rsub: Subtraction, the `-` operator,", x, y)
+    return y - x
 
 
 def rsub(input, other, *, alpha=1):
     """other - alpha * input."""
     if alpha == 1:
-        return reverse_minus(input, other)
+        return reverse_sub(input, other)
     return counts_as(sub(other, input, alpha=alpha), "rsub")
 
 
-def _scale(operation, x, y, alpha):
-    """The factor, unless it is a fraction of integers."""
-    whole = all(
-        not (t.layout.dtype.is_floating_point if isinstance(t, Tensor) else isinstance(t, float))
-        for t in (x, y)
-    )
-    if whole and isinstance(alpha, float):
+def _refuse_booleans(what, *operands):
+    """Raise RuntimeError where an operand, before its conversion to the common type, is a truth."""
+    if any(_given(operand) is types.bool for operand in operands):
+        raise RuntimeError(
+            f"{what} with a bool tensor is not supported; need numbers; use `^` or "
+            "logical_xor() for the difference of masks, `~` or logical_not() to invert one"
+        )
+
+
+def _refuse_fractions(operation, x, alpha):
+    """Raise RuntimeError where integers are to be multiplied by a fraction."""
+    if not x.dtype.is_differentiable and _given(alpha).is_differentiable:
         raise RuntimeError(
             f"{operation}: For integral input tensors, argument alpha must not be a floating point "
-            f"number; got {alpha}"
+            "number; need a whole number; convert one of the operands to a floating type"
         )
-    return alpha
 
 
-Tensor.add, Tensor.add_ = add, add_
-Tensor.sub, Tensor.sub_ = sub, sub_
-Tensor.subtract, Tensor.subtract_ = sub, sub_
+def _given(operand):
+    """An operand's type before its conversion to the common one."""
+    return operand.args[0].dtype if operand.name == "cast" else operand.dtype
 
 
 @method("__mul__", "__rmul__", "mul", "multiply")
