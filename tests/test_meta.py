@@ -168,3 +168,43 @@ def test_writes_into_views_enter_the_graph():
     y[1:3].mul_(y[0])
     y.sum().backward()
     assert w.grad.is_meta and w.grad.shape == (4,)
+
+
+def gradients(sample, leaves):
+    """What can be said of the gradients of a sample's operands."""
+    for x in leaves:
+        if x.is_floating_point() or x.is_complex():
+            x.requires_grad_()
+    result = sample.call(cresset, leaves)
+    parts = result if isinstance(result, (tuple, list)) else (result,)
+    wanted = [r for r in parts if isinstance(r, Tensor) and r.requires_grad]
+    cresset.autograd.backward(wanted, [cresset.ones_like(r) for r in wanted])
+    return [x.grad if x.grad is None else (x.grad.is_meta, described(x.grad)) for x in leaves]
+
+
+@pytest.mark.parametrize("default", [None, "meta"])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_gradients_have_the_layouts_of_the_processors(device, default):
+    """On either device, and whatever the device is that new tensors are made on."""
+    wrong = []
+    for sample in SAMPLES:
+        if not sample.leads or (device, default) == ("cpu", None):
+            continue
+        tensors = [cresset.from_numpy(a) for a in built(sample, "float32")]
+        again = [on_meta(x) if device == "meta" else x.clone() for x in tensors]
+        try:
+            expected = gradients(sample, tensors)
+        except (RuntimeError, NotImplementedError):
+            continue
+        expected = [e if e is None else (device == "meta", e[1]) for e in expected]
+        try:
+            with cresset.device(default or "cpu"):
+                got = gradients(sample, again)
+        except (RuntimeError, NotImplementedError) as error:
+            if device == "meta" and sample.name in BY_VALUE and "item" in str(error):
+                continue
+            got = error
+        if got != expected:
+            wrong.append(f"{sample.id}: {got}; expected {expected}")
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)

@@ -59,7 +59,7 @@ def index_select(x: Tensor, dim, index: Tensor):
 
 @index_select.gradient
 def _index_select_gradient(g, x_layout, dim, index):
-    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype)
+    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype, device=g.layout.device)
     return add_rows(base, dim, index, g), None
 
 
