@@ -110,6 +110,23 @@ def test_launch_with_temporaries_and_several_outputs():
     assert array(second).tolist() == [[3, 4], [5, 6]]
 
 
+def test_steps_are_repeated_over_moving_operands():
+    first = Step(*ADD, (0, 1, 1), units=2, moves=((0, 0), (0, 0), (0, 0)))
+    row = ((8, 8), (0, 8), (8, 8))  # out[k + 1] = out[k] + x[k + 1], from out[0] = 2 x[0]
+    turn = Step(*ADD, (0, 0, 1), units=1, moves=row, repeats=(2, 3))
+    other = Step(*ADD, (0, 0, 1), units=1, moves=[(begin + 4, step) for begin, step in row])
+    last = Step(*ADD, (0, 0, 0), units=1)
+    x = tensor([[1, 2], [3, 4], [5, 6], [7, 8]])
+    run = launcher("t", (layout(4, 2),), first, turn, other, last)
+    assert array(run(x)).tolist() == [[4, 4], [5, 8], [10, 14], [17, 22]]
+
+
+@pytest.mark.parametrize("repeats", [(2, 1), (0, 1), (1, 0)])
+def test_steps_that_are_not_there_are_not_repeated(repeats):
+    with pytest.raises(ValueError, match="step 0 of 1 cannot repeat"):
+        adder(2, repeats=repeats)
+
+
 def test_launch_in_place_raises_the_version():
     x, y = tensor([1, 2]), tensor([3, 4])
     run = launcher("wt", (), Step(*ADD, (0, 0, 1), units=2))

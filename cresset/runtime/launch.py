@@ -31,7 +31,7 @@ from cresset.runtime.objects import (
     words,
 )
 from cresset.runtime.pool import SHARE_FROM, start_workers
-from cresset.runtime.program import STATUS, Program
+from cresset.runtime.program import STATUS, Program, Step
 
 STATUS_WORDS = 4
 _WORD = (1 << 64) - 1
@@ -39,10 +39,12 @@ RELEASE_FROM = 20_000  # ns of work from which other Python threads may run mean
 
 LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
 # A plan's words: these, the letters, the blocks to take (bytes, place in the value table), the
-# layouts of the outputs, then the steps.
-HEAD = ("inputs", "outputs", "blocks", "steps", "values", "widest", "shared", "released", "explain",
+# layouts of the outputs, then the rounds: a count of steps, of turns, and the steps.
+HEAD = ("inputs", "outputs", "blocks", "rounds", "values", "widest", "shared", "released", "explain",
         "reject")
-# A step's words: these, its operands (places in the value table), then its constants.
+# A step's words: these, its operands (a place in the value table, and what is added to what stands
+# there: bytes at first, and in every turn), then its constants.
+OPERAND = 3
 STEP = ("address", "units", "grain", "work", "operands", "constants", "shared", "checked")
 
 
@@ -62,6 +64,7 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     for layout in program.outputs:
         if type(layout) is not Layout:
             raise TypeError(f"launch: an output's layout is a {type(layout).__name__}")
+    rounds = rounds_of(program.steps)
     reject = partial(rejected, program.inputs)
     numbers = [layout.nbytes for layout in program.outputs]
     places = [*range(outputs), *range(outputs + inputs, status)]
@@ -69,11 +72,13 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
         "inputs": inputs,
         "outputs": outputs,
         "blocks": outputs + temporaries,
-        "steps": len(program.steps),
+        "rounds": len(rounds),
         "values": status + 1,
         "widest": max((len(s.operands) + len(s.constants) for s in program.steps), default=0),
         "shared": any(map(_is_shared, program.steps)),
-        "released": sum(step.work for step in program.steps) > RELEASE_FROM,
+        "released": sum(
+            turns * program.steps[k].work for places, turns in rounds for k in places
+        ) > RELEASE_FROM,
         "explain": 0 if program.explain is None else id(program.explain),
         "reject": id(reject),
     }
@@ -82,18 +87,48 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     for nbytes, place in zip([*numbers, *program.temporaries], places):
         plan += [nbytes, place]
     plan += [id(layout) for layout in program.outputs]
-    for step, address in zip(program.steps, addresses):
-        operands = [status if place == STATUS else place for place in step.operands]
-        if not all(0 <= place <= status for place in operands):
-            raise ValueError(
-                f"launch: a step has operands {step.operands}; the value table has {status} values"
-            )
-        checked = status in operands
-        shared = _is_shared(step)
-        plan += [address, step.units, step.grain, step.work, len(operands), len(step.constants)]
-        plan += [int(shared), int(checked), *operands, *step.constants]
+    for places, turns in rounds:
+        plan += [len(places), turns]
+        for k in places:
+            plan += _packed_step(program.steps[k], addresses[k], status)
     content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
     return content, program.outputs, program.explain, reject
+
+
+def rounds_of(steps: Sequence[Step]) -> list[tuple[range, int]]:
+    """The steps that are run one after another, by place, and how often.
+
+    Raises ValueError where a step repeats more steps than there are, steps that repeat others, or
+    no turn.
+    """
+    found, place = [], 0
+    while place < len(steps):
+        count, turns = steps[place].repeats
+        inside = range(place, place + count)
+        others = [steps[k].repeats for k in inside[1:] if k < len(steps)]
+        if len(others) != count - 1 or {(1, 1), *others} != {(1, 1)} or turns < 1:
+            raise ValueError(
+                f"launch: step {place} of {len(steps)} cannot repeat {count} steps {turns} times"
+            )
+        found.append((inside, turns))
+        place += count
+    return found
+
+
+def _packed_step(step: Step, address: int, status: int) -> list[int]:
+    """The words of a step; `status` is the place of the status block, the last of the values."""
+    operands = [status if place == STATUS else place for place in step.operands]
+    moves = step.moves or ((0, 0),) * len(operands)
+    if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
+        raise ValueError(
+            f"launch: a step has operands {step.operands}, which move by {step.moves}; the value "
+            f"table has {status} values"
+        )
+    words = [address, step.units, step.grain, step.work, len(operands), len(step.constants)]
+    words += [int(_is_shared(step)), int(status in operands)]
+    for place, move in zip(operands, moves):
+        words += [place, *move]
+    return [*words, *step.constants]
 
 
 def _is_shared(step):
@@ -251,40 +286,52 @@ def _write_hold(module):
 
 
 def _write_run(module):
-    """void run(plan, steps, values, args): run the steps until one reports a fault."""
-    parameters = [("ptr", "plan"), ("ptr", "steps"), ("ptr", "values"), ("ptr", "args")]
+    """void run(plan, rounds, values, args): run the steps until one reports a fault."""
+    parameters = [("ptr", "plan"), ("ptr", "rounds"), ("ptr", "values"), ("ptr", "args")]
     f = module.function("run", parameters, internal=True)
-    plan, steps, values, arguments = f.arguments
+    plan, rounds, values, arguments = f.arguments
     last = _head(f, plan, "values") - 1
     status = f.load("ptr", f.offset(values, last, "i64"))
-    count = _head(f, plan, "steps")
-    with f.loop(0, count, carry=(steps,)) as turn:
-        (step,) = turn.values
-        field = {name: f.load("i64", f.offset(step, k, "i64")) for k, name in enumerate(STEP)}
-        operands = f.offset(step, len(STEP), "i64")
-        with f.loop(0, field["operands"]) as index:
-            place = f.load("i64", f.offset(operands, index, "i64"))
-            word = f.load("i64", f.offset(values, place, "i64"))
-            f.store(word, f.offset(arguments, index, "i64"))
-        constants = f.offset(operands, field["operands"], "i64")
-        rest = f.offset(arguments, field["operands"], "i64")
-        with f.loop(0, field["constants"]) as index:
-            word = f.load("i64", f.offset(constants, index, "i64"))
-            f.store(word, f.offset(rest, index, "i64"))
-        kernel = f.convert(field["address"], "ptr")
-
-        def share():
-            order = (field["units"], field["grain"], field["work"])
-            f.call("share", "void", kernel, arguments, *order)
-
-        def alone():
-            f.call(kernel, "void", arguments, f.constant("i64", 0), field["units"])
-
-        f.either(field["shared"].ne(0), share, alone)
-        with f.leave(f.load("i64", status).ne(0) & field["checked"].ne(0)):
-            f.ret()
-        turn.next(f.offset(constants, field["constants"], "i64"))
+    with f.loop(0, _head(f, plan, "rounds"), carry=(rounds,)) as outer:
+        (start,) = outer.values
+        count, turns = (f.load("i64", f.offset(start, k, "i64")) for k in range(2))
+        first = f.offset(start, 2, "i64")
+        with f.loop(0, turns, carry=(first,)) as turn:
+            with f.loop(0, count, carry=(first,)) as inner:
+                (step,) = inner.values
+                inner.next(_run_step(f, step, turn.index, values, arguments, status))
+            turn.next(*inner.results)
+        outer.next(*turn.results)
     f.ret()
+
+
+def _run_step(f, step, turn, values, arguments, status):
+    """Run one step in a turn; the address of what follows its words."""
+    field = {name: f.load("i64", f.offset(step, k, "i64")) for k, name in enumerate(STEP)}
+    operands = f.offset(step, len(STEP), "i64")
+    with f.loop(0, field["operands"]) as index:
+        entry = f.offset(operands, index * OPERAND, "i64")
+        place, begin, stride = (f.load("i64", f.offset(entry, k, "i64")) for k in range(OPERAND))
+        word = f.load("i64", f.offset(values, place, "i64")) + begin + turn * stride
+        f.store(word, f.offset(arguments, index, "i64"))
+    constants = f.offset(operands, field["operands"] * OPERAND, "i64")
+    rest = f.offset(arguments, field["operands"], "i64")
+    with f.loop(0, field["constants"]) as index:
+        word = f.load("i64", f.offset(constants, index, "i64"))
+        f.store(word, f.offset(rest, index, "i64"))
+    kernel = f.convert(field["address"], "ptr")
+
+    def share():
+        order = (field["units"], field["grain"], field["work"])
+        f.call("share", "void", kernel, arguments, *order)
+
+    def alone():
+        f.call(kernel, "void", arguments, f.constant("i64", 0), field["units"])
+
+    f.either(field["shared"].ne(0), share, alone)
+    with f.leave(f.load("i64", status).ne(0) & field["checked"].ne(0)):
+        f.ret()
+    return f.offset(constants, field["constants"], "i64")
 
 
 def _write_finish(module):
@@ -361,19 +408,19 @@ def _write_launch(module):
     f.store(status, f.offset(values, head["values"] - 1, "i64"))
 
     layouts = f.offset(wanted, blocks * 2, "i64")
-    steps = f.offset(layouts, outputs, "i64")
+    rounds = f.offset(layouts, outputs, "i64")
     with f.when(head["shared"].ne(0)):
         start_workers(f)
 
     def released():
         f.call("hold", "void", letters, arguments, inputs, held)
         thread = f.call("PyEval_SaveThread", "ptr")
-        f.call("run", "void", plan, steps, values, block_words)
+        f.call("run", "void", plan, rounds, values, block_words)
         f.call("PyEval_RestoreThread", "void", thread)
         f.call("drop", "void", held, zero, inputs)
 
     def kept():
-        f.call("run", "void", plan, steps, values, block_words)
+        f.call("run", "void", plan, rounds, values, block_words)
 
     f.either(head["released"].ne(0), released, kept)
     f.call("drop", "void", taken, outputs, blocks)

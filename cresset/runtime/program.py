@@ -11,6 +11,9 @@ units begin..end of its work, in any order, on any thread.
 A kernel that finds its data at fault (an index out of range) stores a non-zero word at the status
 block, then up to three words of detail, and the program stops after that step with what `explain`
 raises.
+
+Steps may be repeated, with operands that lie elsewhere in every turn, so that a loop over the time
+steps of a sequence is one launch from Python.
 """
 
 from __future__ import annotations
@@ -34,6 +37,11 @@ class Step(NamedTuple):
     units: int = 1  # the kernel is asked for 0..units, in pieces
     grain: int = 1 << 62  # units to a piece when the work is shared among threads
     work: int = 0  # rough nanoseconds on one thread, to decide whether sharing pays
+    # Where each operand lies behind its value: bytes in the first turn, more in every other. None
+    # where all lie at their values.
+    moves: tuple[tuple[int, int], ...] | None = None
+    # The steps that begin with this one, `repeats[0]` of them, are run `repeats[1]` times in turns.
+    repeats: tuple[int, int] = (1, 1)
 
 
 class Program(NamedTuple):
