@@ -181,9 +181,11 @@ def test_fault_raises_what_explain_says():
     step = Step(*FAULT, (0, STATUS))
     run = launcher("w", (layout(1),), step, explain=explain)
     x = tensor([1])
-    with pytest.raises(IndexError, match=r"words \(-7, 8, 4611686018427387904\)"):
+    with pytest.raises(IndexError, match=r"words \(-7, 8, 4611686018427387904, 0\)"):
         run(x)
     assert x.memory.version == 0
+    with pytest.raises(IndexError, match=r", 1\)"):
+        launcher("w", (layout(1),), Step(*ADD, (0, 0, 0)), step, explain=explain)(x)
     with pytest.raises(RuntimeError, match="nothing explains it"):
         launcher("", (layout(1),), step)()
     with pytest.raises(RuntimeError, match="nothing explains it"):

@@ -12,6 +12,7 @@ whose strides tell the dims apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from cresset.ops import dispatch
 from cresset.ops.kinds.elementwise import Elementwise
 from cresset.ops.kinds.reduce import Reduction
 from cresset.ops.kinds.view import View
-from cresset.runtime.program import STATUS, Program, Step
+from cresset.runtime.program import STATUS, Program, Step, joined
 
 
 class Buffer(NamedTuple):
@@ -99,7 +100,8 @@ class Fuser:
         self.buffers: dict[Value, Buffer] = {}
         self.temporaries: list[int] = []
         self.launches: list[Step] = []
-        self.explain = None
+        # What explains the faults of programs within this one, and the number of their first step.
+        self.explained: list[tuple[int, Callable]] = []
         self.group = Group(())
         self.open = False
         self.outputs = tuple(Layout.packed(v.actual.shape, v.actual.dtype) for v in graph.outputs)
@@ -126,7 +128,8 @@ class Fuser:
         self._copy_results()
         letters = "t" * len(self.graph.inputs)
         return Program(
-            letters, self.outputs, tuple(self.launches), tuple(self.temporaries), self.explain
+            letters, self.outputs, tuple(self.launches), tuple(self.temporaries),
+            joined(self.explained),
         )
 
     # --- taking calls -----------------------------------------------------------------------------
@@ -393,7 +396,8 @@ class Fuser:
         first = self.first_temporary + len(self.temporaries)
         table += range(first, first + len(program.temporaries))
         self.temporaries += program.temporaries
-        self.explain = self.explain or program.explain
+        if program.explain is not None:
+            self.explained.append((len(self.launches), program.explain))
         for step in program.steps:
             operands = tuple(k if k == STATUS else table[k] for k in step.operands)
             self.launches.append(step._replace(operands=operands))

@@ -33,7 +33,8 @@ from cresset.runtime.objects import (
 from cresset.runtime.pool import SHARE_FROM, start_workers
 from cresset.runtime.program import STATUS, Program, Step
 
-STATUS_WORDS = 4
+# What a kernel at fault writes, a flag and three words, and the number of the step.
+STATUS_WORDS = 5
 _WORD = (1 << 64) - 1
 RELEASE_FROM = 20_000  # ns of work from which other Python threads may run meanwhile
 
@@ -45,7 +46,7 @@ HEAD = ("inputs", "outputs", "blocks", "rounds", "values", "widest", "shared", "
 # A step's words: these, its operands (a place in the value table, and what is added to what stands
 # there: bytes at first, and in every turn), then its constants.
 OPERAND = 3
-STEP = ("address", "units", "grain", "work", "operands", "constants", "shared", "checked")
+STEP = ("number", "address", "units", "grain", "work", "operands", "constants", "shared", "checked")
 
 
 # --- packing --------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     for places, turns in rounds:
         plan += [len(places), turns]
         for k in places:
-            plan += _packed_step(program.steps[k], addresses[k], status)
+            plan += [k, *_packed_step(program.steps[k], addresses[k], status)]
     content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
     return content, program.outputs, program.explain, reject
 
@@ -116,7 +117,7 @@ def rounds_of(steps: Sequence[Step]) -> list[tuple[range, int]]:
 
 
 def _packed_step(step: Step, address: int, status: int) -> list[int]:
-    """The words of a step; `status` is the place of the status block, the last of the values."""
+    """The words of a step behind its number; `status` is the place of the status block, the last of the values."""
     operands = [status if place == STATUS else place for place in step.operands]
     moves = step.moves or ((0, 0),) * len(operands)
     if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
@@ -330,6 +331,7 @@ def _run_step(f, step, turn, values, arguments, status):
 
     f.either(field["shared"].ne(0), share, alone)
     with f.leave(f.load("i64", status).ne(0) & field["checked"].ne(0)):
+        f.store(field["number"], f.offset(status, STATUS_WORDS - 1, "i64"))
         f.ret()
     return f.offset(constants, field["constants"], "i64")
 
@@ -436,8 +438,8 @@ def _write_launch(module):
 
 
 def _write_explain(module):
-    """ptr explain(callback, i64, i64, i64): null, with the error that the callback raises."""
-    names = ("first", "second", "third")
+    """ptr explain(callback, i64, i64, i64, i64): null, with the error that the callback raises."""
+    names = ("first", "second", "third", "step")
     parameters = [("ptr", "callback"), *(("i64", name) for name in names)]
     f = module.function("explain", parameters, "ptr", internal=True)
     callback, *details = f.arguments

@@ -10,7 +10,7 @@ units begin..end of its work, in any order, on any thread.
 
 A kernel that finds its data at fault (an index out of range) stores a non-zero word at the status
 block, then up to three words of detail, and the program stops after that step with what `explain`
-raises.
+raises. It is given the three words and the number of the step.
 
 Steps may be repeated, with operands that lie elsewhere in every turn, so that a loop over the time
 steps of a sequence is one launch from Python.
@@ -18,7 +18,7 @@ steps of a sequence is one launch from Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cresset.core.layout import Layout
@@ -56,4 +56,17 @@ class Program(NamedTuple):
     outputs: tuple[Layout, ...]
     steps: tuple[Step, ...]
     temporaries: tuple[int, ...] = ()  # bytes each
-    explain: Callable | None = None  # explain(word1, word2, word3) raises the error of a bad status
+    # explain(word1, word2, word3, number of the step) raises the error of a bad status
+    explain: Callable | None = None
+
+
+def joined(parts: Sequence[tuple[int, Callable]]) -> Callable | None:
+    """The `explain` of a program made of others: `parts` are (number of the first step, its own)."""
+    if not parts:
+        return None
+
+    def explain(first, second, third, step):
+        start, own = max((part for part in parts if part[0] <= step), key=lambda part: part[0])
+        own(first, second, third, step - start)
+
+    return explain

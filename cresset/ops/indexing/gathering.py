@@ -35,7 +35,7 @@ def out_of_range(operation: str, sizes, negative=False, error=IndexError):
     an index stands for one element, and IndexError where it stands for more.
     """
 
-    def explain(position, value, which):
+    def explain(position, value, which, step):
         size = sizes[which]
         raise error(
             f"{operation}: index {value} is out of bounds for dimension with size {size}; it "
@@ -141,7 +141,8 @@ def take_along_dim(input, indices, dim=None):
             f"shapes {tuple(x.layout.shape)} and {tuple(indices.layout.shape)}"
         ) from None
     x = expand(x, (*common[:d], size, *common[d + 1 :]))
-    indices = indices.remainder(size)
+    if size:
+        indices = indices.remainder(size)
     return gather(x, d, expand(indices, (*common[:d], count, *common[d + 1 :])))
 
 

@@ -53,7 +53,7 @@ def guarded(operation: str, program: Program, expressions, inputs, out: Layout, 
     if not checks:
         return program
 
-    def explain(detail, unfit, _):
+    def explain(detail, unfit, *_):
         if unfit:
             k = unfit - 1
             whole = inputs[k] is not float

@@ -38,7 +38,7 @@ def lu_packed(a: Tensor, pivot, check):
     outs = _lu_layouts(a, pivot, check)
     steps, temporaries = kernels.factor(a, outs[0], pivot, (3, 0, 1, 2), 4)
 
-    def explain(place, info, _):
+    def explain(place, info, *_):
         fail_at("linalg.lu_factor", place if outs[2].ndim else None, info, "U[{0},{0}] is zero and "
                 "using it on lu_solve would result in a division by zero; lu_factor_ex gives the "
                 "factors none the less")
@@ -96,7 +96,7 @@ def row_order(pivots: Tensor, rows):
     out = Layout.packed((*pivots.shape[:-1], rows), types.int64)
     steps, temporaries = kernels.row_order(pivots, out, (1, 0), 2)
 
-    def explain(place, value, _):
+    def explain(place, value, *_):
         raise RuntimeError(
             f"lu_unpack: a pivot must be the number of a row, counted from 1; got {value} at flat "
             f"position {place}; need 1 .. {rows}; pass those of lu_factor"
