@@ -6,11 +6,12 @@ tensors; each is a builtin of its own, and calling it runs no Python code.
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
@@ -178,7 +179,7 @@ def _objects():
         "Storage": Storage,
         "Layout": Layout,
         "exhausted": memory.exhausted,
-        "start": pool.pool.start,
+        "start_worker": partial(_thread.start_new_thread, pool.pool.work, ()),
         "rejected_view": launch.rejected_view,
         "rejected_layout": launch.rejected_layout,
         "unexplained": launch.unexplained,

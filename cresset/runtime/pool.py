@@ -19,6 +19,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable
+from itertools import product
 
 from cresset.runtime.ir import Function, Module, Value
 from cresset.runtime.objects import decref, named
@@ -26,12 +27,13 @@ from cresset.runtime.objects import decref, named
 SHARE_FROM = 10_000  # ns of work from which a loop is shared with workers that are awake
 WAKE_FROM = 150_000  # ns of work, in one loop or several, for which sleeping workers are woken
 SPINS = 2000  # looks at the generation before a worker goes to sleep, some 50 us
-PATIENCE = 2000  # looks at `active` before the caller yields its core
+PATIENCE = 2000  # looks at `active` before the caller gives its core away
+UNLIMITED = 1 << 30  # threads, where no control group sets a limit
 
 # Words of the pool's state; what several threads write has a cache line of its own.
-WORD = {"generation": 0, "next": 8, "active": 16, "sleepers": 24, "busy": 32, "kernel": 40,
-        "arguments": 41, "units": 42, "grain": 43, "wanted": 48, "running": 49, "stop": 50,
-        "missed": 51}
+WORD = {"generation": 0, "next": 8, "active": 16, "sleepers": 24, "busy": 32, "missed": 33,
+        "kernel": 40, "arguments": 41, "units": 42, "grain": 43, "wanted": 48, "running": 49,
+        "stop": 50, "waits": 51}
 WORDS = 56
 
 FUTEX = {"x86_64": 202, "aarch64": 98}  # the system call's number
@@ -47,14 +49,14 @@ def start_workers(f: Function) -> None:
     """Have the threads started if they are not; the caller holds the GIL."""
     wanted = f.load("i64", pool_word(f, "wanted"))
     with f.when(f.load("i64", pool_word(f, "running")).ne(wanted)):
-        decref(f, f.call("PyObject_CallNoArgs", "ptr", named(f, "start")))
-        f.call("PyErr_Clear", "void")  # without threads the work is done by the caller alone
+        f.call("start_missing", "void")
 
 
 # --- emitting -------------------------------------------------------------------------------------
 def write(module: Module) -> None:
     """Add the pool to a module; `worker`, `share`, `halt` and `pool` are seen from outside."""
     module.globals.append(f"@pool = global [{WORDS} x i64] zeroinitializer, align 64")
+    _write_start_missing(module)
     _write_drain(module)
     _write_worker(module)
     _write_share(module)
@@ -82,13 +84,13 @@ def _pause(f):
         f.call("llvm.aarch64.isb", "void", f.constant("i32", 15))
 
 
-def _futex(f, operation, number):
-    """Sleep while the generation is `number`, or wake `number` sleepers."""
+def _futex(f, operation, name, number):
+    """Sleep while a word is `number`, or wake `number` of those that sleep at it."""
     f.module.declared["syscall"] = "declare i64 @syscall(i64, ...)"
     call = FUTEX[platform.machine()]
     operation = f.constant("i32", operation)
     number = f.convert(number, "i32")
-    arguments = f"i64 {call}, {pool_word(f, 'generation')}, {operation}, {number}, ptr null"
+    arguments = f"i64 {call}, {pool_word(f, name)}, {operation}, {number}, ptr null"
     f.emit("i64", f"call i64 (i64, ...) @syscall({arguments})")
 
 
@@ -96,16 +98,38 @@ def _has_futex():
     return sys.platform == "linux" and platform.machine() in FUTEX
 
 
-def _sleep(f, generation):
+def _sleep(f, name, number):
+    """Sleep until another thread wakes those at a word, but not if it is no longer `number`."""
     if _has_futex():
-        _futex(f, FUTEX_WAIT, generation)
+        _futex(f, FUTEX_WAIT, name, number)
     else:
         f.call("usleep", "i32", f.constant("i32", 200))
 
 
-def _wake(f, count):
+def _wake(f, name, count):
     if _has_futex():
-        _futex(f, FUTEX_WAKE, count)
+        _futex(f, FUTEX_WAKE, name, count)
+
+
+def _write_start_missing(module):
+    """void start_missing(): start the workers that are wanted and do not run.
+
+    No Python code runs in here, since with it signal handlers would, which may raise or call us.
+    """
+    f = module.function("start_missing", [], internal=True)
+    with f.leave(_read(f, "stop").ne(0)):
+        f.ret()
+    with f.loop(_read(f, "running"), f.load("i64", pool_word(f, "wanted"))):
+        _count(f, "running", 1)
+        started = f.call("PyObject_CallNoArgs", "ptr", named(f, "start_worker"))
+        with f.leave(started.eq(0)):
+            # The system grants no more; the work is done by those that are there.
+            f.call("PyErr_Clear", "void")
+            _count(f, "running", -1)
+            f.store(_read(f, "running"), pool_word(f, "wanted"))
+            f.ret()
+        decref(f, started)
+    f.ret()
 
 
 def _write_drain(module):
@@ -157,7 +181,7 @@ def _write_worker(module):
     f.branch(spin)
     f.place(sleep)
     _count(f, "sleepers", 1)
-    _sleep(f, last)
+    _sleep(f, "generation", last)
     _count(f, "sleepers", -1)
     f.branch(spin)
 
@@ -175,6 +199,8 @@ def _write_worker(module):
     f.branch(leave)
     f.place(leave)
     _count(f, "active", -1)
+    with f.when(_read(f, "waits").ne(0)):
+        _wake(f, "active", f.constant("i64", 1))
     f.branch(done)
     f.place(done)
     f.branch(idle)
@@ -207,12 +233,22 @@ def _write_share(module):
     _count(f, "generation", 1)
     with f.when(wake):
         pieces = (units - 1).udiv(grain)
-        _wake(f, f.minimum(pieces, running))
+        _wake(f, "generation", f.minimum(pieces, running))
     f.call("drain", "void")
     _count(f, "generation", 1)
-    _wait_until_zero(f, "active")
+    _wait_until_zero(f, "active", lambda count: _sleep_until_left(f, count))
     _publish(f, "busy", f.constant("i64", 0))
     f.ret()
+
+
+def _sleep_until_left(f, count):
+    """Sleep while `count` workers are in.
+
+    One that has lost its core in the middle of a piece is moved to the core that falls idle.
+    """
+    _publish(f, "waits", f.constant("i64", 1))
+    _sleep(f, "active", count)
+    _publish(f, "waits", f.constant("i64", 0))
 
 
 def _run_alone(f):
@@ -221,7 +257,8 @@ def _run_alone(f):
     f.ret()
 
 
-def _wait_until_zero(f, name):
+def _wait_until_zero(f, name, rest):
+    """Wait for a word to become zero; when that takes long, rest(word) between looks."""
     look, wait, patient, tired, done = (
         f.label(stem) for stem in ("look", "wait", "patient", "tired", "done")
     )
@@ -229,7 +266,8 @@ def _wait_until_zero(f, name):
     f.store(f.constant("i64", 0), turns)
     f.branch(look)
     f.place(look)
-    f.branch(done, _read(f, name).eq(0), wait)
+    word = _read(f, name)
+    f.branch(done, word.eq(0), wait)
     f.place(wait)
     turn = f.load("i64", turns)
     f.store(turn + 1, turns)
@@ -238,7 +276,7 @@ def _wait_until_zero(f, name):
     _pause(f)
     f.branch(look)
     f.place(tired)
-    f.call("sched_yield", "i32")
+    rest(word)
     f.branch(look)
     f.place(done)
 
@@ -257,8 +295,8 @@ def _write_halt(module):
     f.place(locked)
     _publish(f, "stop", f.constant("i64", 1))
     _count(f, "generation", 2)
-    _wake(f, f.constant("i64", 1 << 30))
-    _wait_until_zero(f, "running")
+    _wake(f, "generation", f.constant("i64", 1 << 30))
+    _wait_until_zero(f, "running", lambda count: f.call("sched_yield", "i32"))
     _publish(f, "stop", f.constant("i64", 0))
     _publish(f, "busy", f.constant("i64", 0))
     f.ret()
@@ -273,7 +311,7 @@ class _Pool:
         self.state: ctypes.Array | None = None
         self.worker: Callable[[], None] = lambda: None
         self.halt: Callable[[], None] = lambda: None
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def attach(self, state: ctypes.Array, worker: int, halt: int) -> None:
         """Take over the emitted pool."""
@@ -282,28 +320,13 @@ class _Pool:
         self.state = state
         self.state[WORD["wanted"]] = get_num_threads() - 1
 
-    def start(self) -> None:
-        """Start the workers that are wanted; called by emitted code at the first shared loop."""
-        with self.lock:
-            state = self.state
-            if state is None or state[WORD["running"]] == state[WORD["wanted"]]:
-                return
-            if state[WORD["running"]]:
-                self.halt()
-            for index in range(state[WORD["wanted"]]):
-                name = f"cresset worker {index + 1}"
-                thread = threading.Thread(target=self.worker, name=name, daemon=True)
-                state[WORD["running"]] += 1
-                try:
-                    thread.start()
-                except RuntimeError:  # the system grants no more threads
-                    state[WORD["running"]] -= 1
-                    state[WORD["wanted"]] = state[WORD["running"]]
-                    break
+    def work(self) -> None:
+        """What a new thread does; returns when the workers are halted."""
+        self.worker()
 
     def forked(self) -> None:
         """In a forked child, where no worker exists and no loop runs."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         if self.state is not None:
             wanted = self.state[WORD["wanted"]]
             ctypes.memset(self.state, 0, ctypes.sizeof(self.state))
@@ -339,9 +362,9 @@ def set_num_threads(threads: int) -> None:
     with pool.lock:
         pool.threads = threads
         if pool.state is not None:
+            pool.state[WORD["wanted"]] = threads - 1
             if pool.state[WORD["running"]]:
                 pool.halt()
-            pool.state[WORD["wanted"]] = threads - 1
 
 
 def _usable_cores() -> int:
@@ -363,20 +386,36 @@ def _core_of(number):
         return number
 
 
-def _quota() -> int:
-    """Whole cores' worth of time that the control group grants, at least 1."""
-    for path, split in (("/sys/fs/cgroup/cpu.max", True), ("/sys/fs/cgroup/cpu", False)):
-        try:
-            if split:
-                with open(path) as file:
-                    quota, period = file.read().split()
-            else:
-                with open(f"{path}/cpu.cfs_quota_us") as file:
-                    quota = file.read()
-                with open(f"{path}/cpu.cfs_period_us") as file:
-                    period = file.read()
-            if int(quota) > 0:
-                return max(1, -(-int(quota) // int(period)))
-        except (OSError, ValueError):
+def _quota(root: str = "/sys/fs/cgroup", membership: str = "/proc/self/cgroup") -> int:
+    """Whole cores' worth of time that the control groups of this process grant, at least 1."""
+    try:
+        with open(membership) as file:
+            lines = [line.strip().split(":", 2) for line in file]
+    except OSError:
+        return UNLIMITED
+    granted = [UNLIMITED]
+    for _, controllers, path in lines:
+        if not controllers:
+            tops, names = (root, f"{root}/unified"), ("cpu.max",)
+        elif "cpu" in controllers.split(","):
+            tops, names = (f"{root}/cpu",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        else:
             continue
-    return 1 << 30
+        # Every group around the innermost has a limit of its own.
+        parts = [part for part in path.split("/") if part]
+        for top, depth in product(tops, range(len(parts) + 1)):
+            granted.append(_granted("/".join([top, *parts[:depth]]), names))
+    return min(granted)
+
+
+def _granted(folder, names):
+    """What one control group grants, by the files that hold its quota and period."""
+    words = []
+    try:
+        for name in names:
+            with open(f"{folder}/{name}") as file:
+                words += file.read().split()
+        quota, period = map(int, words)
+    except (OSError, ValueError):
+        return UNLIMITED
+    return max(1, -(-quota // period)) if quota > 0 else UNLIMITED
