@@ -1,12 +1,8 @@
-"""The runtime: launches, memory, threads."""
+"""The runtime: launches, memory."""
 
 import ctypes
 import gc
-import os
-import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +11,7 @@ from cresset.core import dtype
 from cresset.core.errors import OutOfMemoryError
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.runtime import build, memory, native, pool
+from cresset.runtime import build, memory, native
 from cresset.runtime.ir import Module
 from cresset.runtime.program import STATUS, Program, Step
 
@@ -354,96 +350,3 @@ def test_out_of_memory_leaves_everything_usable():
         launcher("tt", (layout(3), layout(1 << 50)), Step(*ADD, (0, 2, 3), units=3))(x, x)
     assert memory.memory_stats()["num_ooms"] >= 5
     assert array(adder(3)(x, x)).tolist() == [2, 4, 6]
-
-
-# --- threads --------------------------------------------------------------------------------------
-@pytest.fixture
-def four_threads():
-    before = pool.get_num_threads()
-    pool.set_num_threads(4)
-    yield
-    pool.set_num_threads(before)
-
-
-N = 200_000
-SHARED = {"grain": 1000, "work": 1_000_000}
-
-
-def _running():
-    return native.native().pool[pool.WORD["running"]]
-
-
-def test_shared_loop_does_all_of_it(four_threads):
-    x, y = tensor(np.arange(N)), tensor(np.arange(N) * 0.5)
-    expected = array(x) + array(y)
-    run = adder(N, **SHARED)
-    for _ in range(200):
-        assert np.array_equal(array(run(x, y)), expected)
-    assert _running() == 3
-    pool.set_num_threads(2)
-    for _ in range(50):
-        assert np.array_equal(array(run(x, y)), expected)
-    assert _running() == 1
-    pool.set_num_threads(1)
-    assert _running() == 0
-    assert np.array_equal(array(run(x, y)), expected)
-
-
-def test_short_loops_between_sleeps(four_threads):
-    run, x = adder(5000, grain=100, work=20_000), tensor(np.arange(5000))
-    for _ in range(2000):
-        assert array(run(x, x))[-1] == 9998
-
-
-def test_two_threads_at_once(four_threads):
-    x = tensor(np.arange(N))
-    run, failures = adder(N, **SHARED), []
-
-    def work():
-        for _ in range(100):
-            if not np.array_equal(array(run(x, x)), array(x) * 2):
-                failures.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-
-
-def test_pool_survives_fork(four_threads):
-    x, run = tensor(np.arange(N)), adder(N, **SHARED)
-    run(x, x)
-    child = os.fork()
-    if child == 0:
-        good = _running() == 0 and np.array_equal(array(run(x, x)), array(x) * 2)
-        os._exit(0 if good and _running() == 3 else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert np.array_equal(array(run(x, x)), array(x) * 2)
-
-
-def run_python(script, **environment):
-    return subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment},
-                          capture_output=True, text=True, timeout=60, check=True)
-
-
-def test_exit_with_workers_is_clean():
-    here = Path(__file__).parent
-    script = (f"import sys; sys.path.insert(0, {str(here)!r})\n"
-              "import test_runtime as t\n"
-              "t.pool.set_num_threads(3)\n"
-              "x = t.tensor(t.np.ones(t.N)); t.adder(t.N, **t.SHARED)(x, x); print(t._running())")
-    done = run_python(script)
-    assert (done.stdout.strip(), done.stderr) == ("2", "")
-
-
-def test_number_of_threads_from_the_environment():
-    script = "from cresset.runtime import pool; print(pool.get_num_threads())"
-    assert run_python(script, CRESSET_NUM_THREADS="7").stdout.strip() == "7"
-
-
-@pytest.mark.parametrize("number, error", [(0, RuntimeError), (2.5, TypeError)])
-def test_bad_number_of_threads(number, error):
-    with pytest.raises(error, match="set_num_threads"):
-        pool.set_num_threads(number)
