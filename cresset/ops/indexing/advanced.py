@@ -76,7 +76,13 @@ class Indexed:
             i.restride(shape, expand_strides(i.shape, i.strides, shape)) for i in indices
         ])
         entries = [next(expanded) if c == "t" else None for c in self.pattern]
-        return entries, shape, [n for n, c in zip(x.shape, self.pattern) if c == "t"]
+        sizes = [n for n, c in zip(x.shape, self.pattern) if c == "t"]
+        if 0 in sizes and 0 not in shape:
+            raise IndexError(
+                "index: index is out of bounds for dimension with size 0; got indices of shape "
+                f"{list(shape)} into shape {list(x.shape)}; need no indices where there is nothing"
+            )
+        return entries, shape, sizes
 
     def _read(self, x, indices):
         entries, space, sizes = self._entries(x, indices)

@@ -53,8 +53,10 @@ def index_select(x: Tensor, dim, index: Tensor):
         shape[d] = index.numel
     out = Layout.packed(tuple(shape), x.dtype)
     launches, temporaries = kernels.index_select(x, d, index, out, (1, 2, 0), 3)
+    # PyTorch's classes: rows of no entries cannot be selected, whatever the index.
+    error = IndexError if _size(x, d) or x.ndim <= 1 else RuntimeError
     return Program("tt", (out,), tuple(launches), tuple(temporaries),
-                   out_of_range("index_select", (_size(x, d),)))
+                   out_of_range("index_select", (_size(x, d),), error=error))
 
 
 @index_select.gradient

@@ -82,6 +82,8 @@ class Reduction(Operation):
         options = self.options(specs)
         x = specs[0]
         dims = canonical_dims(self.label, options["dim"], x.ndim)
+        if options["dim"] == () and getattr(self.rule, "none_is_none", False):
+            dims = ()
         if getattr(self.rule, "one_dim", False) and isinstance(options["dim"], tuple):
             raise TypeError(f"{self.label}: dim must be one integer; got {options['dim']}")
         lift, merge, start, rule = self.state(specs)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cresset.core.layout import Layout
 from cresset.core.storage import MetaStorage, Storage
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import whole
 from cresset.runtime import native
 from cresset.runtime.shared import Shared
 
@@ -94,7 +95,7 @@ def sizes_of(operation: str, sizes: Sequence) -> tuple:
     """Sizes as given one by one or as one sequence; RuntimeError where one is negative."""
     if len(sizes) == 1 and not isinstance(sizes[0], int):
         sizes = sizes[0]
-    shape = tuple(n.__index__() for n in sizes)
+    shape = tuple(whole(operation, "size", n) for n in sizes)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"{operation}: sizes must not be negative; got {shape}")
     return shape

@@ -12,7 +12,7 @@ from cresset.ops.neural.dropouts import dropout
 from cresset.ops.pointwise.comparison import where
 from cresset.ops.products.matrix_products import matmul
 from cresset.ops.reductions.normalization import softmax_backward
-from cresset.ops.reductions.reduction import amax, sum
+from cresset.ops.reductions.reduction import greatest_along, sum
 from cresset.ops.shapes.shape import matrix_transpose, unsqueeze
 
 __all__ = ["scaled_dot_product_attention"]
@@ -30,7 +30,7 @@ def scaled_softmax(scores: Tensor, rows: Tensor | None, columns: Tensor | None,
         x = where(mask, x, float("-inf")) if mask.dtype is types.bool else x + mask
     if rows is not None:
         x = where(columns <= rows, x, float("-inf"))
-    top = amax(x, -1, True)
+    top = greatest_along(x, -1)
     top = where(top > float("-inf"), top, 0.0)
     e = (x - top).exp()
     total = sum(e, -1, True)

@@ -12,7 +12,7 @@ from cresset.ops.operation import called, counted_as, takes
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.arithmetic import rsqrt
 from cresset.ops.pointwise.exponential import exp, log
-from cresset.ops.reductions.reduction import amax, mean, sum
+from cresset.ops.reductions.reduction import greatest_along, mean, sum
 from cresset.ops.shapes.shape import reshape, unsqueeze
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "log_softmax", "rms_norm",
@@ -23,7 +23,7 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "log_softm
 @composite
 def softmax_rows(x: Tensor, dim):
     """exp(x) / sum(exp(x)) over a dim, without overflow."""
-    e = exp(x - amax(x, dim, True))
+    e = exp(x - greatest_along(x, dim))
     return e / sum(e, dim, True)
 
 
@@ -42,7 +42,7 @@ def _softmax_gradient(g, out, dim):
 @composite
 def log_softmax_rows(x: Tensor, dim):
     """x - log(sum(exp(x))) over a dim, without overflow."""
-    shifted = x - amax(x, dim, True)
+    shifted = x - greatest_along(x, dim)
     return shifted - log(sum(exp(shifted), dim, True))
 
 

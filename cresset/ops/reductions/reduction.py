@@ -122,6 +122,9 @@ class Amin(Amax):
 class All:
     """Whether all elements along the dims are non-zero: a boolean, of uint8 a uint8."""
 
+    # dim=() means no dim, where it means all of them for other reductions.
+    none_is_none = True
+
     def __init__(self, d):
         self.result = d if d is types.uint8 else types.bool
 
@@ -150,6 +153,8 @@ class Any(All):
 
 class CountNonzero(All):
     """The number of non-zero elements along the dims, int64."""
+
+    none_is_none = False
 
     def __init__(self, d):
         self.result = types.int64
@@ -267,6 +272,11 @@ argmax = method()(_declare(Argmax, "argmax"))
 argmin = method()(_declare(Argmin, "argmin"))
 max_with_index = called("max")(_declare(MaxWithIndex, "max_with_index"))
 min_with_index = called("min")(_declare(MinWithIndex, "min_with_index"))
+
+
+def greatest_along(x, dim):
+    """The greatest element along a dim, which stays; of no elements, which have none, the sum."""
+    return (amax if x.layout.numel else sum)(x, dim, True)
 
 
 def restore_dims(y, x_layout, dim, keepdim):

@@ -493,6 +493,10 @@ def unflatten(input, dim, sizes):
     """The dim split into several of the given sizes."""
     shape = input.layout.shape
     d = canonical_dim("unflatten", dim, len(shape))
+    if not isinstance(sizes, (tuple, list)):
+        raise TypeError(f"unflatten: sizes must be a tuple of integers; got {sizes!r}")
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty; got none; give one or more")
     sizes = infer_shape("unflatten", sizes, shape[d])
     return reshape(input, (*shape[:d], *sizes, *shape[d + 1 :]))
 
