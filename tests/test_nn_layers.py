@@ -24,6 +24,8 @@ def whole(high, *shape):
 IMAGE = normal(2, 4, 8, 8)
 SIGNAL = normal(2, 4, 9)
 SERIES = normal(5, 3, 4)
+# Batches from which recurrences read their weights in panels.
+MANY_SERIES = numpy.random.default_rng(1).standard_normal((3, 6, 4)).astype(numpy.float32)
 SIGNS = numpy.array([1, -1, 1, -1], dtype=numpy.float32)
 
 # name, positional arguments, keyword arguments, inputs
@@ -64,6 +66,10 @@ LAYERS = [
     ("GroupNorm", (2, 4), {"affine": False}, [IMAGE]),
     ("Embedding", (7, 3), {"padding_idx": -1}, [whole(7, 4, 2)]),
     ("RNN", (4, 6), {}, [SERIES]),
+    ("RNN", (4, 32), {"nonlinearity": "relu"}, [MANY_SERIES]),
+    ("LSTM", (4, 32), {"bidirectional": True}, [MANY_SERIES]),
+    ("LSTM", (4, 48), {"proj_size": 32}, [MANY_SERIES]),
+    ("GRU", (4, 32), {"bidirectional": True}, [MANY_SERIES]),
     ("RNN", (4, 6, 2, "relu"), {"bidirectional": True, "bias": False}, [SERIES]),
     ("LSTM", (4, 6), {}, [SERIES]),
     ("LSTM", (4, 6, 2), {"bidirectional": True, "batch_first": True}, [SERIES]),

@@ -41,8 +41,8 @@ RELEASE_FROM = 20_000  # ns of work from which other Python threads may run mean
 LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
 # A plan's words: these, the letters, the blocks to take (bytes, place in the value table), the
 # layouts of the outputs, then the rounds: a count of steps, of turns, and the steps.
-HEAD = ("inputs", "outputs", "blocks", "rounds", "values", "widest", "shared", "released", "explain",
-        "reject")
+HEAD = ("inputs", "outputs", "blocks", "rounds", "values", "widest", "shared", "released",
+        "explain", "reject")
 # A step's words: these, its operands (a place in the value table, and what is added to what stands
 # there: bytes at first, and in every turn), then its constants.
 OPERAND = 3
@@ -88,9 +88,9 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     for nbytes, place in zip([*numbers, *program.temporaries], places):
         plan += [nbytes, place]
     plan += [id(layout) for layout in program.outputs]
-    for places, turns in rounds:
-        plan += [len(places), turns]
-        for k in places:
+    for numbers_of_steps, turns in rounds:
+        plan += [len(numbers_of_steps), turns]
+        for k in numbers_of_steps:
             plan += [k, *_packed_step(program.steps[k], addresses[k], status)]
     content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
     return content, program.outputs, program.explain, reject

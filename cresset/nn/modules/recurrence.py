@@ -1,170 +1,116 @@
 """Recurrences: one time step of each, and the scan of one over a whole sequence.
 
-    pre_t = W_hh h_{t-1} + b_hh,    state_t = cell(inputs_t, pre_t, state_{t-1})
-
-`inputs` are W_ih x + b_ih, of (time, batch, gates * hidden); a state is a list of tensors of
-(batch, hidden), h first. The scan is one entry in the graph: going back it collects the gradient of
-every pre_t, and meets them all with the hidden states in one product, where a step that was
-recorded by itself would add up one product each.
+The scan is one entry in the graph, and one launch in each direction. Going back it collects the
+gradient of every pre_t, and meets them all with the hidden states in one product, where a step that
+was recorded by itself would add up one product each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 import cresset
 from cresset import Tensor
 from cresset.nn import functional as F
-from cresset.ops.neural.recurrence import gru_gates, lstm_gates
+from cresset.ops.neural.recurrence import (
+    RECURRENCES,
+    Recurrence,
+    recurrence,
+    recurrence_backward,
+)
 
 
-class Recurrence(NamedTuple):
-    """What one recurrence does in a time step.
-
-    `cell` is the elementwise operation that makes the new state, of the parts of pre_t, one for
-    each of `gates`, and of the tensor `tail` of the state, if any. Where `added`, pre_t has
-    inputs_t in it; elsewhere their parts come before its own.
-    """
-
-    cell: Callable
-    gates: int
-    added: bool = True
-    tail: int | None = None
-
-    def pre(self, inputs: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """pre_t from the hidden state before."""
-        if not self.added:
-            return F.linear(hidden, weight, bias)
+def step(
+    rule: Recurrence, inputs: Tensor, state: list[Tensor], weight: Tensor, bias: Tensor | None
+) -> list[Tensor]:
+    """The state after one time step."""
+    if rule.added:
         if bias is not None:
             inputs = inputs + bias
-        return cresset.addmm(inputs, hidden, weight.t())
-
-    def operands(self, inputs: Tensor, pre: Tensor, state: list[Tensor]) -> list[Tensor]:
-        """What the cell reads."""
-        found = [] if self.added else self.parts(inputs)
-        found += self.parts(pre)
-        return found if self.tail is None else [*found, state[self.tail]]
-
-    def parts(self, x: Tensor) -> list[Tensor]:
-        """The gates' parts of x, each of (batch, hidden)."""
-        return [x] if self.gates == 1 else list(x.view(len(x), self.gates, -1).unbind(1))
-
-    def step(
-        self, inputs: Tensor, state: list[Tensor], weight: Tensor, bias: Tensor | None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """pre_t, and the state after the time step."""
-        pre = self.pre(inputs, state[0], weight, bias)
-        return pre, _as_list(self.cell(*self.operands(inputs, pre, state)))
-
-    def gradients(self, gs: list[Tensor], operands: list[Tensor], made: Tensor) -> list[Tensor]:
-        """The gradients of the cell's operands, given those of the state and the hidden one."""
-        form = self.cell.op.backward_form((True,) * len(operands), (True,) * len(operands))
-        named = dict(zip(self.cell.op.parameter_names, operands), out=made)
-        return _as_list(form.function(*gs, *(named[name] for name in form.reads)))
+        operands = _parts(rule, cresset.addmm(inputs, state[0], weight.t()))
+    else:
+        operands = _parts(rule, inputs) + _parts(rule, F.linear(state[0], weight, bias))
+    if rule.tail is not None:
+        operands.append(state[rule.tail])
+    found = rule.cell.function(*operands)
+    return list(found) if isinstance(found, tuple) else [found]
 
 
-TANH = Recurrence(cresset.tanh, 1)
-RELU = Recurrence(cresset.relu, 1)
-# Elman's, by the nonlinearity.
-ELMAN = {"tanh": TANH, "relu": RELU}
-LSTM = Recurrence(lstm_gates, 4, tail=1)
-GRU = Recurrence(gru_gates, 3, added=False, tail=0)
+def _parts(rule: Recurrence, x: Tensor) -> list[Tensor]:
+    """The gates' parts of x, each of (batch, hidden)."""
+    return [x] if rule.gates == 1 else list(x.view(len(x), rule.gates, -1).unbind(1))
 
 
 class Scan(cresset.autograd.Function):
     """A recurrence over all time steps, forwards or backwards.
 
-    `apply` takes the recurrence, whether it runs backwards, inputs, W_hh, b_hh (or None), W_hr (or
-    None) by which the hidden state is multiplied, and the first state. It returns the hidden states
-    of all time steps, and whatever else backward reads of every step: the other tensors of the
-    state, pre_t, and the hidden states before their product with W_hr.
+    `apply` takes the kind of recurrence, whether it runs backwards, inputs, W_hh, b_hh (or None),
+    W_hr (or None) by which the hidden state is multiplied, and the first state. It returns the
+    states of all time steps, the first one included, and then whatever else backward reads.
     """
 
     @staticmethod
-    def forward(ctx, recurrence, backwards, inputs, weight, bias, projection, *first):
-        state, states, pres, mades = list(first), [], [], []
-        steps = inputs.unbind(0)
-        for step in reversed(steps) if backwards else steps:
-            pre, state = recurrence.step(step, state, weight, bias)
-            pres.append(pre)
-            if projection is not None:
-                mades.append(state[0])
-                state[0] = F.linear(state[0], projection)
-            states.append(state)
-        lists = [*zip(*states), pres, *([mades] if mades else [])]
-        results = tuple([cresset.stack(x[::-1] if backwards else x) for x in lists])
-        ctx.recurrence, ctx.backwards, ctx.projected = recurrence, backwards, bool(mades)
+    def forward(ctx, kind, backwards, inputs, weight, bias, projection, *first):
+        hidden, cell = (*first, None)[:2]
+        found = recurrence(inputs, weight, bias, projection, hidden, cell, kind, backwards)
+        ctx.kind, ctx.backwards, ctx.states = kind, backwards, len(first)
         ctx.set_materialize_grads(False)
-        # Where the inputs are in pre_t, nothing else reads them.
-        given = None if recurrence.added else inputs
-        ctx.save_for_backward(given, weight, projection, *first, *results)
-        return results
+        ctx.mark_non_differentiable(*found[len(first) :])
+        ctx.save_for_backward(inputs, weight, bias, projection, *first, *found)
+        return found
 
     @staticmethod
     def backward(ctx, *gs):
-        recurrence, projected = ctx.recurrence, ctx.projected
-        inputs, weight, projection, *saved = ctx.saved_tensors
-        count = len(saved) - len(gs)
-        first, results = saved[:count], saved[count:]
-        states, pres = results[:count], results[count]
-        time = range(len(pres))
-        order = time if ctx.backwards else time[::-1]
-        before = [_before(x, y, ctx.backwards) for x, y in zip(first, states)]
-        # Unbound at once: slices one by one would each have a gradient of the whole's size.
-        made = results[-1] if projected else states[0]
-        read = (pres if inputs is None else inputs, pres, made)
-        steps = list(zip(*(x.unbind(0) for x in read)))
-        given = [None if g is None else g.unbind(0) for g in gs]
-        earlier = list(zip(*(x.unbind(0) for x in before)))
-        carried = [cresset.zeros_like(x) for x in first]
-        g_inputs, g_pres, g_hiddens = [], [], []
-        for t in order:
-            g_state = [_plus(g, more, t) for g, more in zip(carried, given)]
-            g_hiddens.append(g_state[0])
-            if projected:
-                g_state[0] = _plus(g_state[0] @ projection, given[-1], t)
-            step, pre, made = steps[t]
-            operands = recurrence.operands(step, pre, earlier[t])
-            found = recurrence.gradients(g_state, operands, made)
-            tail = None if recurrence.tail is None else found.pop()
-            g_pre = _plus(_joined(found[-recurrence.gates :]), given[count], t)
-            g_pres.append(g_pre)
-            if not recurrence.added:
-                g_inputs.append(_joined(found[: recurrence.gates]))
-            if recurrence.tail == 0:
-                carried = [cresset.addmm(tail, g_pre, weight)]
-            else:
-                carried = [g_pre @ weight, *([] if tail is None else [tail])]
-        if not ctx.backwards:
-            for gradients in (g_inputs, g_pres, g_hiddens):
-                gradients.reverse()
-        g_pre = cresset.stack(g_pres)
-        g_bias = g_pre.sum((0, 1)) if ctx.needs_input_grad[4] else None
-        g_projection = _product(cresset.stack(g_hiddens), results[-1]) if projected else None
+        saved, gs = ctx.saved_tensors, gs[: ctx.states]
+        arguments, found = saved[: 4 + ctx.states], saved[4 + ctx.states :]
+        if cresset.is_grad_enabled():
+            return None, None, *_gradients_of_steps(ctx, gs, arguments)
+        inputs, weight, bias, projection = arguments[:4]
+        hidden, cell = (*found[: ctx.states], None)[:2]
+        made = None if projection is None else found[-1]
+        g_hidden, g_cell = (*gs, None)[:2]
+        if g_hidden is None:
+            g_hidden = cresset.zeros_like(hidden)
+        rule = RECURRENCES[ctx.kind]
+        gradients = recurrence_backward(
+            g_hidden, g_cell, None if rule.added else inputs, hidden, cell, found[ctx.states], made,
+            weight, projection, ctx.kind, ctx.backwards,
+        )
+        g_states, g_pre, g_inputs = gradients[: ctx.states], gradients[ctx.states], gradients[-1]
+        before, after, first = slice(None, -1), slice(1, None), 0
+        if ctx.backwards:
+            before, after, first = after, before, -1
         return (
-            None, None, cresset.stack(g_inputs) if g_inputs else g_pre,
-            _product(g_pre, before[0]), g_bias, g_projection, *carried,
+            None, None, g_inputs, _product(g_pre, hidden[before]),
+            None if bias is None else g_pre.sum((0, 1)),
+            None if made is None else _product(g_states[0][after], made),
+            *(g[first] for g in g_states),
         )
 
 
-def _as_list(found: Any) -> list[Tensor]:
-    return list(found) if isinstance(found, tuple) else [found]
+def _gradients_of_steps(ctx, gs, arguments):
+    """The gradients of the scan's arguments, recorded: by time steps one by one."""
+    # Views of their own: what comes to one by way of another is not its gradient.
+    own = [x if x is None else x.expand(x.shape) for x in arguments]
+    wanted = [k for k, need in enumerate(ctx.needs_input_grad[2:]) if need]
+    states = _states_of_steps(RECURRENCES[ctx.kind], ctx.backwards, *own)
+    pairs = [(x, g) for x, g in zip(states, gs) if g is not None and x.requires_grad]
+    found = cresset.autograd.grad(
+        [x for x, _ in pairs], [own[k] for k in wanted], [g for _, g in pairs], create_graph=True,
+        allow_unused=True,
+    )
+    by_place = dict(zip(wanted, found))
+    return [by_place.get(k) for k in range(len(own))]
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else cresset.cat(parts, 1)
-
-
-def _plus(g: Tensor, more: tuple[Tensor, ...] | None, t: int) -> Tensor:
-    """A gradient and what comes to it at a time step from outside, if anything does."""
-    return g if more is None else g + more[t]
-
-
-def _before(first: Tensor, states: Tensor, backwards: bool) -> Tensor:
-    """The state before every time step."""
-    first = first.unsqueeze(0)
-    return cresset.cat([states[1:], first] if backwards else [first, states[:-1]])
+def _states_of_steps(rule, backwards, inputs, weight, bias, projection, *first):
+    """All states, by time steps one by one."""
+    states = [list(first)]
+    steps = inputs.unbind(0)
+    for inputs_of_step in reversed(steps) if backwards else steps:
+        state = step(rule, inputs_of_step, states[-1], weight, bias)
+        if projection is not None:
+            state[0] = F.linear(state[0], projection)
+        states.append(state)
+    return [cresset.stack(x[::-1] if backwards else x) for x in zip(*states)]
 
 
 def _product(x: Tensor, y: Tensor) -> Tensor:

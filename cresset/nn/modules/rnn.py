@@ -11,9 +11,9 @@ from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn import init
 from cresset.nn.module import Module
-from cresset.nn.modules import recurrence
-from cresset.nn.modules.recurrence import Recurrence, Scan
+from cresset.nn.modules.recurrence import Scan
 from cresset.nn.parameter import Parameter
+from cresset.ops.neural.recurrence import RECURRENCES
 
 
 class RNNBase(Module):
@@ -23,9 +23,8 @@ class RNNBase(Module):
     and, with projections, `weight_hr_l{k}`; those of the backward direction end in `_reverse`.
     """
 
-    recurrence: Recurrence
-    # How many tensors make up the state that a cell hands on.
-    states = 1
+    # A key of RECURRENCES.
+    kind: str
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class RNNBase(Module):
         place = {"device": device, "dtype": dtype}
         directions = 2 if bidirectional else 1
         output_size = proj_size or hidden_size
-        rows = self.recurrence.gates * hidden_size
+        rows = RECURRENCES[self.kind].gates * hidden_size
         for layer in range(num_layers):
             width = input_size if layer == 0 else output_size * directions
             for suffix in self._suffixes(layer):
@@ -72,6 +71,11 @@ class RNNBase(Module):
     def _suffixes(self, layer: int) -> list[str]:
         forward = f"_l{layer}"
         return [forward, forward + "_reverse"] if self.bidirectional else [forward]
+
+    @property
+    def states(self) -> int:
+        """How many tensors make up the state that a cell hands on."""
+        return RECURRENCES[self.kind].states
 
     def reset_parameters(self) -> None:
         """Draws all parameters anew, evenly over ±1/sqrt(hidden_size)."""
@@ -115,17 +119,18 @@ class RNNBase(Module):
         parameters = self._parameters
         bias = parameters.get("bias_ih" + suffix)
         hidden_bias = parameters.get("bias_hh" + suffix)
-        if bias is not None and self.recurrence.added:
+        if bias is not None and RECURRENCES[self.kind].added:
             # Both act alike, so they are added once, and not to the inputs of every time step.
             bias, hidden_bias = bias + hidden_bias, None
         inputs = F.linear(sequence, parameters["weight_ih" + suffix], bias)
         backwards = suffix.endswith("_reverse")
         found = Scan.apply(
-            self.recurrence, backwards, inputs, parameters["weight_hh" + suffix], hidden_bias,
+            self.kind, backwards, inputs, parameters["weight_hh" + suffix], hidden_bias,
             parameters.get("weight_hr" + suffix), *state,
         )
-        last = 0 if backwards else -1
-        return found[0], [states[last] for states in found[: self.states]]
+        # The states of all steps, that before the first one left out.
+        states = [x[:-1] if backwards else x[1:] for x in found[: self.states]]
+        return states[0], [x[0 if backwards else -1] for x in states]
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
         """The outputs of all time steps, and the state after the last."""
@@ -245,7 +250,7 @@ class RNN(RNNBase):
     `nonlinearity` behind `num_layers`.
     """
 
-    recurrence = recurrence.TANH
+    kind = "tanh"
 
     def __init__(
         self,
@@ -256,15 +261,15 @@ class RNN(RNNBase):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        if nonlinearity not in recurrence.ELMAN:
+        if nonlinearity not in ("tanh", "relu"):
             raise ValueError(
                 f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'."
             )
+        self.kind = nonlinearity
         super().__init__(
             input_size, hidden_size, num_layers, *args, **_without_projection(kwargs)
         )
         self.nonlinearity = nonlinearity
-        self.recurrence = recurrence.ELMAN[nonlinearity]
 
 
 class LSTM(RNNBase):
@@ -285,8 +290,7 @@ class LSTM(RNNBase):
     (torch.Size([2, 5, 4]), torch.Size([1, 2, 4]))
     """
 
-    recurrence = recurrence.LSTM
-    states = 2
+    kind = "lstm"
 
 
 class GRU(RNNBase):
@@ -297,7 +301,7 @@ class GRU(RNNBase):
     one state tensor `h` in place of the pair and without projections.
     """
 
-    recurrence = recurrence.GRU
+    kind = "gru"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_without_projection(kwargs))

@@ -10,16 +10,16 @@ from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn import init
 from cresset.nn.module import Module
-from cresset.nn.modules import recurrence
-from cresset.nn.modules.recurrence import Recurrence
+from cresset.nn.modules.recurrence import step
 from cresset.nn.parameter import Parameter
+from cresset.ops.neural.recurrence import RECURRENCES
 
 
 class RNNCellBase(Module):
     """The parameters `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` of one cell, and its call."""
 
-    recurrence: Recurrence
-    states = 1
+    # A key of RECURRENCES.
+    kind: str
     bias_ih: Tensor | None
     bias_hh: Tensor | None
 
@@ -36,7 +36,7 @@ class RNNCellBase(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        rows = self.recurrence.gates * hidden_size
+        rows = RECURRENCES[self.kind].gates * hidden_size
         self.weight_ih = Parameter(cresset.empty((rows, input_size), **place))
         self.weight_hh = Parameter(cresset.empty((rows, hidden_size), **place))
         self.register_parameter("bias_ih", None)
@@ -55,6 +55,7 @@ class RNNCellBase(Module):
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """The state after one step from `hx`, which is zeros by default."""
         name = type(self).__name__
+        rule = RECURRENCES[self.kind]
         if input.dim() not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
         batched = input.dim() == 2
@@ -63,9 +64,9 @@ class RNNCellBase(Module):
             zeros = cresset.zeros(
                 len(rows), self.hidden_size, dtype=input.dtype, device=input.device
             )
-            state = [zeros] * self.states
+            state = [zeros] * rule.states
         else:
-            state = [hx] if self.states == 1 else list(hx)
+            state = [hx] if rule.states == 1 else list(hx)
             if any(tensor.dim() != input.dim() for tensor in state):
                 raise ValueError(
                     f"{name}: hx has {state[0].dim()} dims; need {input.dim()}, as the input has"
@@ -73,10 +74,10 @@ class RNNCellBase(Module):
             if not batched:
                 state = [tensor.unsqueeze(0) for tensor in state]
         inputs = F.linear(rows, self.weight_ih, self.bias_ih)
-        _, state = self.recurrence.step(inputs, state, self.weight_hh, self.bias_hh)
+        state = step(rule, inputs, state, self.weight_hh, self.bias_hh)
         if not batched:
             state = [tensor.squeeze(0) for tensor in state]
-        return state[0] if self.states == 1 else tuple(state)
+        return state[0] if rule.states == 1 else tuple(state)
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -89,7 +90,7 @@ class RNNCell(RNNCellBase):
     Input (batch, input_size) or (input_size,); the state h alike with hidden_size.
     """
 
-    recurrence = recurrence.TANH
+    kind = "tanh"
 
     def __init__(
         self,
@@ -102,10 +103,11 @@ class RNNCell(RNNCellBase):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
-        self.recurrence = recurrence.ELMAN.get(nonlinearity, recurrence.TANH)
+        if nonlinearity in ("tanh", "relu"):
+            self.kind = nonlinearity
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
-        if self.nonlinearity not in recurrence.ELMAN:
+        if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}; need tanh or relu")
         return super().forward(input, hx)
 
@@ -119,11 +121,10 @@ class RNNCell(RNNCellBase):
 class LSTMCell(RNNCellBase):
     """One step of `LSTM`: from the pair (h, c) to the next."""
 
-    recurrence = recurrence.LSTM
-    states = 2
+    kind = "lstm"
 
 
 class GRUCell(RNNCellBase):
     """One step of `GRU`: from h to the next."""
 
-    recurrence = recurrence.GRU
+    kind = "gru"

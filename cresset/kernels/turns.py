@@ -1,0 +1,142 @@
+"""Schedules in turns: steps that are repeated along one dim of their operands.
+
+A step of the loop is planned as if it were alone, over *slots*: tensors of which one lies at every
+place along the dim. What it writes in one turn another may read in the next, so recurrences over
+time are loops of this kind, and one launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cresset.core import scalar
+from cresset.core.layout import Layout, contiguous_strides, expand_strides
+from cresset.kernels import matmul, nest
+from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import FEW_ROWS, Tile
+from cresset.runtime.program import Step
+
+
+class Slot(NamedTuple):
+    """A tensor within a value of the program: `start` bytes behind it, `stride` more every turn."""
+
+    place: int
+    layout: Layout
+    start: int = 0
+    stride: int = 0
+
+    def along(self, first: int, step: int) -> Slot:
+        """What lies at index `first` of the first dim, and `step` further in every turn."""
+        layout = self.layout
+        pitch = layout.strides[0] * layout.dtype.itemsize
+        inner = layout.restride(layout.shape[1:], layout.strides[1:])
+        return Slot(self.place, inner, self.start + first * pitch, step * pitch)
+
+    def parts(self, count: int) -> list[Slot]:
+        """The last dim in `count` equal parts."""
+        layout = self.layout
+        size, pitch = layout.shape[-1] // count, layout.strides[-1] * layout.dtype.itemsize
+        part = layout.restride((*layout.shape[:-1], size), layout.strides)
+        return [self._replace(layout=part, start=self.start + k * size * pitch)
+                for k in range(count)]
+
+    def seen(self, shape: Sequence[int], strides: Sequence[int]) -> Slot:
+        """The same memory as another shape."""
+        return self._replace(layout=self.layout.restride(shape, strides))
+
+    def transposed(self) -> Slot:
+        """A matrix with its dims swapped."""
+        return self.seen(self.layout.shape[::-1], self.layout.strides[::-1])
+
+    def panels(self, columns: int) -> Slot:
+        """A matrix as a batch of matrices of so many columns each."""
+        (rows, n), (row, column) = self.layout.shape, self.layout.strides
+        count = n // columns if columns else 1
+        return self.seen((count, rows, columns), (columns * column, row, column))
+
+    def rows(self, count: int) -> Slot:
+        """A vector as each of `count` rows."""
+        return self.seen((count, *self.layout.shape), (0, *self.layout.strides))
+
+
+class Turns(Schedule):
+    """A schedule whose steps are planned over slots.
+
+    `repeat` has the steps that were added since the last call run in turns.
+    """
+
+    def __init__(self, first_temporary: int):
+        super().__init__(first_temporary)
+        self.begun = 0  # the number of steps when the turn began
+
+    def begin(self) -> None:
+        """Here begin the steps of a turn."""
+        self.begun = len(self.steps)
+
+    def repeat(self, turns: int) -> None:
+        """Run the steps since `begin` in so many turns."""
+        count = len(self.steps) - self.begun
+        if count:
+            first = self.steps[self.begun]
+            self.steps[self.begun] = first._replace(repeats=(count, turns))
+
+    def scratch(self, layout: Layout) -> Slot:
+        """A new temporary."""
+        return Slot(self.temporary(layout.nbytes), layout)
+
+    def add(self, steps: Sequence[Step], slots: Sequence[Slot]) -> None:
+        """Add steps whose operands are numbered as the slots."""
+        for step in steps:
+            chosen = [slots[place] for place in step.operands]
+            self.steps.append(step._replace(
+                operands=tuple(slot.place for slot in chosen),
+                moves=tuple((slot.start, slot.stride) for slot in chosen),
+            ))
+
+    def store(self, source: Slot | None, target: Slot) -> None:
+        """target = source, or zeros."""
+        layouts = (source or target).layout, target.layout
+        if source is None:
+            value = scalar.constant(0, target.layout.dtype)
+        else:
+            value = scalar.argument(0, source.layout.dtype)
+        operands = tuple(nest.Operand(k, x.dtype, x.strides) for k, x in enumerate(layouts))
+        work = nest.Nest(tuple(target.layout.shape), frozenset(), operands,
+                         (nest.Store(1, value, False),))
+        self.add(nest.steps(work)[0], (source or target, target))
+
+    def product(self, a: Slot, b: Slot, c: Slot, bias: Slot | None = None) -> None:
+        """c = a b (+ bias); leading dims are a batch, which a and the bias may lack."""
+        *batch, m, n = c.layout.shape
+        slots = [a, b, c, bias or c]
+        x, y, z, w = (_operand(k, slot.layout, tuple(batch)) for k, slot in enumerate(slots))
+        steps, temporaries = matmul.matmul(
+            batch, m, n, a.layout.shape[-1], c.layout.dtype, x, y, z, w if bias else None,
+            first_temporary=len(slots),
+        )
+        slots += [Slot(self.temporary(size), c.layout) for size in temporaries]
+        self.add(steps, slots)
+
+    def packed(self, b: Slot, rows: int) -> Slot:
+        """The matrix b in panels, as products with many matrices of so many rows read it best."""
+        k, n = b.layout.shape
+        tile = Tile.of(b.layout.dtype, rows)
+        if rows < FEW_ROWS or n % tile.columns:
+            return b.panels(n)
+        panels = b.panels(tile.columns)
+        shape = panels.layout.shape
+        packed = self.scratch(panels.layout.restride(shape, contiguous_strides(shape)))
+        self.store(panels, packed)
+        return packed
+
+    def product_of_panels(self, a: Slot, b: Slot, c: Slot, bias: Slot | None = None) -> None:
+        """c = a b (+ bias) where b is in panels."""
+        columns = b.layout.shape[-1]
+        self.product(a, b, c.panels(columns), bias and bias.panels(columns))
+
+
+def _operand(place: int, layout: Layout, batch: tuple) -> matmul.Operand:
+    """A matrix, or a batch of them, as an operand of a product over such a batch."""
+    outer = expand_strides(layout.shape[:-2], layout.strides[:-2], batch)
+    return matmul.Operand(place, (*outer, *layout.strides[-2:]))
