@@ -1,6 +1,7 @@
 """Machine code: targets, code generation, loading, and the cache on disk."""
 
 import ctypes
+import itertools
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from cresset.runtime import codegen, elf, loader, target
-from cresset.runtime.cache import Cache
+from cresset.runtime.cache import AT_ONCE, Cache
 
 ARM = target.arm({"asimd", "asimdhp", "bf16"})
 
@@ -181,6 +182,20 @@ def test_cache_is_bounded(tmp_path):
     assert 0 < cache.size() <= 10_000 + 1100
     assert cache.read("39") is not None
     assert cache.read("0") is None
+
+
+def test_a_write_drops_few_entries(tmp_path):
+    """A full cache is emptied over many writes: tens of thousands of files take a disk seconds."""
+    (tmp_path / "kernels").mkdir(mode=0o700)
+    for index in range(1000):
+        (tmp_path / "kernels" / f"{index}").write_bytes(bytes(1000))
+    cache = _cache(tmp_path, most_bytes=500_000)
+    left = []
+    for index in range(1000, 1030):
+        cache.write(f"{index}", bytes(1000))
+        left.append(len(list((tmp_path / "kernels").iterdir())))
+    assert all(a - b <= AT_ONCE for a, b in itertools.pairwise(left))
+    assert cache.size() <= 500_000
 
 
 BUILDS = """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MOST_BYTES = 256 << 20  # when entries take more, the least recently used are dropped
+AT_ONCE = 32  # entries dropped at one write: a program that compiles is not to wait for a disk
 _MAGIC = b"cresset\n"
 _DIGEST = 32
 _DAY = 86400
@@ -94,6 +95,7 @@ class Cache:
         self._folder: int | None = None  # the open directory; all access goes through it
         self._broken = False
         self._written: int | None = None  # bytes that entries take, once counted
+        self._leaving: list = []  # entries that are being dropped, the oldest last
         self._fingerprint: bytes | None = None
         self._lock = threading.Lock()
 
@@ -160,13 +162,17 @@ class Cache:
                 self._written = sum(size for _, size, _ in _entries(folder))
             else:
                 self._written += added
-            if self._written <= self.most_bytes:
-                return
-            # Leave some room, so that the next entries do not each start another round.
-            keep = self.most_bytes * 3 // 4
-            for _, size, name in sorted(_entries(folder)):
-                if self._written <= keep:
-                    break
+            if self._written > self.most_bytes and not self._leaving:
+                # Some room is made, so that the next entries do not each start another round.
+                excess = self._written - self.most_bytes * 3 // 4
+                for entry in sorted(_entries(folder)):
+                    if excess <= 0:
+                        break
+                    self._leaving.append(entry)
+                    excess -= entry[1]
+                self._leaving.reverse()
+            for _ in range(min(len(self._leaving), AT_ONCE)):
+                _, size, name = self._leaving.pop()
                 try:
                     os.unlink(name, dir_fd=folder)
                 except FileNotFoundError:
