@@ -41,7 +41,8 @@ def array_type(d: DType):
 
 def exposed(x: Tensor):
     """The bytes from x's first element to its last, as a ctypes array that keeps the memory."""
-    nbytes = x.layout.reach() * x.layout.dtype.itemsize
+    layout = x.layout
+    nbytes = layout.nbytes if layout.contiguous else layout.reach() * layout.dtype.itemsize
     memory = (ctypes.c_char * nbytes).from_address(x.ptr)
     memory.loan = Loan(x.memory.owner)
     return memory
@@ -56,7 +57,7 @@ def _type_of_array(x: Tensor):
             "numpy: can't convert meta device type tensor to numpy; it has a shape and no data; "
             "make it on the cpu"
         )
-    if x.requires_grad:
+    if x.history is not None and x.requires_grad:
         raise RuntimeError(
             "numpy: Can't call numpy() on Tensor that requires grad; an array has no gradient; use "
             "tensor.detach().numpy() instead"
@@ -86,12 +87,13 @@ def numpy(x, *, force=False):
     import numpy
 
     kind = _type_of_array(x.detach() if force else x)
-    layout = x.layout
-    strides = [s * layout.dtype.itemsize for s in layout.strides]
-    if not layout.numel:
-        return numpy.ndarray(layout.shape, kind, bytearray(), 0, strides)
-    array = numpy.ndarray(layout.shape, kind, exposed(x), 0, strides)
-    array.flags.writeable = x.memory.version is not None
+    layout, strides = x.layout, None
+    if not layout.contiguous:
+        strides = [s * layout.dtype.itemsize for s in layout.strides]
+    memory = exposed(x) if layout.numel else bytearray()
+    array = numpy.ndarray(layout.shape, kind, memory, 0, strides)
+    if x.memory.version is None:
+        array.flags.writeable = False
     return array
 
 

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
 
-FORMATS = {
-    types.bool: "?", types.uint8: "B", types.uint16: "H", types.uint32: "I", types.uint64: "Q",
-    types.int8: "b", types.int16: "h", types.int32: "i", types.int64: "q", types.float32: "f",
-    types.float64: "d",
-}
 READERS = {
     types.float32: ctypes.c_float, types.float64: ctypes.c_double, types.int64: ctypes.c_int64,
     types.int32: ctypes.c_int32, types.int16: ctypes.c_int16, types.int8: ctypes.c_int8,
@@ -63,19 +57,20 @@ def tolist(x):
     if not layout.ndim:
         return item(x)
     packed = x if layout.contiguous else x.detach().contiguous()
-    if layout.dtype in types.SMALL:
-        return tolist(packed.float())
-    count = layout.numel
-    memory = ctypes.string_at(packed.ptr, layout.nbytes) if count else b""
-    if layout.dtype.is_complex:
-        parts = struct.unpack(f"<{2 * count}{FORMATS[layout.dtype.to_real()]}", memory)
-        flat: list = list(map(complex, parts[::2], parts[1::2]))
+    d, count = layout.dtype, layout.numel
+    if d in READERS:
+        flat: list = (READERS[d] * count).from_address(packed.ptr)[:]
+    elif d.is_complex:
+        parts = (READERS[d.to_real()] * (2 * count)).from_address(packed.ptr)
+        flat = list(map(complex, parts[::2], parts[1::2]))
     else:
-        flat = list(struct.unpack(f"<{count}{FORMATS[layout.dtype]}", memory))
-    for n in reversed(layout.shape[1:]):
-        flat = [flat[k : k + n] for k in range(0, len(flat), n)] if n else [[]] * len(flat)
-    if 0 in layout.shape:
+        return tolist(packed.float())
+    if layout.ndim == 1:
+        return flat
+    if not count:
         return _empty_lists(layout.shape)
+    for n in reversed(layout.shape[1:]):
+        flat = [flat[k : k + n] for k in range(0, len(flat), n)]
     return flat
 
 
