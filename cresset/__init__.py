@@ -49,6 +49,7 @@ from cresset.core.missing import missing as _missing
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops import generated as _generated
+from cresset.ops.arguments import guard_methods as _guard_methods
 from cresset.ops.kinds.promotion import can_cast
 from cresset.ops.neural.padding import constant_pad_nd
 from cresset.ops.neural.similarity import cosine_similarity
@@ -79,6 +80,7 @@ for _module, _names in _ALSO.items():
     globals().update({_name: _found[_name] for _name in _names})
 Tensor.hardshrink = globals()["hardshrink"]
 detach, detach_ = Tensor.detach, Tensor.detach_
+_guard_methods(Tensor)
 globals().update(ops.functions("neural.layer_forms"))
 
 _generated.fill(

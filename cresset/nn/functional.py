@@ -92,6 +92,7 @@ __all__ = [
     "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
+from cresset.ops.arguments import guard as _guard
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -493,6 +494,9 @@ def _drop_channels(
         return ops.feature_dropout(input, p, training, inplace)
     if inplace:
         ops.feature_dropout(input.unsqueeze(0), p, training, True)
+globals().update(_guard(globals(), __all__))
+
+
         return input
     return ops.feature_dropout(input.unsqueeze(0), p, training).squeeze(0)
 

@@ -6,10 +6,10 @@ declare new ones; the names of the declared ones are found here as well.
 """
 
 import importlib
-from types import FunctionType
 
 from cresset.core import scalar
-from cresset.ops.arguments import guarded
+from cresset.ops.arguments import guard
+from cresset.ops.dispatch import made_anew
 from cresset.ops.kinds import (
     composite,
     elementwise,
@@ -59,11 +59,8 @@ GROUPS = {
     ),
 }
 MODULES = tuple(f"{group}.{module}" for group, modules in GROUPS.items() for module in modules)
-# Those whose functions check their arguments themselves: they are called too often to be guarded.
-EXACT = (
-    "pointwise.arithmetic", "pointwise.comparison", "memory.conversion", "creation.tensors",
-    "memory.attributes", "random_numbers.random", "pointwise.foreach",
-)
+# Namespaces of the functions that only `linalg` and `fft` show.
+SPACES = {"linear_algebra": "linalg.", "transforms": "fft."}
 # Those whose functions are public at the top level as well; the others are those of
 # `nn.functional`.
 TOP_LEVEL = tuple(module for module in MODULES if not module.startswith("neural."))
@@ -75,15 +72,8 @@ def functions(module: str) -> dict:
     With a function that needs one tensor alone comes its in-place form: `exp_`, `clamp_`.
     """
     found = importlib.import_module(f"cresset.ops.{module}")
-    public = {}
-    for name in getattr(found, "__all__", ()):
-        function = getattr(found, name)
-        if isinstance(function, FunctionType) and module not in EXACT and not (
-            hasattr(function, "op") or hasattr(function, "guarded")
-        ):
-            function = guarded(function)
-            setattr(found, name, function)
-        public[name] = function
+    space = "" if module in MODULES else SPACES.get(module.partition(".")[0], "")
+    public = guard(vars(found), getattr(found, "__all__", ()), space)
     for name, function in list(public.items()):
         op = getattr(function, "op", None)
         if op is not None and op.has_in_place and len(_required(op)) == 1:

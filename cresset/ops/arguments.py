@@ -1,33 +1,116 @@
-"""Wrong arguments of functions of several operations."""
+"""Wrong arguments: guards, which tell users what they did wrong.
+
+Functions written in Python ask their operands for what tensors have, and test nothing before. Where
+that fails, a guard makes of Python's words what a user can understand, under the name of what the
+user called. So right calls pay for being called through a guard, and for nothing else.
+"""
 
 from __future__ import annotations
 
 from functools import wraps
+from inspect import unwrap
+from types import FunctionType
 
 from cresset.core.tensor import Tensor
-from cresset.ops.naming import NAME, renamed
+from cresset.ops.naming import NAME, asked, publish, renamed
+
+# Not guarded, since they are called too often: they look for a plan first, or have little to ask
+# for, and check their arguments themselves.
+FREQUENT = frozenset((
+    "__getitem__", "__setitem__", "arange", "clone", "contiguous", "copy_", "data_ptr", "detach",
+    "dim", "element_size", "empty", "expand", "fill_", "full", "is_complex", "is_contiguous",
+    "is_floating_point", "item", "ndimension", "nelement", "numel", "ones", "permute", "pow",
+    "rand", "randn", "requires_grad_", "reshape", "size", "storage_offset", "stride", "tensor",
+    "to", "tolist", "view", "zero_", "zeros",
+))
+# What functions without a name of their own are called.
+SPOKEN = {"__getitem__": "index", "__setitem__": "index"}
+# Modules in whose frames an error is ours to tell. What runs in others is a user's.
+OURS = ("cresset", "numpy")
+
+
+def guard(names: dict, public, prefix: str = "") -> dict:
+    """The functions of `names` that are `public`, each behind its guard, by name.
+
+    Operations guard themselves: a call that finds no plan ends in `dispatch.miss`, which is.
+    """
+    found = {}
+    for name in public:
+        function = names[name]
+        if isinstance(function, FunctionType) and not hasattr(function, "op"):
+            here = (function.__module__, function.__name__) == (names.get("__name__"), name)
+            spoken = SPOKEN.get(name, name.removeprefix("__").removesuffix("__"))
+            publish(unwrap(function), prefix + spoken, here)
+            if name not in FREQUENT:
+                function.guard = getattr(function, "guard", None) or guarded(function)
+                function = function.guard
+        found[name] = function
+    return found
 
 
 def guarded(function):
-    """The function, whose errors speak of it, and of what is no tensor where one is needed.
-
-    Functions written in Python ask their operands for what tensors have. What has none of it is
-    told here, so that nothing has to be tested where nothing is wrong.
-    """
-    name = function.__name__
-
+    """The function behind its guard: what it raises is `told`."""
     @wraps(function)
     def call(*args, **keywords):
         try:
             return function(*args, **keywords)
         except Exception as problem:
-            told = explained(name, problem)
-            if told is problem:
+            error = told(problem)
+            if error is problem:
                 raise
-            raise told from None
+            raise error from None
 
-    call.guarded = True
+    call.guard = call
     return call
+
+
+def guard_methods(cls) -> None:
+    """Put the methods that are hung on a class behind their guards."""
+    for name, function in list(vars(cls).items()):
+        if isinstance(function, FunctionType):
+            guarding = guard(vars(cls), [name])[name]
+            if not name.startswith("_"):
+                setattr(cls, name, guarding)
+
+
+def told(problem: Exception) -> Exception:
+    """The error as users understand it; `problem` itself where it does, or where it is theirs."""
+    if not _ours(problem):
+        return problem
+    renamed(problem)
+    name, words = asked(), str(problem)
+    if name is None:
+        return problem
+    if isinstance(problem, AttributeError):
+        return _no_tensor(name, problem)
+    # Python's own words, which know nothing of the operation.
+    if type(problem) is TypeError and not NAME.match(words) or words.startswith(CONVERSIONS):
+        return TypeError(f"{name}(): an argument has the wrong type: {words}")
+    return problem
+
+
+# How the ValueErrors start that Python raises where text is no number.
+CONVERSIONS = ("could not convert string", "invalid literal for")
+
+
+def _ours(problem: Exception) -> bool:
+    """Whether no function of a user's, such as a hook, had a part in an error."""
+    trace = problem.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
+            return False
+        trace = trace.tb_next
+    return True
+
+
+def _no_tensor(name: str, problem: AttributeError) -> Exception:
+    """The error for an operand that lacks what tensors have; `problem` itself if it is another."""
+    if isinstance(problem.obj, (Tensor, type)) or not hasattr(Tensor, problem.name or ""):
+        return problem
+    return TypeError(
+        f"{name}(): an argument has the wrong type; got {type(problem.obj).__name__}; need a "
+        "tensor; make a tensor of it with cresset.tensor(...)"
+    )
 
 
 def whole(operation: str, name: str, value) -> int:
@@ -38,24 +121,3 @@ def whole(operation: str, name: str, value) -> int:
         raise TypeError(
             f"{operation}(): argument '{name}' must be int; got {value!r}; need a whole number"
         ) from None
-
-
-def explained(operation: str, problem: Exception) -> Exception:
-    """The error that tells users of `operation` what is wrong; `problem` itself where it does."""
-    renamed(problem, operation)
-    if isinstance(problem, AttributeError):
-        return no_tensor(operation, problem)
-    if type(problem) is TypeError and not NAME.match(str(problem)):
-        # Python's own words, which know nothing of the operation.
-        return TypeError(f"{operation}(): an argument has the wrong type: {problem}")
-    return problem
-
-
-def no_tensor(operation: str, problem: AttributeError) -> Exception:
-    """The error for an operand that lacks what tensors have; `problem` itself if it is another."""
-    if isinstance(problem.obj, (Tensor, type)) or not hasattr(Tensor, problem.name or ""):
-        return problem
-    return TypeError(
-        f"{operation}(): an argument has the wrong type; got {type(problem.obj).__name__}; need a "
-        "tensor; make a tensor of it with cresset.tensor(...)"
-    )

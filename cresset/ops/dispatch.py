@@ -16,7 +16,7 @@ from cresset.core.caller import caller
 from cresset.core.families import required
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor, tensor_types
-from cresset.ops.naming import renamed
+from cresset.ops.arguments import guarded
 from cresset.runtime import build, native
 
 # The table is emptied when it holds this many plans; a plan is made again in microseconds.
@@ -181,21 +181,7 @@ def tracked(args) -> bool:
     return any(isinstance(a, Tensor) and a.history is not None for a in args)
 
 
-def named(call):
-    """Decorator: errors of the call speak of the function that the user called."""
-
-    @wraps(call)
-    def call_named(*args):
-        try:
-            return call(*args)
-        except Exception as problem:
-            renamed(problem)
-            raise
-
-    return call_named
-
-
-@named
+@guarded
 def miss(op, args):
     """The slow path of a call."""
     args = clean(op, args)
@@ -207,7 +193,7 @@ def miss(op, args):
     return out
 
 
-@named
+@guarded
 def miss_into(op, args, out):
     """The slow path of a call that writes its result into `out`, for `out=` and in-place forms."""
     args = clean(op, args)
@@ -268,7 +254,7 @@ namespace["note_write"] = note_write
 def make_launcher(program):
     """The builtin that runs a program; kernels that no cache has are compiled now."""
     if program.explain is not None:
-        program = program._replace(explain=named(program.explain))
+        program = program._replace(explain=guarded(program.explain))
     if program.outputs and program.outputs[0].device == "meta":
         return namespace["launch_meta"](program.outputs)
     addresses = [build.load(step.key, step.write) for step in program.steps]

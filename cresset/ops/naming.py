@@ -9,29 +9,49 @@ from __future__ import annotations
 
 import re
 import sys
-
-from cresset.core.tensor import Tensor
+from types import FrameType
 
 # Modules within a call. Further out is who called: a module, the engine, the user.
-INSIDE = ("cresset.ops.", "cresset.generated", "cresset.compiler.", "cresset.capture.")
-# What functions without a name of their own are called.
-SPOKEN = {"getitem": "index", "setitem": "index"}
+INSIDE = ("cresset.ops.", "cresset.generated", "cresset.compiler.", "cresset.capture.",
+          "cresset.nn.functional", "cresset.nn.losses")
 # How an error starts: `name: ` or `name(): `.
 NAME = re.compile(r"([a-z_][\w.]*)(?=(\(\))?: |\(\) )")
 NAMESPACES = ("linalg", "special", "fft")
-# Modules whose functions are called by the name of a namespace.
-MODULES = {"cresset.ops.linear_algebra.older_names": "", "cresset.ops.linear_algebra.": "linalg.",
-           "cresset.ops.transforms.fourier": "fft."}
+
+# What users call functions written in Python, by the function and by its code.
+public: dict = {}
 
 
-def renamed(problem: Exception, own: str | None = None) -> Exception:
-    """The error, made to speak of the outermost public function on the stack, or else of `own`."""
-    name = _asked(sys._getframe(1)) or own
+def publish(function, name: str, declared: bool) -> None:
+    """Errors speak of the function by this name, Python's own of its arguments included.
+
+    Of several names the first holds, or that under which it is declared.
+    """
+    for known in (function, function.__code__):
+        if declared or known not in public:
+            public[known] = name
+    if function.__name__.startswith(("_", "<")):
+        function.__name__ = function.__qualname__ = name
+
+
+def renamed(problem: Exception) -> Exception:
+    """The error, made to speak of the outermost public function on the stack."""
+    name = asked()
     message = problem.args[0] if problem.args else None
     found = NAME.match(message) if isinstance(message, str) else None
     if name and found and _bare(found[0]) != _bare(name):
         problem.args = (name + found.string[found.end():], *problem.args[1:])
     return problem
+
+
+def asked() -> str | None:
+    """What users call the outermost public function on the stack; None if there is none."""
+    name = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
+        name = _public(frame) or name
+        frame = frame.f_back
+    return name
 
 
 def spelled(label: str) -> str:
@@ -45,25 +65,11 @@ def _bare(name: str) -> str:
     return name.rpartition(".")[2].strip("_").removeprefix("unsafe_")
 
 
-def _asked(frame) -> str | None:
-    name = None
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
-        name = _public(frame) or name
-        frame = frame.f_back
-    return name
-
-
-def _public(frame) -> str | None:
+def _public(frame: FrameType) -> str | None:
     """What users call the function that runs in a frame; None if they cannot call it."""
-    scope, code = frame.f_globals, frame.f_code
+    scope = frame.f_globals
     if "op" in scope and scope["__name__"] == "cresset.generated":
         return spelled(scope["op"].label)
-    name = code.co_name.lstrip("_")
-    if name in SPOKEN:
-        return SPOKEN[name]
-    if name in scope.get("__all__", ()):
-        found = [space for path, space in MODULES.items() if scope["__name__"].startswith(path)]
-        return f"{found[0]}{name}" if found else name
-    method = getattr(Tensor, name, None)
-    method = getattr(method, "__wrapped__", method)
-    return name if getattr(method, "__code__", None) is code else None
+    # Functions that were made by one another share their code; what is called is around them.
+    around = frame.f_locals.get("function") if frame.f_code.co_name == "call" else None
+    return public.get(around) or public.get(frame.f_code)

@@ -13,7 +13,6 @@ from functools import wraps
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch, generated, meta
-from cresset.ops.arguments import guarded
 from cresset.runtime.program import Program
 
 # Every declared operation by name; the tests walk through it.
@@ -236,12 +235,10 @@ def counted_as(label):
 def method(*names):
     """Decorator above a declared function: also a method of Tensor, by its own and other names.
 
-    An in-place form comes along as `name_`. A function of several operations is guarded.
+    An in-place form comes along as `name_`.
     """
 
     def put(function):
-        if not hasattr(function, "op") and not hasattr(function, "guarded"):
-            function = guarded(function)
         for name in names or (function.__name__,):
             setattr(Tensor, name, function)
             form = getattr(function, "in_place", None)

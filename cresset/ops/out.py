@@ -12,7 +12,7 @@ from functools import wraps
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.arguments import explained
+from cresset.ops.arguments import told
 from cresset.ops.kinds.promotion import can_cast
 
 
@@ -102,10 +102,10 @@ def with_out(function):
             if out is None:
                 return function(*args, **keywords)
         except Exception as problem:
-            told = explained(name, problem)
-            if told is problem:
+            error = told(problem)
+            if error is problem:
                 raise
-            raise told from None
+            raise error from None
         refuse_gradients(name, (*args, *keywords.values(), out))
         return write_out(name, function(*args, **keywords), out)
 
@@ -114,7 +114,7 @@ def with_out(function):
     # A parameter that collects all other keywords comes last.
     parameters.sort(key=lambda p: p.kind)
     call.__signature__ = signature.replace(parameters=parameters)
-    call.guarded = True
+    call.guard = call
     return call
 
 

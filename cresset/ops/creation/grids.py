@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
-from cresset.ops.arguments import guarded
 from cresset.ops.creation.tensors import arange, ones
 from cresset.ops.indexing.masks import masked_select
 from cresset.ops.operation import method
@@ -16,7 +15,6 @@ from cresset.ops.shapes.shape import expand, permute, reshape
 __all__ = ["cartesian_prod", "combinations", "meshgrid", "vander"]
 
 
-@guarded
 def meshgrid(*tensors, indexing="ij"):
     """Vectors as coordinates over their grid; with "xy" the first two dims are exchanged.
 
@@ -51,7 +49,6 @@ def meshgrid(*tensors, indexing="ij"):
     return tuple(grids)
 
 
-@guarded
 def cartesian_prod(*tensors):
     """Every combination of an entry of each vector, as rows; of one vector the vector itself.
 
@@ -97,7 +94,6 @@ def combinations(input, r=2, with_replacement=False):
     return stack([input[masked_select(place, chosen)] for place in places], 1)
 
 
-@guarded
 def vander(x, N=None, increasing=False):
     """The powers of a vector's elements as N columns, as many as elements by default.
 

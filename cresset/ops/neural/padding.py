@@ -7,7 +7,6 @@ from cresset.core.layout import Layout
 from cresset.core.limits import fitted
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.arguments import guarded
 from cresset.ops.creation.tensors import arange
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
@@ -59,7 +58,6 @@ def _pairs(x, pad):
     return [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
 
 
-@guarded
 def constant_pad_nd(input, pad, value=0):
     """x with entries of one value added at both ends of its last dims; negative counts cut."""
     pairs = _pairs(input, pad)
@@ -67,7 +65,6 @@ def constant_pad_nd(input, pad, value=0):
     return bordered(input, counts, fitted("pad", value, input.layout.dtype))
 
 
-@guarded
 def pad(input, pad, mode="constant", value=None):
     """x with entries added at both ends of its last dims: (left, right, top, bottom, ...).
 

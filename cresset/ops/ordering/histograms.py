@@ -10,7 +10,6 @@ from cresset.core.return_types import histogram as histogram_result
 from cresset.core.return_types import histogramdd as histogramdd_result
 from cresset.core.tensor import Tensor
 from cresset.kernels.search import search
-from cresset.ops.arguments import guarded
 from cresset.ops.creation.tensors import linspace, ones, tensor
 from cresset.ops.indexing.selecting import index_add
 from cresset.ops.kinds import special
@@ -202,7 +201,6 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False):
     return histogram_result((hist, edges))
 
 
-@guarded
 def histogramdd(input, bins, range=None, weight=None, density=False):
     """(hist, bin_edges): points, the rows of the last dim, counted in a grid of bins.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core.families import required
 from cresset.core.tensor import Tensor
-from cresset.ops.arguments import guarded
 from cresset.ops.operation import method
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.comparison import logical_xor
@@ -71,7 +70,6 @@ def _refuse_bool(name, *tensors):
                                "with .int()")
 
 
-@guarded
 def trapezoid(y, x=None, *, dx=None, dim=-1):
     """The integral of samples y along a dim by the trapezoidal rule.
 
@@ -97,7 +95,6 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
 trapz = trapezoid
 
 
-@guarded
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     """The integrals of samples y up to each of them along a dim, but the first."""
     _refuse_bool("cumulative_trapezoid", y, x)
@@ -109,7 +106,6 @@ def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
 
 
 # --- gradient -------------------------------------------------------------------------------------
-@guarded
 def gradient(input, *, spacing=1, dim=None, edge_order=1):
     """Estimates of the derivatives along dims (all by default), of second order inside: a tuple.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import isinf
 
 from cresset.core.tensor import Tensor
-from cresset.ops.arguments import guarded
 from cresset.ops.in_place import in_place
 from cresset.ops.kinds import composite
 from cresset.ops.kinds.reduce import canonical_dims
@@ -111,7 +110,6 @@ def nuclear_norm(input, dim=(-2, -1), keepdim=False):
     return norm(input, "nuc", dim, keepdim)
 
 
-@guarded
 def norm_except_dim(v, pow=2, dim=0):
     """The norms of the entries along a dim, with all other dims of size 1; of all for dim -1."""
     rank = v.layout.ndim

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cresset.core.layout import Size
 from cresset.core.layout import broadcast_shapes as common_shape
-from cresset.ops.arguments import guarded
 from cresset.ops.naming import renamed
 from cresset.ops.shapes.shape import expand
 
@@ -31,7 +30,6 @@ def broadcast_shapes(*shapes):
         )) from None
 
 
-@guarded
 def broadcast_tensors(*tensors):
     """All tensors expanded to their common shape."""
     shape = broadcast_shapes(*[x.layout.shape for x in tensors])

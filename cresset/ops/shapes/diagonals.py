@@ -8,7 +8,6 @@ from cresset.core.device import get_default_device
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.arguments import guarded
 from cresset.ops.creation.tensors import ones
 from cresset.ops.in_place import in_place
 from cresset.ops.indexing.masks import nonzero
@@ -169,7 +168,6 @@ def _fill_diagonal_(x, fill_value, wrap=False):
 Tensor.fill_diagonal_ = _fill_diagonal_
 
 
-@guarded
 @counted_as("block_diag")
 def block_diag(*tensors):
     """The matrix with the given ones along its diagonal; numbers and vectors are rows.

@@ -9,7 +9,7 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.arguments import guarded, whole
+from cresset.ops.arguments import whole
 from cresset.ops.creation.tensors import arange, full
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
@@ -44,7 +44,6 @@ def _flipped_gradient(g, dims):
     return flipped(g, dims)
 
 
-@guarded
 def flip(input, *sizes, dims=None, axis=None):
     """x with its entries along dims in reverse order, copied; of all dims where none are named.
 
@@ -163,7 +162,6 @@ def roll(input, shifts, dims=None, *, axis=None):
 
 
 # --- repeated -------------------------------------------------------------------------------------
-@guarded
 @counted_as("repeat")
 def repeat(x, *sizes, repeats=None):
     """x repeated the given number of times along each dim, copied.
@@ -189,7 +187,6 @@ def repeat(x, *sizes, repeats=None):
     return made if made.memory is not x.memory else made.clone()
 
 
-@guarded
 @counted_as("repeat")
 def tile(input, *counts, dims=None):
     """repeat, with missing leading counts taken as 1."""
@@ -197,7 +194,6 @@ def tile(input, *counts, dims=None):
     return repeat(input, (1,) * (input.layout.ndim - len(dims)) + dims)
 
 
-@guarded
 def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Every entry along a dim repeated, `repeats` times or as a vector of counts says.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.arguments import guarded
 from cresset.ops.operation import method
 from cresset.ops.shapes.shape import canonical_dim, narrow, select
 
@@ -52,7 +51,6 @@ def _sized_dim(name, x, dim):
     return d, x.layout.shape[d]
 
 
-@guarded
 def split(tensor, split_size_or_sections, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be less), or of sizes.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cresset.core.tensor import Tensor
-from cresset.ops.arguments import guarded
 from cresset.ops.out import with_out
 from cresset.ops.shapes.joining import cat
 from cresset.ops.shapes.shape import reshape, unsqueeze
@@ -21,13 +20,11 @@ def _each(tensors, grown):
     return tuple(map(grown, tensors))
 
 
-@guarded
 def atleast_1d(*tensors):
     """The tensors, numbers as vectors."""
     return _each(tensors, lambda x: x if x.layout.ndim else reshape(x, (1,)))
 
 
-@guarded
 def atleast_2d(*tensors):
     """The tensors, numbers and vectors as rows.
 
@@ -44,7 +41,6 @@ def _as_rows(x):
     return unsqueeze(x, 0) if x.layout.ndim == 1 else x
 
 
-@guarded
 def atleast_3d(*tensors):
     """The tensors; numbers, vectors and matrices with dims of size 1 in front and behind."""
     return _each(tensors, _as_deep)
