@@ -147,3 +147,19 @@ def attention():
                  ).within(16, 3)
     yield sample(name, real(1, 2, 2, 2), real(1, 1, 2, 2), real(1, 1, 2, 2), enable_gqa=True
                  ).within(16, 3)
+    # From four queries on no scores are stored.
+    q, k, v = real(1, 2, 5, 2), real(1, 2, 4, 2), real(1, 2, 4, 3)
+    yield sample(name, q, k, v).within(16, 3)
+    yield sample(name, q, k, v, is_causal=True, scale=0.4).within(16, 3)
+    yield sample(name, q, k, v, truth(5, 4)).within(16, 3)
+    yield sample(name, q, k, v, real(2, 1, 4)).within(16, 3)
+    yield sample(name, q, real(1, 4, 2), real(1, 1, 4, 2), real(5, 1)).within(16, 3)
+    yield sample(name, real(4, 5, 2), real(2, 3, 2), real(2, 3, 2), truth(4, 1, 3), enable_gqa=True
+                 ).within(16, 3)
+    yield sample(name, real(2, 4, 0), real(2, 3, 0), real(2, 3, 2)).within(16, 3)
+    yield sample(name, real(0, 4, 2), real(0, 3, 2), real(0, 3, 2)).within(16, 3)
+    for queries, keys, depth, width in [(40, 131, 17, 9), (150, 70, 8, 33)]:
+        q, k, v = real(2, queries, depth), real(2, keys, depth), real(2, keys, width)
+        yield sample(name, q, k, v).within(32, 3).constant()
+        yield sample(name, q, k, v, is_causal=True).within(32, 3).constant()
+        yield sample(name, q, k, v, truth(queries, keys)).within(32, 3).constant()

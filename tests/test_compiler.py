@@ -302,6 +302,8 @@ def run_every_kind_of_kernel():
         F.max_pool2d(F.conv2d(images, filters, stride=stride, padding=1), 2).sum().backward()
     F.avg_pool2d(F.conv2d(images, cresset.rand(4, 1, 1, 1), groups=4), 2).sum().backward()
     nn.LayerNorm(40)(x).sum().backward()
+    heads = cresset.rand(2, 6, 40).requires_grad_()
+    F.scaled_dot_product_attention(heads, heads, heads, is_causal=True).sum().backward()
     square = cresset.eye(6, dtype=cresset.complex64)
     _ = cresset.linalg.solve_triangular(square, square, upper=True), cresset.linalg.lu(square)
 

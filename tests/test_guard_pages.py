@@ -179,6 +179,23 @@ def products():
         same(tensor(a.T, low).t() @ tensor(b.T, low).t(), a @ b)
 
 
+def attention():
+    sizes = itertools.product((4, 17), (3, 70), (1, 33), (False, True))
+    for queries, keys, width, low in sizes:
+        q, k, v = values((2, queries, 3)), values((2, keys, 3), seed=1), values((2, keys, width))
+        mask = values((queries, keys), "bool", seed=2)
+        score = np.where(mask, q @ k.swapaxes(1, 2), -1e30)
+        weights = np.exp(score - score.max(-1, keepdims=True))
+        weights *= mask
+        weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-30)
+        x, y, z = (tensor(a, low).requires_grad_() for a in (q, k, v))
+        attend = cresset.nn.functional.scaled_dot_product_attention
+        out = attend(x, y, z, tensor(mask, low), scale=1.0)
+        np.testing.assert_allclose(out.detach().numpy(), weights @ v, 1e-4, 1e-4)
+        out.backward(tensor(np.ones(out.shape, "f4"), low))
+        attend(x, y, z, is_causal=True).backward(tensor(np.ones(out.shape, "f4"), low))
+
+
 def gathering():
     def program(size, low):
         a = values((size, 3))
@@ -227,7 +244,7 @@ def complex_numbers():
 
 
 PROGRAMS = {f.__name__: f for f in (elementwise, broadcast, mathematics, casts, misaligned,
-                                    strided_copies, reductions, rows, gradients, products,
+                                    strided_copies, reductions, rows, gradients, products, attention,
                                     gathering, updates, complex_numbers)}
 
 

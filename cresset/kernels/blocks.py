@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cresset.kernels.batch import Batch
 from cresset.kernels.pack import copy_across, copy_along, copy_strided
-from cresset.kernels.tile import Tile, product
+from cresset.kernels.tile import Tile, in_step, product
 from cresset.kernels.words import Words
 from cresset.runtime.ir import Module
 
@@ -60,7 +60,7 @@ def tiles(tile: Tile, reading: str, bias: str) -> Module:
             row = f.minimum(turn, m - tile.rows)
             plain = f.offset(x, row * a_row, tile.type)
             x_tile = f.select(a_panel.eq(0), plain, f.offset(x, turn * a_panel, tile.type))
-            sums = product(f, tile, k, x_tile, a_row, a_step, panel, step)
+            sums = product(f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
             terms = (f.offset(w, row * bias_row, tile.type), bias_row)
             _store(f, tile, sums, starts, f.offset(z, row * c_row, tile.type), c_row, bias, terms)
     f.ret()

@@ -79,7 +79,7 @@ def copy_along(f: Function, tile: Tile, vectors: list[Value], target: Value, k: 
 
 
 def copy_strided(f: Function, tile: Tile, width: int, group: Value, item: Value, step: Value,
-                 target: Value, pitch: int, k: Value, start: Value | int = 0):
+                 target: Value, pitch: Value | int, k: Value, start: Value | int = 0):
     """target[at][i] = group[i][at] for `width` items; strides `item`, `step`; at from `start`."""
     with f.loop(start, k) as at:
         read = f.offset(group, at * step, tile.type)
@@ -90,7 +90,7 @@ def copy_strided(f: Function, tile: Tile, width: int, group: Value, item: Value,
 
 
 def copy_across(f: Function, tile: Tile, width: int, group: Value, item: Value, step: Value,
-                target: Value, pitch: int, k: Value):
+                target: Value, pitch: Value | int, k: Value):
     """As `copy_strided` where `step` is 1: squares of lanes by lanes, transposed in registers."""
     whole = k.udiv(width) * width
     with f.loop(0, whole, width) as at:

@@ -73,17 +73,26 @@ def rank_one(f: Function, tile: Tile, rows: Sequence[Value], columns: Sequence[V
     return following
 
 
-def product(f: Function, tile: Tile, k: Value, a: Value, a_row: Value, a_step: Value,
-            b: Sequence[Value], b_step: Value) -> list[Value]:
-    """The tile of a b, row by row; `b` are pointers, one per vector; the steps go from k to k."""
-    offsets = [f.constant("i64", 0)]
-    while len(offsets) < tile.rows:
-        offsets.append(offsets[-1] + a_row)
+def product(f: Function, tile: Tile, k: Value, a: Value, rows: Sequence[Value], a_step: Value,
+            b: Sequence[Value], b_step: Value | int) -> list[Value]:
+    """The tile of a b, row by row.
+
+    `rows` say how far from `a` its rows lie, `b` are pointers, one per vector; the steps go from k
+    to k.
+    """
     zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
     with f.loop(0, k, carry=[a, f.constant("i64", 0), *zeros]) as loop:
         at, place, *sums = loop.values
         loaded = [f.load(tile.vector, f.offset(column, place, tile.type)) for column in b]
-        rows = [f.offset(at, offset, tile.type) for offset in offsets]
-        sums = rank_one(f, tile, rows, loaded, sums)
+        pointers = [f.offset(at, row, tile.type) for row in rows]
+        sums = rank_one(f, tile, pointers, loaded, sums)
         loop.next(f.offset(at, a_step, tile.type), place + b_step, *sums)
     return loop.results[2:]
+
+
+def in_step(f: Function, tile: Tile, step: Value) -> list[Value]:
+    """How far from the first each row of a tile lies, `step` from row to row."""
+    rows = [f.constant("i64", 0)]
+    while len(rows) < tile.rows:
+        rows.append(rows[-1] + step)
+    return rows

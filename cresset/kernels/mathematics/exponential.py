@@ -65,6 +65,12 @@ def exp(f: ir.Function, x: ir.Value) -> ir.Value:
     return times_power(f, part, n_bits, bits(f, x) < 0)
 
 
+def exp_to_one(f: ir.Function, x: ir.Value) -> ir.Value:
+    """e^x for x that is no greater than 0, rounding aside: weights relative to the greatest."""
+    low = {"float": -104.5, "double": -746.0}[format_of(x).name]
+    return times_power(f, *reduced_exp(f, at_least(f, x, low)))
+
+
 def exp2(f: ir.Function, x: ir.Value) -> ir.Value:
     """2^x"""
     form = format_of(x)
@@ -132,8 +138,7 @@ def times_power(
 
 def sigmoid(f: ir.Function, x: ir.Value) -> ir.Value:
     """1 / (1 + e^-x)"""
-    low = {"float": -104.5, "double": -746.0}[format_of(x).name]
-    power = times_power(f, *reduced_exp(f, at_least(f, -absolute(f, x), low)))
+    power = exp_to_one(f, -absolute(f, x))
     above = f.select(x < 0, power, 1.0)
     quotient = above / (power + 1.0)
     # One correction for what the divisor and the quotient lost in rounding.
