@@ -354,7 +354,7 @@ INTEGERS = {"bincount", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bit
 UNTRACEABLE = {
     # The size of the result, or how it is computed, depends on elements.
     "Tensor.nonzero", "Tensor.unique", "argwhere", "bincount", "histc", "histogram",
-    "masked_scatter", "masked_select", "nn.functional.one_hot", "nonzero", "nonzero_static",
+    "masked_scatter", "masked_select", "nonzero", "nonzero_static",
     "unique", "unique_consecutive",
     # They write into a view of a copy.
     "as_strided_scatter", "diagonal_scatter", "select_scatter", "slice_scatter",

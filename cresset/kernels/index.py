@@ -449,6 +449,11 @@ COMBINE = {
 
 
 # --- bounds ---------------------------------------------------------------------------------------
+def check(index: Layout, size: int, value: int) -> tuple:
+    """The steps that find an element of `index` outside 0..size; there are none for no element."""
+    return _checked([], _check(index, size, value, 0, False))[0]
+
+
 def _checks(indices, targets, values, negative):
     tensors = [index for index in indices if index is not None]
     return [

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core import scalar
 from cresset.core.families import required
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
+from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops.arguments import whole
 from cresset.ops.creation.tensors import arange, ones_like, zeros
 from cresset.ops.indexing.gathering import check_index, out_of_range
 from cresset.ops.indexing.masks import nonzero
@@ -55,6 +58,25 @@ def _embedding_by_frequency_gradient(g, weight_layout, index):
     counts = g.new_zeros(weight_layout.shape[0])
     counts = add_rows(counts, 0, flat, ones_like(flat, dtype=g.layout.dtype))
     return _embedding_gradient(g / counts[index].unsqueeze(-1), weight_layout, index)
+
+
+@called("one_hot")
+@special(moves=True)
+def hot_rows(x: Tensor, num_classes):
+    """A row for each integer, with a one at its place among zeros."""
+    if num_classes < 0:
+        raise RuntimeError(f"one_hot: num_classes must not be negative; got {num_classes}")
+    out = Layout.packed((*x.shape, num_classes), types.int64)
+    here = scalar.eq(scalar.argument(0, types.int64), scalar.position())
+    nest = Nest(
+        tuple(out.shape), frozenset(),
+        (Operand(1, x.dtype, (*x.strides, 0)), Operand(0, out.dtype, out.strides)),
+        (Store(1, scalar.cast(here, out.dtype), False),), (0,) * x.ndim + (1,),
+    )
+    launches, temporaries = steps(nest, 2)
+    checks = kernels.check(x, num_classes, 1)
+    return Program("t", (out,), (*checks, *launches), tuple(temporaries),
+                   out_of_range("one_hot", (num_classes,), error=RuntimeError))
 
 
 # --- functions ------------------------------------------------------------------------------------
@@ -198,9 +220,10 @@ def one_hot(input, num_classes=-1):
         raise RuntimeError(
             f"one_hot: is only applicable to index tensors of type int64; got {input.layout.dtype}"
         )
+    if type(num_classes) is not int:
+        num_classes = whole("one_hot", "num_classes", num_classes)
+    if num_classes <= 0 and not input.layout.numel:
+        raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor")
     if num_classes == -1:
-        if not input.layout.numel:
-            raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor")
         num_classes = int(input.max().item()) + 1
-    made = input.new_zeros(*input.layout.shape, num_classes, dtype=types.int64)
-    return made.scatter_(-1, input.unsqueeze(-1), 1)
+    return hot_rows(input, num_classes)
