@@ -104,6 +104,7 @@ RULES: dict[str, Callable] = {
     "matmul": _product,
     "mean": _along("mean"),
     "narrow": _always("slice"),
+    "outer": _always("mul"),
     "power": _other("pow#1", "pow"),
     "prod": _along("prod"),
     "real_part": _always("select"),

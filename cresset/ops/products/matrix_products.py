@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from numbers import Number
 
 from cresset.core import dtype as types
 from cresset.core import scalar
@@ -13,7 +14,7 @@ from cresset.kernels.matmul import matmul as product
 from cresset.kernels.nest import Nest, Store, steps
 from cresset.kernels.nest import Operand as NestOperand
 from cresset.ops import dispatch
-from cresset.ops.kinds import special
+from cresset.ops.kinds import composite, special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.operation import counted_as, method
 from cresset.ops.out import with_out
@@ -106,11 +107,11 @@ def _matmul_gradient(g, x, y, needs):
 
 def _of_rank(name, *ranks):
     def check(*tensors):
-        for x, rank, place in zip(tensors, ranks, ("first", "second", "third")):
-            if x.layout.ndim != rank:
+        shapes = [tuple(x.layout.shape) for x in tensors]
+        for shape, rank, place in zip(shapes, ranks, ("first", "second", "third")):
+            if len(shape) != rank:
                 raise RuntimeError(
-                    f"{name}: the {place} operand must be {rank}-D; got shape "
-                    f"{tuple(x.layout.shape)}; matmul() takes operands of any rank"
+                    f"{name}: the {place} operand must be {rank}-D; got shape {shape}; matmul() takes operands of any rank"
                 )
 
     return check
@@ -204,17 +205,19 @@ def vdot(input, other):
 
 
 @method("outer", "ger")
-@with_out
-def outer(input, vec2):
+@composite
+def outer(x: Tensor, vec2: Tensor):
     """input[i] * vec2[j], for vectors."""
-    _check_outer(input, vec2)
-    return unsqueeze(input, 1) * unsqueeze(vec2, 0)
+    _check_outer(x, vec2)
+    return unsqueeze(x, 1) * unsqueeze(vec2, 0)
 
 
 ger = outer
 
 
 def _rmatmul(x, other):
+    if isinstance(other, Number):
+        return NotImplemented
     return matmul(dispatch.namespace["tensor"](other), x)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
+from cresset.ops.arguments import whole
 from cresset.ops.operation import method
 from cresset.ops.shapes.shape import canonical_dim, narrow, select
 
@@ -44,6 +45,12 @@ def _pieces(x, dim, sizes):
     return dispatch.namespace["record_pieces"](x, narrow.op, calls, dim, False)
 
 
+def _equal(size, step):
+    """The sizes of pieces of `step`; the last may be less."""
+    whole, rest = divmod(size, step)
+    return [step] * whole + [rest] * (rest > 0 or not size)
+
+
 def _sized_dim(name, x, dim):
     if not x.layout.ndim:
         raise RuntimeError(f"{name}: expects at least a 1-dimensional tensor; use reshape(1)")
@@ -66,8 +73,8 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"split: expects split_size to be positive; got {sizes}; need 1 or more"
             )
         step = max(sizes, 1)
-        sizes = [min(step, size - k) for k in range(0, size, step)] or [0]
-    elif sum(sizes) != size or any(n < 0 for n in sizes):
+        sizes = _equal(size, step)
+    elif sum(whole("split", "split_sizes", n) for n in sizes) != size or any(n < 0 for n in sizes):
         raise RuntimeError(
             f"split: split_sizes must sum to {size}, the size of dim {d}, and none be negative; "
             f"got {list(sizes)}"
@@ -96,7 +103,7 @@ def chunk(input, chunks, dim=0):
     if not size:
         _check_count("chunk", chunks)
         return _pieces(input, d, [0] * chunks)
-    return split(input, -(-size // chunks), d)
+    return _pieces(input, d, _equal(size, -(-size // chunks)))
 
 
 @method()
