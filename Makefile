@@ -20,7 +20,8 @@ compare: .venv/installed-compare  ## install PyTorch, so that `make test` compar
 bench: .venv/installed-compare  ## measure beside PyTorch: make bench GROUP="big matmul conv"
 	$(venv) benchmarks/start.py
 	@for group in $(GROUP); do \
-		$(venv) benchmarks/side_by_side.py --libs torch,cresset --group $$group || exit; \
+		$(venv) benchmarks/side_by_side.py --libs torch,cresset --group $$group \
+			$$(test $$group = models && echo --cold) || exit; \
 	done
 
 coverage: .venv/installed-test  ## how many of the names that programs use are there

@@ -8,11 +8,18 @@ and the libraries take turns, round after round, so that a slow spell of the mac
     benchmarks/side_by_side.py --libs torch,cresset --group small
     benchmarks/side_by_side.py --libs torch,cresset --only mlp_train,gpt_train
     benchmarks/side_by_side.py --libs torch,torch:compile --only gpt_train
+    benchmarks/side_by_side.py --libs torch,cresset --group models --cold
 
 `LIBRARY:compile` wraps the step with the library's `compile`. The figure of a library is the median
 over the rounds of the median seconds a step; `x2.00` says that it needs half the time of the
-library named first. Beside it stand the seconds of the first step (what compilation costs), the
-peak memory of the process, and the result, where the step returns one.
+library named first, `83% of the limit` that the machine could at best take 0.83 of that time, where
+the workload says what it moves and computes (limits.py measures the machine, once per run). Beside
+it stand the seconds of the first step (what compilation costs), the peak memory of the process, and
+the result, where the step returns one.
+
+With `--cold` every library runs once more with empty caches; a row then says how long the first
+step took, and how many kernels were compiled until its end in how many milliseconds, where the
+library counts them.
 """
 
 import argparse
@@ -25,9 +32,11 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 WORKLOADS = pathlib.Path(__file__).resolve().with_name("workloads.py")
+LIMITS = WORKLOADS.with_name("limits.py")
 FIGURES = ("seconds", "first", "imported", "peak_mib")
 
 
@@ -47,6 +56,16 @@ def seconds_of(step, times=1):
     return (time.perf_counter() - began) / times
 
 
+def compiled_by(module):
+    """The kernels that this process has compiled, and the milliseconds; None if nobody counts."""
+    try:
+        build = importlib.import_module(f"{module}.runtime.build")
+    except ImportError:
+        return None
+    counts = build.statistics()
+    return counts["compiled"], sum(counts[part] for part in ("write_ms", "assemble_ms", "load_ms"))
+
+
 def measure(path, name, library, threads, seconds):
     """Run one workload in this process; print its figures as one line of JSON."""
     began = time.perf_counter()
@@ -61,6 +80,7 @@ def measure(path, name, library, threads, seconds):
     began = time.perf_counter()
     result = step()
     first = time.perf_counter() - began
+    compiled = compiled_by(module)
 
     seconds_of(step, times=2)
     inner = max(1, int(0.02 / max(seconds_of(step), 1e-7)))
@@ -72,6 +92,7 @@ def measure(path, name, library, threads, seconds):
     figures = {
         "seconds": statistics.median(samples),
         "first": first,
+        "compiled": compiled,
         "imported": imported,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "result": result if isinstance(result, float) else None,
@@ -79,19 +100,50 @@ def measure(path, name, library, threads, seconds):
     print(json.dumps(figures))
 
 
-def measure_apart(options, name, library):
+def measure_apart(options, name, library, environment=None):
     """Measure in a fresh process; returns the figures, or `{"failed": reason}`."""
     command = [sys.executable, __file__, "--measure", name, library]
     command += ["--workloads", options.workloads]
     command += ["--threads", str(options.threads), "--seconds", str(options.seconds)]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=options.timeout)
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=options.timeout, env=environment
+        )
         return json.loads(run.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired:
         return {"failed": f"over {options.timeout:.0f} s"}
     except (IndexError, ValueError):
         complaint = run.stderr.strip().splitlines() or ["no output"]
         return {"failed": complaint[-1][:120]}
+
+
+def measure_cold(options, name, library):
+    """Measure in a fresh process whose caches are empty."""
+    with tempfile.TemporaryDirectory() as empty:
+        environment = {**os.environ, "XDG_CACHE_HOME": empty, "TORCHINDUCTOR_CACHE_DIR": empty}
+        environment.pop("CRESSET_CACHE", None)
+        return measure_apart(options, name, library, environment)
+
+
+def limits_of(options, workloads):
+    """What the machine can do, as limits.py measures it; None where no workload asks for it."""
+    if not any(workload.bytes or workload.flops for workload in workloads):
+        return None
+    command = [sys.executable, str(LIMITS), "--json", "--threads", str(options.threads)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        print(f"the machine was not measured: {run.stderr.strip().splitlines()[-1]}")
+        return None
+    limits = json.loads(run.stdout)
+    print(limits["summary"], flush=True)
+    return limits
+
+
+def share_of(limits, workload, seconds):
+    """Which part of its time a step would take if the machine did nothing but what it must."""
+    moving = workload.bytes / (limits["bandwidth"] * 1e9)
+    computing = workload.flops / (limits["gflops"] * 1e9)
+    return max(moving, computing) / seconds
 
 
 def compare(options, name, libraries):
@@ -107,10 +159,14 @@ def compare(options, name, libraries):
                 failures[library] = figures
             else:
                 rounds[library].append(figures)
-    return {
+    row = {
         library: summarize(rounds[library]) if rounds[library] else failures[library]
         for library in libraries
     }
+    if options.cold:
+        for library in rounds:
+            row[library]["cold"] = measure_cold(options, name, library)
+    return row
 
 
 def summarize(rounds):
@@ -134,9 +190,16 @@ def cell(library, figures, ratio):
     words = [library, f"{figures['seconds'] * 1e6:.1f} us"]
     if ratio is not None:
         words.append(f"x{ratio:.2f}")
+    if "limit" in figures:
+        words.append(f"{figures['limit']:.0%} of the limit")
     words.append(f"first {figures['first']:.2f} s {figures['peak_mib']:.0f} MiB")
     if figures["result"] is not None:
         words.append(f"result {figures['result']:.6g}")
+    cold = figures.get("cold", {})
+    if "first" in cold:
+        words.append(f"cold {cold['first']:.2f} s")
+        if cold["compiled"]:
+            words.append("{} kernels in {:.0f} ms".format(*cold["compiled"]))
     return " ".join(words)
 
 
@@ -171,6 +234,7 @@ def read_options():
     parser.add_argument("--rounds", type=int, default=3, help="processes a library and workload")
     parser.add_argument("--seconds", type=float, default=1.0, help="timed seconds a process")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--cold", action="store_true", help="run once more with empty caches")
     parser.add_argument("--timeout", type=float, default=300, help="seconds before giving up")
     parser.add_argument("--json", default="", help="a file that receives all figures")
     parser.add_argument("--measure", nargs=2, metavar=("NAME", "LIBRARY"), help=argparse.SUPPRESS)
@@ -186,11 +250,18 @@ def main():
     libraries = options.libs.split(",")
     only = options.only.split(",") if options.only else []
     table = {}
-    for name, workload in load_workloads(options.workloads).items():
-        if options.group not in ("", workload.group) or (only and name not in only):
-            continue
-        table[name] = compare(options, name, libraries)
-        print_row(name, table[name])
+    chosen = {
+        name: workload for name, workload in load_workloads(options.workloads).items()
+        if options.group in ("", workload.group) and (not only or name in only)
+    }
+    limits = limits_of(options, chosen.values())
+    for name, workload in chosen.items():
+        table[name] = row = compare(options, name, libraries)
+        if limits and (workload.bytes or workload.flops):
+            for figures in row.values():
+                if "seconds" in figures:
+                    figures["limit"] = share_of(limits, workload, figures["seconds"])
+        print_row(name, row)
     print_means(table, libraries)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(table, indent=1))

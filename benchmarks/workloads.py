@@ -6,7 +6,9 @@ library's `compile`. A step that returns a float has it printed, so that one can
 libraries compute the same thing from the same seed.
 
 Groups: `small` (what calling an operation costs), `big` (what one large operation costs), `matmul`
-and `conv` (contractions), `models` (a whole training step, a whole inference).
+and `conv` (contractions), `models` (a whole training step, a whole inference). Large operations say
+how many bytes they have to read and write, and how many floating operations to do, so that their
+time can be held against what the machine can do.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from typing import NamedTuple
 class Workload(NamedTuple):
     group: str
     make: Callable
+    bytes: float = 0  # that a step moves at least
+    flops: float = 0  # that a step does: a multiplication and an addition are two
 
 
 WORKLOADS: dict[str, Workload] = {}
@@ -31,7 +35,7 @@ def workload(group):
     return register
 
 
-def operation(group, name, prepare, call, times=1):
+def operation(group, name, prepare, call, times=1, bytes=0, flops=0):
     """Register one operation: `call(torch, *prepare(torch))`, called so many times a step."""
 
     def make(torch, wrap):
@@ -45,7 +49,7 @@ def operation(group, name, prepare, call, times=1):
 
         return step
 
-    WORKLOADS[name] = Workload(group, make)
+    WORKLOADS[name] = Workload(group, make, bytes, flops)
 
 
 # --- small: what calling an operation costs, a hundred calls a step ------------------------------
@@ -122,48 +126,50 @@ def two_big_matrices(t):
     return t.randn(1024, 1024), t.randn(1024, 1024)
 
 
+# How many matrices of 1024 x 1024 times four bytes the operations of a call read and write, and the
+# call.
 BIG = {
-    "add": lambda t, x, y: x + y,
-    "mul_add": lambda t, x, y: x * y + x,
-    "exp": lambda t, x, y: t.exp(x),
-    "tanh": lambda t, x, y: t.tanh(x),
-    "sigmoid": lambda t, x, y: t.sigmoid(x),
-    "sin": lambda t, x, y: t.sin(x),
-    "log": lambda t, x, y: t.log(x.abs()),
-    "erf": lambda t, x, y: t.erf(x),
-    "pow": lambda t, x, y: x.abs() ** 1.5,
-    "sqrt": lambda t, x, y: x.abs().sqrt(),
-    "gelu": lambda t, x, y: t.nn.functional.gelu(x),
-    "silu": lambda t, x, y: t.nn.functional.silu(x),
-    "sum": lambda t, x, y: x.sum(),
-    "sum_rows": lambda t, x, y: x.sum(0),
-    "sum_columns": lambda t, x, y: x.sum(1),
-    "max_dim": lambda t, x, y: x.max(1),
-    "std": lambda t, x, y: x.std(),
-    "norm": lambda t, x, y: x.norm(),
-    "argmax": lambda t, x, y: x.argmax(1),
-    "softmax": lambda t, x, y: x.softmax(-1),
-    "softmax_columns": lambda t, x, y: x.softmax(0),
-    "log_softmax": lambda t, x, y: x.log_softmax(-1),
-    "layer_norm": lambda t, x, y: t.nn.functional.layer_norm(x, (1024,)),
-    "transpose_copy": lambda t, x, y: x.t().contiguous(),
-    "add_transposed": lambda t, x, y: x + y.t(),
-    "cast_int": lambda t, x, y: x.to(t.int32),
-    "compare": lambda t, x, y: x > y,
-    "where": lambda t, x, y: t.where(x > 0, x, y),
-    "cumsum": lambda t, x, y: x.cumsum(1),
-    "sort": lambda t, x, y: x.sort(1),
-    "topk": lambda t, x, y: x.topk(10, 1),
-    "cat": lambda t, x, y: t.cat([x, y], 1),
-    "gather_rows": lambda t, x, y: x[t.arange(0, 1024, 3)],
-    "masked_fill": lambda t, x, y: x.masked_fill(x > 0, 0.0),
-    "rand": lambda t, x, y: t.rand(1024, 1024),
-    "randn": lambda t, x, y: t.randn(1024, 1024),
-    "dropout": lambda t, x, y: t.nn.functional.dropout(x, 0.5),
+    "add": (3, lambda t, x, y: x + y),
+    "mul_add": (6, lambda t, x, y: x * y + x),
+    "exp": (2, lambda t, x, y: t.exp(x)),
+    "tanh": (2, lambda t, x, y: t.tanh(x)),
+    "sigmoid": (2, lambda t, x, y: t.sigmoid(x)),
+    "sin": (2, lambda t, x, y: t.sin(x)),
+    "log": (4, lambda t, x, y: t.log(x.abs())),
+    "erf": (2, lambda t, x, y: t.erf(x)),
+    "pow": (4, lambda t, x, y: x.abs() ** 1.5),
+    "sqrt": (4, lambda t, x, y: x.abs().sqrt()),
+    "gelu": (2, lambda t, x, y: t.nn.functional.gelu(x)),
+    "silu": (2, lambda t, x, y: t.nn.functional.silu(x)),
+    "sum": (1, lambda t, x, y: x.sum()),
+    "sum_rows": (1, lambda t, x, y: x.sum(0)),
+    "sum_columns": (1, lambda t, x, y: x.sum(1)),
+    "max_dim": (1, lambda t, x, y: x.max(1)),
+    "std": (1, lambda t, x, y: x.std()),
+    "norm": (1, lambda t, x, y: x.norm()),
+    "argmax": (1, lambda t, x, y: x.argmax(1)),
+    "softmax": (2, lambda t, x, y: x.softmax(-1)),
+    "softmax_columns": (2, lambda t, x, y: x.softmax(0)),
+    "log_softmax": (2, lambda t, x, y: x.log_softmax(-1)),
+    "layer_norm": (2, lambda t, x, y: t.nn.functional.layer_norm(x, (1024,))),
+    "transpose_copy": (2, lambda t, x, y: x.t().contiguous()),
+    "add_transposed": (3, lambda t, x, y: x + y.t()),
+    "cast_int": (2, lambda t, x, y: x.to(t.int32)),
+    "compare": (2.25, lambda t, x, y: x > y),
+    "where": (4.5, lambda t, x, y: t.where(x > 0, x, y)),
+    "cumsum": (2, lambda t, x, y: x.cumsum(1)),
+    "sort": (4, lambda t, x, y: x.sort(1)),
+    "topk": (1, lambda t, x, y: x.topk(10, 1)),
+    "cat": (4, lambda t, x, y: t.cat([x, y], 1)),
+    "gather_rows": (2 / 3, lambda t, x, y: x[t.arange(0, 1024, 3)]),
+    "masked_fill": (3.5, lambda t, x, y: x.masked_fill(x > 0, 0.0)),
+    "rand": (1, lambda t, x, y: t.rand(1024, 1024)),
+    "randn": (1, lambda t, x, y: t.randn(1024, 1024)),
+    "dropout": (2, lambda t, x, y: t.nn.functional.dropout(x, 0.5)),
 }
 
-for name, call in BIG.items():
-    operation("big", f"big_{name}", two_big_matrices, call)
+for name, (matrices, call) in BIG.items():
+    operation("big", f"big_{name}", two_big_matrices, call, bytes=matrices * 4 * 1024 * 1024)
 
 
 # --- matmul: matrix products ---------------------------------------------------------------------
@@ -185,35 +191,39 @@ PRODUCTS = [  # rows, depth, columns
     (7, 1333, 517),
 ]
 
-for m, k, n in PRODUCTS:
+
+def product(name, batch, m, k, n, prepare, call):
+    """Register products of (m, k) with (k, n) matrices, `batch` of them."""
     operation(
-        "matmul",
-        f"matmul_{m}x{k}x{n}",
+        "matmul", name, prepare, call, bytes=4 * batch * (m * k + k * n + m * n),
+        flops=2 * batch * m * k * n,
+    )
+
+
+for m, k, n in PRODUCTS:
+    product(
+        f"matmul_{m}x{k}x{n}", 1, m, k, n,
         lambda t, m=m, k=k, n=n: (t.randn(m, k), t.randn(k, n)),
         lambda t, x, y: x @ y,
     )
 
-operation(
-    "matmul",
-    "matmul_nt_256x768x768",
+product(
+    "matmul_nt_256x768x768", 1, 256, 768, 768,
     lambda t: (t.randn(256, 768), t.randn(768, 768)),
     lambda t, x, y: x @ y.t(),
 )
-operation(
-    "matmul",
-    "matmul_tn_768x256x768",
+product(
+    "matmul_tn_768x256x768", 1, 768, 256, 768,
     lambda t: (t.randn(256, 768), t.randn(256, 768)),
     lambda t, x, y: x.t() @ y,
 )
-operation(
-    "matmul",
-    "bmm_96x256x64x256",
+product(
+    "bmm_96x256x64x256", 96, 256, 64, 256,
     lambda t: (t.randn(96, 256, 64), t.randn(96, 64, 256)),
     lambda t, x, y: x @ y,
 )
-operation(
-    "matmul",
-    "linear_gelu_256x768x3072",
+product(
+    "linear_gelu_256x768x3072", 1, 256, 768, 3072,
     lambda t: (t.randn(256, 768), t.randn(3072, 768), t.randn(3072)),
     lambda t, x, w, b: t.nn.functional.gelu(t.nn.functional.linear(x, w, b)),
 )
@@ -222,12 +232,14 @@ operation(
     "matmul_f64_512",
     lambda t: (t.randn(512, 512).double(), t.randn(512, 512).double()),
     lambda t, x, y: x @ y,
+    flops=2 * 2 * 512**3,  # vectors hold half as many numbers
 )
 operation(
     "matmul",
     "attention_8x6x256x64_causal",
     lambda t: tuple(t.randn(8, 6, 256, 64) for _ in range(3)),
     lambda t, q, k, v: t.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
+    flops=8 * 6 * 2 * 2 * 256 * 256 * 64 / 2,  # two products, of which half is masked
 )
 
 
@@ -245,34 +257,56 @@ CONVOLUTIONS = [  # images, channels, height and width, output channels, kernel,
 
 
 def convolution(images, channels, size, outputs, kernel, stride, groups):
-    """Register one convolution whose padding keeps the size of the image."""
-    operation(
-        "conv",
-        f"conv_{images}x{channels}x{size}_{outputs}k{kernel}s{stride}g{groups}",
-        lambda t: (
-            t.randn(images, channels, size, size),
-            t.randn(outputs, channels // groups, kernel, kernel),
-        ),
-        lambda t, x, w: t.nn.functional.conv2d(
-            x, w, stride=stride, padding=kernel // 2, groups=groups
-        ),
-    )
+    """Register a convolution whose padding keeps the size of the image, and both its gradients."""
+    name = f"{images}x{channels}x{size}_{outputs}k{kernel}s{stride}g{groups}"
+    reach = channels // groups * kernel * kernel
+    points = images * outputs * (-(-size // stride)) ** 2
+    costs = {
+        "bytes": 4 * (images * channels * size * size + outputs * reach + points),
+        "flops": 2 * points * reach,
+    }
+
+    def operands(t):
+        x = t.randn(images, channels, size, size)
+        return x, t.randn(outputs, channels // groups, kernel, kernel)
+
+    def convolve(t, x, w):
+        return t.nn.functional.conv2d(x, w, stride=stride, padding=kernel // 2, groups=groups)
+
+    def recorded(t, wanted):
+        given = operands(t)
+        given[wanted].requires_grad_()
+        y = convolve(t, *given)
+        return y, given[wanted], t.randn(*y.shape)
+
+    def gradient(t, y, x, g):
+        return t.autograd.grad(y, x, g, retain_graph=True)
+
+    operation("conv", f"conv_{name}", operands, convolve, **costs)
+    for wanted, word in enumerate(("input", "weight")):
+        operation(
+            "conv", f"conv_by_{word}_{name}", lambda t, k=wanted: recorded(t, k), gradient, **costs
+        )
 
 
 for dimensions in CONVOLUTIONS:
     convolution(*dimensions)
+
+IMAGES = 4 * 32 * 64 * 32 * 32  # bytes
 
 operation(
     "conv",
     "max_pool_32x64x32",
     lambda t: (t.randn(32, 64, 32, 32),),
     lambda t, x: t.nn.functional.max_pool2d(x, 2),
+    bytes=IMAGES * 5 / 4,
 )
 operation(
     "conv",
     "batch_norm_32x64x32",
     lambda t: (t.randn(32, 64, 32, 32), t.ones(64), t.zeros(64)),
     lambda t, x, w, b: t.nn.functional.batch_norm(x, None, None, w, b, training=True),
+    bytes=IMAGES * 3,  # read for the statistics, read and written to be normalised
 )
 
 
