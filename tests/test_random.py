@@ -241,3 +241,16 @@ def test_nothing_is_drawn_for_nothing():
         call()
     assert cresset.equal(cresset.get_rng_state(), before)
     assert not cresset.bernoulli(cresset.empty(0)).numel()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_rows_of_weights_draw_as_in_pytorch(torch, dtype):
+    weights = np.random.default_rng(0).random((300, 9)).astype("f4")
+    weights[::3, ::4] = 0
+    for shape, count in (((300, 9), 40), ((9, 300), 3), ((2700,), 50)):
+        drawn = []
+        for package in (torch, cresset):
+            package.manual_seed(5)
+            rows = package.from_numpy(weights.reshape(shape)).to(getattr(package, dtype))
+            drawn.append((package.multinomial(rows, count, True).tolist(), package.rand(1).item()))
+        assert drawn[0] == drawn[1]

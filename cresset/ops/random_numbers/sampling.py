@@ -16,6 +16,7 @@ from cresset.ops.creation.tensors import empty, empty_like
 from cresset.ops.exchange.arrays import from_numpy
 from cresset.ops.indexing.masks import where
 from cresset.ops.operation import method
+from cresset.ops.ordering.histograms import searchsorted
 from cresset.ops.random_numbers.random import draw
 from cresset.ops.shapes.broadcasting import broadcast_shapes
 from cresset.ops.shapes.shape import expand
@@ -118,9 +119,9 @@ def _with_replacement(x, num_samples, generator):
     sums = sums / sums[:, -1:]
     sums[:, -1] = 1
     places = empty((len(rows), num_samples), dtype=types.float64, device="cpu")
-    places = draw("uniform", places, 0.0, 1.0, generator=generator).numpy()
-    found = numpy.stack([numpy.searchsorted(*pair) for pair in zip(sums, places)])
-    return from_numpy(found).view((*x.layout.shape[:-1], num_samples))
+    draw("uniform", places, 0.0, 1.0, generator=generator)
+    found = searchsorted(from_numpy(sums).double(), places)
+    return found.view((*x.layout.shape[:-1], num_samples))
 
 
 # --- counts ---------------------------------------------------------------------------------------
