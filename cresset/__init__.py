@@ -49,10 +49,9 @@ from cresset.core.missing import missing as _missing
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops import generated as _generated
+from cresset.ops.arguments import guard as _guard
 from cresset.ops.arguments import guard_methods as _guard_methods
 from cresset.ops.kinds.promotion import can_cast
-from cresset.ops.neural.padding import constant_pad_nd
-from cresset.ops.neural.similarity import cosine_similarity
 from cresset.ops.out import call_out as _call_out
 from cresset.runtime.memory import empty_cache, memory_stats
 from cresset.runtime.pool import get_num_threads, set_num_threads
@@ -71,16 +70,20 @@ for _name in ops.TOP_LEVEL:
     globals().update(ops.functions(_name))
 # Of what networks are made of PyTorch has some at the top level, too.
 _ALSO = {
+    "neural.padding": ("constant_pad_nd",),
+    "neural.similarity": ("cosine_similarity",),
     "neural.activation": ("celu", "celu_", "hardshrink", "relu", "relu_", "selu", "selu_",
                           "threshold", "threshold_"),
-    "neural.convolution": ("conv1d", "conv2d"),
+    "neural.convolution": ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+                           "conv_transpose3d"),
 }
 for _module, _names in _ALSO.items():
     _found = ops.functions(_module)
     globals().update({_name: _found[_name] for _name in _names})
 Tensor.hardshrink = globals()["hardshrink"]
-detach, detach_ = Tensor.detach, Tensor.detach_
 _guard_methods(Tensor)
+globals().update(_guard(globals(), ("can_cast", "promote_types")))
+detach, detach_ = Tensor.detach, Tensor.detach_
 globals().update(ops.functions("neural.layer_forms"))
 
 _generated.fill(
@@ -116,6 +119,7 @@ _LATE_NAMES = {
     "draw": "pictures",
     "draw_graph": "pictures",
     "trace": "capture.trace",
+    "compile": "compiler.compile",
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
         "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",

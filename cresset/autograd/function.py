@@ -165,7 +165,8 @@ class Function:
             tracked.append(o)
         context._node = node
         context._saved = tuple(_saved(t, tracked) for t in context._to_save)
-        context._to_save = ()
+        # What was only marked is not to live as long as the graph.
+        context._to_save = context._non_differentiable = context._dirty = ()
         return tuple(tracked) if isinstance(result, tuple) else tracked[0]
 
 

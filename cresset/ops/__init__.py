@@ -22,8 +22,8 @@ from cresset.ops.kinds import (
 )
 from cresset.ops.operation import registry
 
-__all__ = ["composite", "elementwise", "hosted", "overwrite", "reduce", "registry", "scalar",
-           "special", "update", "view"]
+__all__ = ["composite", "elementwise", "hosted", "made_anew", "overwrite", "reduce", "registry",
+           "scalar", "special", "update", "view"]
 
 # Modules of declarations by group, in an order in which each finds what it builds on. `fft` and
 # `linalg` load those that only they show.
@@ -54,7 +54,7 @@ GROUPS = {
     ),
     "neural": (
         "activation", "padding", "dropouts", "layer_forms", "embeddings", "similarity",
-        "convolution", "pooling", "resampling", "sampling_grids", "attention", "loss",
+        "convolution", "pooling", "folding", "resampling", "sampling_grids", "attention", "loss",
         "recurrence",
     ),
 }

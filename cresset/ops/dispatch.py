@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numbers
 from functools import wraps
+from typing import Any
 
 from cresset.core import dtype as types
 from cresset.core.caller import caller
@@ -23,6 +24,9 @@ from cresset.runtime import build, native
 MOST_PLANS = 1 << 16
 
 plans: dict = {}
+
+# What notes the launches of a function that is recorded, a `capture.tape.Tape`; None at all others.
+tape: Any = None
 
 # Operations that take numbers alone, and give a tensor.
 OF_NUMBERS = {"add", "sub", "mul", "div", "floor_divide"}
@@ -112,6 +116,10 @@ def clean(op, args) -> tuple:
                 # A zero-dim tensor stands for its number where a number is needed.
                 a = a.item()
             a = types.asked(op.label, a) if name == "dtype" and a is not None else a
+            if type(p.default) is bool and type(a) is not bool:
+                raise TypeError(
+                    f"{op.label}(): argument '{name}' must be bool; got {a!r}; need True or False"
+                )
             _check_hashable(op, name, a)
         elif isinstance(a, Tensor):
             if place in op.families:
@@ -228,6 +236,22 @@ def miss_into(op, args, out):
     return out
 
 
+def made_anew(method):
+    """Decorator of a method that a recorded call makes anew whenever it is played.
+
+    So is done what depends on numbers that change from call to call, such as an optimizer's step. A
+    call with further arguments is recorded as others are.
+    """
+
+    @wraps(method)
+    def call(self, *args, **options):
+        if tape is None or args or options:
+            return method(self, *args, **options)
+        return tape.live(lambda: method(self))
+
+    return call
+
+
 def overlap(a: Tensor, b: Tensor) -> bool:
     """Whether the stretches of memory that two tensors of one storage reach over meet."""
     if a.layout.numel == 0 or b.layout.numel == 0:
@@ -260,14 +284,20 @@ def make_launcher(program):
     addresses = [build.load(step.key, step.write) for step in program.steps]
     if "c" in program.inputs:
         return _complex_launcher(program, addresses)
-    return native.make_launcher(program, addresses)
+    return _noted(program, native.make_launcher(program, addresses))
+
+
+def _noted(program, launch):
+    """The launcher, which tells a tape that is running of its launches."""
+    return launch if tape is None else tape.watched(program, launch)
 
 
 def _complex_launcher(program, addresses):
     """A launcher that takes complex numbers, letter "c": it passes the imaginary parts on last."""
     places = [k for k, letter in enumerate(program.inputs) if letter == "c"]
     letters = program.inputs.replace("c", "d") + "d" * len(places)
-    launch = native.make_launcher(program._replace(inputs=letters), addresses)
+    program = program._replace(inputs=letters)
+    launch = _noted(program, native.make_launcher(program, addresses))
 
     def launch_parts(*arguments):
         parts = list(arguments)

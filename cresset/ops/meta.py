@@ -17,7 +17,10 @@ from cresset.runtime import native
 def new(layout: Layout) -> Tensor:
     """An uninitialised tensor, on the layout's device."""
     if layout.device != "meta":
-        return native.new(layout)
+        x = native.new(layout)
+        if dispatch.tape is not None:
+            dispatch.tape.made(x)
+        return x
     return over(MetaStorage(layout.reach() * layout.dtype.itemsize), layout, 0)
 
 

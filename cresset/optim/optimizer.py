@@ -11,6 +11,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor
+from cresset.ops import made_anew
 from cresset.utils.hooks import HookTable, RemovableHandle
 
 
@@ -41,6 +42,11 @@ class Optimizer:
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in cls.__dict__:
+            cls.step = made_anew(cls.step)  # type: ignore[method-assign]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates the parameters once by their gradients; those without one are left alone.

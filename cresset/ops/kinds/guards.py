@@ -15,6 +15,7 @@ from cresset.core.dtype import dtype
 from cresset.core.layout import Layout, broadcast_shapes, contiguous_strides, expand_strides
 from cresset.core.limits import FLOATS, RANGES, fitted
 from cresset.kernels.nest import Nest, Operand, Reduce, Store, steps
+from cresset.ops import dispatch
 from cresset.runtime.program import STATUS, Program
 
 DIVISIONS = {"floor_divide", "trunc_divide", "remainder", "fmod"}
@@ -134,3 +135,22 @@ def _unfit(place, spec, d: dtype, first) -> Nest:
         Store(3, scalar.cast(bad, types.int64), False),
     )
     return Nest((), frozenset(), operands, body)
+
+
+# --- checks of functions --------------------------------------------------------------------------
+def found(x) -> bool:
+    """Whether the one element of a tensor is not zero, as where it counts what is at fault.
+
+    Nothing is found without elements. A call that is recorded checks again whenever it is played.
+    """
+    if x.layout.absent:
+        return False
+    return bool(x.item()) if dispatch.tape is None else dispatch.tape.checked(x, _check(x.layout))
+
+
+def _check(x: Layout) -> Program:
+    """The program that finds a fault where the one element of its input is not zero."""
+    operands = (Operand(0, x.dtype, ()), Operand(STATUS, types.int64, ()))
+    fault = scalar.cast(scalar.ne(scalar.argument(0, x.dtype), 0), types.int64)
+    nest = Nest((), frozenset(), operands, (Store(1, fault, False),))
+    return Program("t", (), tuple(steps(nest)[0]))

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from cresset.core.layout import Layout
-from cresset.ops import meta
+from cresset.ops import dispatch, meta
 from cresset.ops.operation import Operation
 from cresset.runtime import native
 from cresset.runtime.program import Program
@@ -59,6 +59,8 @@ class Hosted(Operation):
             for kind, spec in zip(self.parameter_kinds, specs)
         ]
         body = self.body
+        if dispatch.tape is not None:
+            dispatch.tape.refuse(f"{self.label} is computed by NumPy")
 
         def launch(*operands):
             given = iter(operands)

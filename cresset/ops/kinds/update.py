@@ -36,6 +36,8 @@ class Update:
         """Run over the k-th tensors of all lists together, for every k."""
         if not lists[0] or lists[0][0].layout.device == "meta":
             return
+        if dispatch.tape is not None:
+            dispatch.tape.refuse(f"{self.name} updates tensors outside of an optimizer's step")
         values = [float(numbers[n]) for n in self.numbers]
         updater = self.updaters.get(lists[0][0].layout.dtype)
         if updater is None and lists[0][0].layout.dtype.is_complex:

@@ -14,6 +14,7 @@ from cresset.ops.indexing.gathering import gather
 from cresset.ops.indexing.masks import masked_select
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import composite, elementwise
+from cresset.ops.kinds.guards import found
 from cresset.ops.operation import called, counts_as, real_only, takes
 from cresset.ops.pointwise.comparison import eq, ge, le, logical_and, logical_not
 from cresset.ops.pointwise.comparison import where as choose
@@ -36,13 +37,17 @@ ONE_NODE = frozenset((
 
 def reduce_loss(operation: str, loss, reduction: str):
     """A loss per element made one number, or left as it is."""
+    _check_reduction(operation, reduction)
     if reduction == "none":
         return loss
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"{operation}: {reduction} is not a valid value for reduction; need "
-                         "'mean', 'sum' or 'none'")
     total = mean(loss) if reduction == "mean" else sum(loss)
     return counts_as(total, operation) if operation in ONE_NODE else total
+
+
+def _check_reduction(operation, reduction):
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{operation}: {reduction} is not a valid value for reduction; need "
+                         "'mean', 'sum' or 'none'")
 
 
 def _legacy(size_average, reduce, reduction):
@@ -57,7 +62,7 @@ def _legacy(size_average, reduce, reduction):
 @called("mse_loss")
 @real_only
 @elementwise(promote="floating")
-def squared_error(x, target):
+def squared_error(x, target: Tensor):
     """(x - target) ** 2."""
     d = x - target
     return d * d
@@ -65,7 +70,7 @@ def squared_error(x, target):
 
 @called("l1_loss")
 @elementwise(promote="numbers")
-def absolute_error(x, target):
+def absolute_error(x, target: Tensor):
     """|x - target|."""
     return absolute(x - target)
 
@@ -73,7 +78,7 @@ def absolute_error(x, target):
 @called("smooth_l1_loss")
 @real_only
 @elementwise(promote="floating")
-def smooth_absolute_error(x, target, beta: Number = 1.0):
+def smooth_absolute_error(x, target: Tensor, beta: Number = 1.0):
     """0.5 d ** 2 / beta within beta, |d| - 0.5 beta beyond."""
     d = absolute(x - target)
     return where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta)
@@ -82,7 +87,7 @@ def smooth_absolute_error(x, target, beta: Number = 1.0):
 @called("huber_loss")
 @real_only
 @elementwise(promote="floating")
-def huber_error(x, target, delta: Number = 1.0):
+def huber_error(x, target: Tensor, delta: Number = 1.0):
     """0.5 d ** 2 within delta, delta (|d| - 0.5 delta) beyond (Huber 1964)."""
     d = absolute(x - target)
     return where(d < delta, 0.5 * d * d, delta * (d - 0.5 * delta))
@@ -128,7 +133,7 @@ def _logit_gradient(g, x, target, pos_weight):
 @called("kl_div")
 @real_only
 @elementwise(promote="floating")
-def kl_terms(x, target):
+def kl_terms(x, target: Tensor):
     """target (log target - x), zero where target is."""
     return where(target > 0.0, target * (log(target) - x), 0.0 * target)
 
@@ -136,7 +141,7 @@ def kl_terms(x, target):
 @called("kl_div")
 @real_only
 @elementwise(promote="floating")
-def kl_log_terms(x, target):
+def kl_log_terms(x, target: Tensor):
     """exp(target) (target - x)."""
     return exp(target) * (target - x)
 
@@ -146,6 +151,11 @@ def _same_shape(operation, x, target):
         raise ValueError(
             f"{operation}: the target's size {tuple(target.layout.shape)} is different from the "
             f"input's {tuple(x.layout.shape)}; please ensure they have the same size"
+        )
+    if not target.layout.dtype.is_floating_point:
+        raise RuntimeError(
+            f"{operation}: Found dtype {target.layout.dtype} but expected {x.layout.dtype}; a "
+            "target is a probability; convert it with .float()"
         )
 
 
@@ -173,7 +183,7 @@ def outside_of_unit(x: Tensor):
 def _check_probabilities(operation, name, x):
     """RuntimeError unless all elements are in [0, 1]; on devices that have any."""
     wrong = outside_of_unit(x.detach())
-    if not wrong.layout.absent and wrong.item():
+    if found(wrong):
         flat = reshape(x.detach(), (-1,)).tolist()
         place = next(k for k, v in enumerate(flat) if not 0 <= v <= 1)
         raise RuntimeError(
@@ -201,6 +211,10 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """The mean of a square near zero and an absolute value beyond `beta` (Girshick 2015)."""
+    if beta < 0:
+        raise RuntimeError(
+            f"smooth_l1_loss: does not support negative values for beta; got {beta}; need 0 or more"
+        )
     if beta == 0:
         return l1_loss(input, target, size_average, reduce, reduction)
     terms = smooth_absolute_error(input, target, float(beta))
@@ -209,6 +223,11 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """The mean of a square within `delta` and a line beyond (Huber 1964)."""
+    if delta <= 0:
+        raise RuntimeError(
+            f"huber_loss: does not support non-positive values for delta; got {delta}; need more "
+            "than 0"
+        )
     terms = huber_error(input, target, float(delta))
     return reduce_loss("huber_loss", terms if weight is None else terms * weight, reduction)
 
@@ -256,10 +275,20 @@ def _check_target(operation, input, target, dim):
             f"{list(shape[:dim] + shape[dim + 1:])}"
         )
     if tuple(target.layout.shape) != tuple(shape[:dim]) + tuple(shape[dim + 1 :]):
-        raise ValueError(
+        # Of batches of one size PyTorch raises another class.
+        alike = dim and target.layout.ndim and target.layout.shape[0] == shape[0]
+        raise (RuntimeError if alike else ValueError)(
             f"{operation}: expected target size {list(shape[:dim] + shape[dim + 1:])}, got "
             f"{list(target.layout.shape)}; the input has shape {tuple(shape)}, classes along dim "
             f"{dim}"
+        )
+
+
+def _check_weight(operation, weight, classes):
+    if weight is not None and tuple(weight.layout.shape) != (classes,):
+        raise RuntimeError(
+            f"{operation}: weight tensor should be defined either for all {classes} classes or no "
+            f"classes; got shape {tuple(weight.layout.shape)}; need ({classes},)"
         )
 
 
@@ -272,8 +301,10 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     Raises IndexError where a target is no class.
     """
     reduction = _legacy(size_average, reduce, reduction)
+    _check_reduction("nll_loss", reduction)
     dim = 0 if input.layout.ndim == 1 else 1
     _check_target("nll_loss", input, target, dim)
+    _check_weight("nll_loss", weight, input.layout.shape[dim])
     if target.layout.dtype not in (types.int64, types.uint8):
         raise RuntimeError(f"nll_loss: expected scalar type Long for target; got "
                            f"{target.layout.dtype}; convert with .long()")
@@ -286,7 +317,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     safe = target.masked_fill(~kept, 0)
     count = input.layout.shape[dim]
     wrong = safe.lt(0) | safe.ge(count)
-    if not wrong.layout.absent and any(wrong).item():
+    if found(any(wrong)):
         value = masked_select(target, wrong)[0].item()
         raise IndexError(f"nll_loss: Target {value} is out of bounds; need 0 <= target < {count}, "
                          "or ignore_index")
@@ -387,7 +418,7 @@ def _averaged(operation, parts, reduction, target):
     """The loss from its terms; raises IndexError where a target is no class."""
     terms, kept, bad = parts
     average, _, wrong = kept_mean(terms, kept, bad)
-    if not wrong.layout.absent and wrong.item():
+    if found(wrong):
         place = int(reshape(bad, (-1,)).to(types.int32).argmax().item())
         value = reshape(target, (-1,))[place].item()
         raise IndexError(
@@ -413,13 +444,20 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     tensor(0.1269)
     """
     reduction = _legacy(size_average, reduce, reduction)
+    _check_reduction("cross_entropy", reduction)
+    if label_smoothing > 1:
+        raise RuntimeError(
+            f"cross_entropy: label_smoothing must be between 0.0 and 1.0; got {label_smoothing}; "
+            "it is the share of the target that is spread over all classes"
+        )
     dim = 0 if input.layout.ndim == 1 else 1
     if weight is None and not label_smoothing and target.layout.dtype is types.int64:
         _check_target("cross_entropy", input, target, dim)
         parts = cross_entropy_terms(input, target, _classes(input, dim), dim, ignore_index)
         return _averaged("cross_entropy", parts, reduction, target)
     logs = log_softmax(input, dim)
-    if target.layout.dtype.is_floating_point:
+    if target.layout.dtype.is_floating_point and target.layout.shape == input.layout.shape:
+        _check_weight("cross_entropy", weight, input.layout.shape[dim])
         return _soft_cross_entropy(logs, target, dim, weight, reduction, label_smoothing)
     loss = nll_loss(logs, target, weight, None, ignore_index, None, reduction)
     if not label_smoothing:
@@ -446,11 +484,6 @@ def _along(weight, dim, rank):
 
 
 def _soft_cross_entropy(logs, target, dim, weight, reduction, label_smoothing):
-    if logs.layout.shape != target.layout.shape:
-        raise RuntimeError(
-            f"cross_entropy: class probabilities must have the input's shape "
-            f"{tuple(logs.layout.shape)}; got {tuple(target.layout.shape)}"
-        )
     if label_smoothing:
         classes = logs.layout.shape[dim]
         target = target * (1.0 - label_smoothing) + label_smoothing / classes

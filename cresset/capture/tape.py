@@ -1,0 +1,253 @@
+"""The tape: what a function launches while it runs, in order, and over which memory.
+
+The function runs as ever, so whatever Python does between two launches is done, and right. Noted of
+a launch are its program, the storages that its operands lie in and where, and the user's line.
+Views need no note: they are places in storages. Played again the launches give the same bits.
+
+While a tape runs the plan table is empty, so every launcher is made anew, and wrapped. Calls
+without a tape pay nothing for it.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, NamedTuple
+
+from cresset.core.caller import caller
+from cresset.core.layout import Layout
+from cresset.core.storage import Storage
+from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
+from cresset.ops.exchange import numbers
+from cresset.runtime.program import Program
+
+# The methods by which Python sees elements, beside single ones, which `numbers.READ` reads.
+LOOKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "storage", "untyped_storage",
+         "__repr__", "__reduce_ex__", "__deepcopy__")
+
+
+class Fault(Exception):
+    """A check that a function made of elements found a fault: it is for the function to tell."""
+
+
+class Memory:
+    """One storage that was met. What was there before is kept, so that its tensors can be found."""
+
+    __slots__ = ("kept", "layout", "made", "storage")
+
+    def __init__(self, storage: Storage, layout: Layout | None):
+        self.storage = weakref.ref(storage)
+        # The layout of the tensor that it was made for; None for what was there before.
+        self.layout = layout
+        self.made = layout is not None
+        self.kept = None if self.made else storage
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the tensor that it was made for."""
+        return 0 if self.layout is None else self.layout.reach() * self.layout.dtype.itemsize
+
+
+class Place(NamedTuple):
+    """Where a tensor lies: a memory, the bytes before the first element, the layout."""
+
+    memory: Memory
+    offset: int
+    layout: Layout
+
+
+class Launched(NamedTuple):
+    """One launch: its program, a place or a number for each input, the memories of its results."""
+
+    program: Program
+    arguments: tuple
+    results: tuple[Memory, ...]
+    line: tuple[str, int] | None
+
+
+class Live(NamedTuple):
+    """A call that is made whenever the tape is played, and the gradients that it is to find."""
+
+    call: Callable
+    gradients: dict[Tensor, Place | None]
+
+
+class Looked(NamedTuple):
+    """Python looked at an element."""
+
+    value: Any
+    line: tuple[str, int] | None
+
+
+class Tape:
+    """Notes what one thread launches between `__enter__` and `__exit__`.
+
+    `leaves` are tensors whose gradients are to be known at every live call.
+    """
+
+    def __init__(self, leaves: Iterable[Tensor] = ()):
+        self.leaves = tuple(leaves)
+        self.entries: list[Launched | Live | Looked] = []
+        # What was done that cannot be played again, and on which line.
+        self.refused: list[tuple[str, tuple[str, int] | None]] = []
+        self.memories: list[Memory] = []
+        self._known: dict[int, Memory] = {}
+        self._thread = threading.get_ident()
+        self._plans: dict = {}
+        self._patched: list[tuple[Any, Any, Any]] = []
+
+    def __enter__(self):
+        if dispatch.tape is not None:
+            raise RuntimeError(
+                "compile: a function is being recorded already, in this thread or in another; "
+                "compile the outermost function alone, or call one after the other"
+            )
+        self._begin()
+        return self
+
+    def __exit__(self, *problem):
+        self._end()
+
+    def _begin(self):
+        self._plans = dict(dispatch.plans)
+        dispatch.plans.clear()
+        dispatch.tape = self
+        for d, read in tuple(numbers.READ.items()):
+            self._patched.append((numbers.READ.__setitem__, d, read))
+            numbers.READ[d] = self._reader(read)
+        for name in LOOKS:
+            self._patched.append((lambda n, f: setattr(Tensor, n, f), name, Tensor.__dict__[name]))
+            setattr(Tensor, name, self._looker(name, Tensor.__dict__[name]))
+
+    def _end(self):
+        dispatch.tape = None
+        for put, name, old in self._patched:
+            put(name, old)
+        self._patched.clear()
+        dispatch.plans.clear()
+        dispatch.plans.update(self._plans)
+
+    def _foreign(self) -> bool:
+        return threading.get_ident() != self._thread
+
+    # --- what is called while it runs -------------------------------------------------------------
+    def watched(self, program: Program, launch: Callable) -> Callable:
+        """A launcher that notes its launches."""
+        letters, count = program.inputs, len(program.outputs)
+
+        def launch_noted(*arguments):
+            if self._foreign():
+                return launch(*arguments)
+            given = tuple([
+                self.place(a) if letter in "tw" else a for letter, a in zip(letters, arguments)
+            ])
+            out = launch(*arguments)
+            made = out if count > 1 else (out,) * count
+            results = tuple([self.made(x) for x in made])
+            self.entries.append(Launched(program, given, results, _line()))
+            return out
+
+        return launch_noted
+
+    def made(self, x: Tensor) -> Memory:
+        """Note a new tensor."""
+        return self._add(x.memory, x.layout)
+
+    def live(self, call: Callable):
+        """Make a call that is made anew whenever the tape is played; nothing in it is noted."""
+        if self._foreign():
+            return call()
+        self.entries.append(Live(call, self.gradients()))
+        self._end()
+        try:
+            return call()
+        finally:
+            self._begin()
+
+    def checked(self, x: Tensor, program: Program) -> bool:
+        """Whether the one element of x is not zero; `program` finds a fault in it where it is not.
+
+        When the tape is played a fault raises Fault.
+        """
+        value = bool(x.item())
+        if not self._foreign():
+            # Not a look by which Python decides anything but to raise.
+            program = program._replace(explain=_raise_fault)
+            self.entries[-1] = Launched(program, (self.place(x),), (), _line())
+        return value
+
+    def refuse(self, reason: str):
+        """Note that something cannot be played again."""
+        if not self._foreign():
+            self.refused.append((reason, _line()))
+
+    # --- places -----------------------------------------------------------------------------------
+    def place(self, x: Tensor) -> Place:
+        """Where a tensor lies."""
+        storage = x.memory
+        memory = self._known.get(id(storage))
+        if memory is None or memory.storage() is not storage:
+            memory = self._add(storage, None)
+        return Place(memory, x.ptr - storage.ptr, x.layout)
+
+    def gradients(self) -> dict[Tensor, Place | None]:
+        """The gradients that the leaves have now."""
+        return {x: None if x.grad is None else self.place(x.grad) for x in self.leaves}
+
+    def holders(self) -> dict[Memory, Tensor]:
+        """A tensor over each memory that was there before, one without a base where there is one.
+
+        A storage does not know its tensors; the garbage collector does.
+        """
+        wanted = {id(m.kept): m for m in self.memories if not m.made}
+        found: dict[Memory, Tensor] = {}
+        for x in gc.get_referrers(*[m.kept for m in wanted.values()]) if wanted else ():
+            if isinstance(x, Tensor) and id(x.memory) in wanted:
+                memory = wanted[id(x.memory)]
+                held = found.get(memory)
+                if held is None or _rank(x) > _rank(held):
+                    found[memory] = x
+        return found
+
+    def _add(self, storage: Storage, layout: Layout | None) -> Memory:
+        memory = Memory(storage, layout)
+        self.memories.append(memory)
+        self._known[id(storage)] = memory
+        return memory
+
+    # --- Python looks -----------------------------------------------------------------------------
+    def _reader(self, read):
+        def read_noted(address):
+            found = read(address)
+            if not self._foreign():
+                self.entries.append(Looked(found.value, _line()))
+            return found
+
+        return read_noted
+
+    def _looker(self, name, function):
+        @wraps(function)
+        def look(*args, **options):
+            if dispatch.tape is self and not self._foreign():
+                self.refuse(f"{name}() shows Python the elements of a tensor")
+            return function(*args, **options)
+
+        return look
+
+
+def _raise_fault(*words):
+    raise Fault
+
+
+def _rank(x: Tensor) -> tuple:
+    """How well a tensor stands for its storage: one that requires gradients, one that is whole."""
+    return x.history is not None, x.base is None, x.layout.numel
+
+
+def _line() -> tuple[str, int] | None:
+    frame = caller()
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)

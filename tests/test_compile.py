@@ -1,0 +1,480 @@
+"""`compile`: a compiled function does what the function does, call after call, to the bit."""
+
+import math
+import threading
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+import cresset
+from cresset import nn
+
+FACTOR = 2.0
+CONFIG = {"scale": 3.0}
+
+
+def leaf(*values):
+    return cresset.tensor(values, requires_grad=True)
+
+
+def plays(compiled):
+    return sum(variant.plays for variant in compiled._variants)
+
+
+def agree(function, calls, make=lambda function: function):
+    """Assert that compiled and immediate calls give the same bits, and that some are played."""
+    compiled = cresset.compile(make(function))
+    for arguments in calls:
+        expected = function(*arguments)
+        assert cresset.equal(compiled(*arguments), expected)
+    assert plays(compiled)
+    return compiled
+
+
+# --- results --------------------------------------------------------------------------------------
+def test_a_function_is_played_from_the_third_call_on():
+    compiled = cresset.compile(lambda x: (x * 2).exp().sum(0))
+    for k in range(5):
+        x = cresset.full((3, 4), float(k))
+        assert cresset.equal(compiled(x), (x * 2).exp().sum(0))
+    assert plays(compiled) == 3
+
+
+def test_results_do_not_share_memory():
+    compiled = cresset.compile(lambda x: x + 1)
+    results = [compiled(cresset.full((3,), float(k))) for k in range(5)]
+    assert [r[0].item() for r in results] == [1, 2, 3, 4, 5]
+
+
+def test_nested_containers():
+    def function(pair, options):
+        a, (b, c) = pair
+        return {"sum": a + b, "rest": [c * options["k"], None, "text", (a,)]}
+
+    compiled = cresset.compile(function)
+    for k in range(4):
+        a, b, c = (cresset.full((2,), float(k + j)) for j in range(3))
+        result = compiled((a, [b, c]), {"k": 3})
+        assert result["sum"].tolist() == [2 * k + 1] * 2
+        assert result["rest"][0].tolist() == [3 * (k + 2)] * 2
+        assert result["rest"][1:3] == [None, "text"]
+        assert result["rest"][3][0] is a
+    assert plays(compiled)
+
+
+def test_views_are_returned_as_views():
+    compiled = cresset.compile(lambda x: ((x * 2).t(), x[1:]))
+    for k in range(4):
+        x = cresset.arange(6.0).reshape(2, 3) + k
+        transposed, rest = compiled(x)
+        assert transposed.stride() == (1, 3)
+        assert transposed.tolist() == (x * 2).t().tolist()
+        rest.zero_()
+        assert x[1].tolist() == [0, 0, 0]
+    assert plays(compiled)
+
+
+def test_arguments_with_other_layouts_are_recorded_anew():
+    compiled = cresset.compile(lambda x: x.sum(-1))
+    for shape in [(2, 3)] * 3 + [(4, 3)] * 3 + [(2, 3)] * 2:
+        x = cresset.ones(shape)
+        assert compiled(x).tolist() == [3] * shape[0]
+        assert compiled(x.t().contiguous().t()).tolist() == [3] * shape[0]
+        assert compiled(x.double()).dtype is cresset.float64
+    assert len(compiled._variants) == 6
+
+
+def test_constants_of_the_recording():
+    compiled = cresset.compile(lambda x: x * cresset.tensor([1.0, 2.0]) + cresset.arange(2))
+    for k in range(4):
+        assert compiled(cresset.full((2,), float(k))).tolist() == [k, 2 * k + 1]
+    assert plays(compiled)
+
+
+# --- state ----------------------------------------------------------------------------------------
+def training(compiled, optimizer_of, steps=8, **options):
+    """The losses of some steps of training, compiled or not, and the parameters afterwards."""
+    cresset.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3)
+    )
+    optimizer = optimizer_of(model.parameters())
+    scheduler = cresset.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = cresset.compile(step) if compiled else step
+    losses = []
+    for _ in range(steps):
+        losses.append(run(cresset.randn(5, 6), cresset.randint(0, 3, (5,))).item())
+        scheduler.step()
+    if compiled:
+        assert plays(run) >= steps - 3
+    return losses, model.state_dict(), [p.grad for p in model.parameters()]
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: cresset.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: cresset.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "adam": lambda p: cresset.optim.Adam(p, lr=0.01),
+    "adamw": lambda p: cresset.optim.AdamW(p, lr=0.01, amsgrad=True),
+    "rmsprop": lambda p: cresset.optim.RMSprop(p, lr=0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_steps(name):
+    """Batch statistics, random masks, counts of steps and a schedule go on as they would."""
+    losses, state, gradients = training(False, OPTIMIZERS[name])
+    own_losses, own_state, own_gradients = training(True, OPTIMIZERS[name])
+    assert own_losses == losses
+    for key, value in state.items():
+        assert cresset.equal(own_state[key], value), key
+    assert all(map(cresset.equal, own_gradients, gradients))
+
+
+def test_gradients_accumulate_without_zero_grad():
+    w, compiled = leaf(1.0, 2.0), cresset.compile(lambda x: (w * x).sum().backward())
+    for k in range(1, 7):
+        compiled(cresset.ones(2))
+        assert w.grad.tolist() == [k, k]
+    assert plays(compiled)
+    w.grad = None
+    compiled(cresset.ones(2))
+    assert w.grad.tolist() == [1, 1]
+
+
+def test_arguments_and_state_are_written():
+    counts = cresset.zeros(3)
+
+    def function(x):
+        counts.add_(x)
+        x.mul_(2)
+        return counts.clone()
+
+    compiled = cresset.compile(function)
+    for k in range(1, 6):
+        x = cresset.ones(3)
+        assert compiled(x).tolist() == [k] * 3
+        assert x.tolist() == [2] * 3
+        assert x._version == 1
+    assert plays(compiled)
+
+
+def test_the_random_stream_goes_on():
+    compiled = cresset.compile(lambda x: nn.functional.dropout(x, 0.5) + cresset.rand(3))
+    results = []
+    for function in (compiled.function, compiled):
+        cresset.manual_seed(1)
+        results.append([function(cresset.ones(3)).tolist() for _ in range(5)])
+    assert results[0] == results[1]
+    assert plays(compiled)
+
+
+def test_replaced_memory_of_a_parameter_is_seen():
+    w = leaf(1.0, 2.0)
+    compiled = cresset.compile(lambda x: (w.detach() * x).sum())
+    for k in range(5):
+        w.data = cresset.full((2,), float(k))
+        assert compiled(cresset.ones(2)).item() == 2 * k
+    assert plays(compiled)
+
+
+def test_aliased_arguments():
+    def function(x, y):
+        x.add_(1)
+        return y * 2
+
+    compiled = cresset.compile(function)
+    for _ in range(4):
+        assert compiled(cresset.zeros(2), cresset.zeros(2)).tolist() == [0, 0]
+    for _ in range(4):
+        x = cresset.zeros(2)
+        assert compiled(x, x).tolist() == [2, 2]
+        whole = cresset.zeros(3)
+        assert compiled(whole[:2], whole[1:]).tolist() == [2, 0]
+    assert plays(compiled) >= 4
+
+
+# --- what Python holds ----------------------------------------------------------------------------
+def test_a_global_that_changes(monkeypatch):
+    compiled = cresset.compile(lambda x: x * FACTOR)
+    for factor in (2.0, 2.0, 2.0, 5.0, 5.0, 5.0, 2.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        assert compiled(cresset.ones(1)).item() == factor
+    assert plays(compiled)
+
+
+def test_an_entry_of_a_container_that_changes(monkeypatch):
+    compiled = cresset.compile(lambda x: x * CONFIG["scale"])
+    for scale in (3.0, 3.0, 3.0, 4.0, 4.0):
+        monkeypatch.setitem(CONFIG, "scale", scale)
+        assert compiled(cresset.ones(1)).item() == scale
+    assert plays(compiled)
+
+
+def test_a_variable_of_an_enclosing_function_that_changes():
+    factor = 2.0
+    compiled = cresset.compile(lambda x: x * factor)
+    for factor in (2.0, 2.0, 2.0, 5.0, 5.0, 2.0):  # noqa: B007
+        assert compiled(cresset.ones(1)).item() == factor
+    assert plays(compiled)
+
+
+def test_attributes_that_change():
+    options = SimpleNamespace(scale=1.0, inner=SimpleNamespace(shift=0.0), parts=[1.0, 2.0])
+
+    def function(x):
+        for part in options.parts:
+            x = x + part
+        return x * options.scale + options.inner.shift
+
+    compiled = cresset.compile(function)
+
+    def check():
+        for _ in range(3):
+            assert cresset.equal(compiled(cresset.ones(2)), function(cresset.ones(2)))
+
+    check()
+    assert plays(compiled) == 1
+    for change in (
+        lambda: setattr(options, "scale", 2.0),
+        lambda: setattr(options.inner, "shift", 1.0),
+        lambda: setattr(options, "inner", SimpleNamespace(shift=5.0)),
+        lambda: options.parts.append(3.0),
+        lambda: options.parts.__setitem__(0, 7.0),
+    ):
+        change()
+        check()
+
+
+@pytest.mark.parametrize("first, then", [
+    (2, 3), (2, 2.0), (1, True), ("relu", "exp"), (True, False), (None, 1), (2.5, math.inf),
+])
+def test_plain_arguments_that_change(first, then):
+    def function(x, how):
+        if isinstance(how, str):
+            return getattr(x, how)()
+        return x * (type(how).__name__ == "int") + (0 if how is None else how)
+
+    compiled = cresset.compile(function)
+    for how in (first,) * 3 + (then,) * 3 + (first,):
+        assert cresset.equal(compiled(cresset.ones(2), how), function(cresset.ones(2), how))
+    assert plays(compiled)
+
+
+def test_modules_that_change():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
+    compiled = cresset.compile(model)
+    x = cresset.ones(2, 3)
+
+    def check():
+        for _ in range(3):
+            cresset.manual_seed(3)
+            expected = model(x)
+            cresset.manual_seed(3)
+            assert cresset.equal(compiled(x), expected)
+
+    with cresset.no_grad():
+        check()
+        assert plays(compiled) == 1
+        for change in (
+            model.eval,
+            model.train,
+            lambda: setattr(model[1], "p", 0.25),
+            lambda: setattr(model, "0", nn.Linear(3, 3)),
+            lambda: setattr(model[0], "weight", nn.Parameter(cresset.ones(3, 3))),
+            lambda: setattr(model[0], "bias", None),
+            lambda: model.append(nn.ReLU()),
+            lambda: model[0].register_forward_hook(lambda module, args, out: out + 1),
+        ):
+            change()
+            check()
+    assert compiled.training
+    assert compiled.state_dict().keys() == model.state_dict().keys()
+
+
+def test_gradient_mode_is_part_of_a_call():
+    w = leaf(1.0)
+    compiled = cresset.compile(lambda x: (w * x).detach())
+    for _ in range(3):
+        compiled(cresset.ones(1))
+        with cresset.no_grad():
+            assert not compiled(cresset.ones(1)).requires_grad
+
+
+def test_methods():
+    class Scale:
+        def __init__(self, factor):
+            self.factor = factor
+
+        @cresset.compile
+        def __call__(self, x):
+            return x * self.factor
+
+    two, three = Scale(2.0), Scale(3.0)
+    for _ in range(4):
+        assert Scale.__call__(two, cresset.ones(1)).item() == 2
+        assert Scale.__call__(three, cresset.ones(1)).item() == 3
+
+
+# --- what cannot be played ------------------------------------------------------------------------
+def refused(function, reason, *arguments, calls=5):
+    """Assert that a function runs in immediate mode, and that the reason is told."""
+    compiled = cresset.compile(function)
+    results = [compiled(*arguments) for _ in range(calls)]
+    assert reason in compiled.explain(), compiled.explain()
+    assert not plays(compiled)
+    return results
+
+
+def test_values_decide():
+    compiled = cresset.compile(lambda x: x * 2 if x.sum() > 0 else x - 1)
+    for k in (1.0, 1.0, 1.0, -1.0, 1.0):
+        assert compiled(cresset.full((1,), k)).item() == (2 if k > 0 else -2)
+    assert "Python looks at an element" in compiled.explain()
+
+
+def test_python_objects_that_are_changed():
+    state = SimpleNamespace(count=0)
+    seen = []
+
+    def counts(x):
+        state.count += 1
+        return x * state.count
+
+    def collects(x):
+        seen.append(x + 1)
+        return x
+
+    assert [r.item() for r in refused(counts, "attribute", cresset.ones(1))] == [1, 2, 3, 4, 5]
+    refused(collects, "append", cresset.ones(1))
+    assert len(seen) == 5
+
+
+def test_generators_and_clocks():
+    numbers = iter(range(100))
+    results = refused(lambda x: x + next(numbers), "next()", cresset.zeros(1))
+    assert [r.item() for r in results] == [0, 1, 2, 3, 4]
+    import random
+
+    results = refused(lambda x: x + random.random(), "random", cresset.zeros(1))
+    assert len({r.item() for r in results}) == 5
+
+
+def test_numpy_is_not_played():
+    pytest.importorskip("numpy")
+    results = refused(lambda x: cresset.linalg.eigvalsh(x), "NumPy", cresset.eye(3))
+    assert results[-1].tolist() == [1, 1, 1]
+
+
+def test_fullgraph_raises():
+    compiled = cresset.compile(lambda x: x * x.sum().item(), fullgraph=True)
+    compiled(cresset.ones(1))
+    with pytest.raises(RuntimeError, match="Python looks at an element"):
+        compiled(cresset.ones(1))
+
+
+def test_printing_warns():
+    def function(x):
+        print("running")
+        return x + 1
+
+    compiled = cresset.compile(function)
+    compiled(cresset.ones(1))
+    with pytest.warns(UserWarning, match="print"):
+        compiled(cresset.ones(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compiled(cresset.ones(1)).item() == 2
+
+
+# --- faults and modes -----------------------------------------------------------------------------
+def test_faults_are_those_of_the_function():
+    table = cresset.arange(4.0)
+    compiled = cresset.compile(lambda i: table.index_select(0, i) * 2)
+    for _ in range(3):
+        assert compiled(cresset.tensor([1, 3])).tolist() == [2, 6]
+    assert plays(compiled)
+    with pytest.raises(IndexError, match="index 9"):
+        compiled(cresset.tensor([1, 9]))
+    assert compiled(cresset.tensor([1, 2])).tolist() == [2, 4]
+
+    loss = cresset.compile(nn.functional.cross_entropy)
+    scores = cresset.zeros(2, 3)
+    for _ in range(3):
+        loss(scores, cresset.tensor([0, 2]))
+    assert plays(loss)
+    with pytest.raises(IndexError, match="Target 7 is out of bounds"):
+        loss(scores, cresset.tensor([0, 7]))
+
+
+def test_errors_of_python_pass_through():
+    def function(x):
+        raise KeyError("own")
+
+    compiled = cresset.compile(function)
+    for _ in range(4):
+        with pytest.raises(KeyError, match="own"):
+            compiled(cresset.ones(1))
+    assert cresset.ones(1).add(1).item() == 2
+
+
+def test_compiled_functions_call_each_other():
+    inner = cresset.compile(lambda x: x + 1)
+    outer = cresset.compile(lambda x: inner(x) * 2)
+    for k in range(5):
+        assert outer(cresset.full((1,), float(k))).item() == 2 * (k + 1)
+    assert plays(outer)
+
+
+def test_other_threads_are_not_recorded():
+    done, go = threading.Event(), threading.Event()
+
+    def other():
+        go.wait()
+        for _ in range(50):
+            cresset.ones(3) + 1
+        done.set()
+
+    def function(x):
+        go.set()
+        done.wait()
+        return x + 1
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    compiled = cresset.compile(function)
+    for k in range(4):
+        assert compiled(cresset.full((1,), float(k))).item() == k + 1
+    thread.join()
+    assert plays(compiled)
+
+
+def test_turned_off(monkeypatch):
+    def function(x):
+        return x
+
+    assert cresset.compile(function, disable=True) is function
+    monkeypatch.setenv("CRESSET_COMPILE", "0")
+    assert cresset.compile(function) is function
+    with pytest.raises(TypeError, match="something that can be called"):
+        cresset.compile(3)
+
+
+def test_compiling_looks_like_the_function():
+    def function(x):
+        """What it does."""
+        return x
+
+    compiled = cresset.compile(function)
+    assert compiled.__name__ == "function"
+    assert compiled.__doc__ == "What it does."
+    assert "function" in repr(compiled)
+    assert cresset.compile(fullgraph=True)(function).fullgraph
