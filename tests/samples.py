@@ -7,6 +7,7 @@ from dataclasses import replace
 import samples_complex
 import samples_creation
 import samples_elementwise
+import samples_neural
 import samples_ordering
 import samples_products
 import samples_rearranging
@@ -50,6 +51,10 @@ FAMILIES = (
     samples_products.distances,
     samples_products.losses,
     samples_products.attention,
+    samples_neural.convolutions,
+    samples_neural.transposed_convolutions,
+    samples_neural.pooling,
+    samples_neural.columns,
     samples_complex.arithmetic,
     samples_complex.functions,
     samples_complex.parts,
@@ -83,6 +88,8 @@ INTERNAL = {
     "kl_log_terms": "nn.functional.kl_div",
     "kl_terms": "nn.functional.kl_div",
     "bordered": "nn.functional.pad",
+    "columns_of_blocks": "nn.functional.unfold",
+    "blocks_of_columns": "nn.functional.fold",
     "layer_norm_backward": "nn.functional.layer_norm",
     "layer_norm_rows": "nn.functional.layer_norm",
     "linear_recurrence": "cumprod",

@@ -9,6 +9,7 @@ from steps import guarded, layout, run
 from cresset.kernels import blocks, convolution, filters, pooling, tile
 from cresset.kernels import matmul as products
 from cresset.kernels.matmul import Operand, matmul
+from cresset.kernels.pooling import Geometry
 from cresset.runtime.target import host
 
 WIDTHS = [16, 32, 64]
@@ -173,17 +174,17 @@ def test_a_matrix_streams_past_a_vector(monkeypatch, vector_bytes):
 
 
 # --- convolutions ---------------------------------------------------------------------------------
-def pairs(*values):
-    return [(value, value) if isinstance(value, int) else value for value in values]
+def along(rank, *values):
+    return [(value,) * rank if isinstance(value, int) else value for value in values]
 
 
 def windows(out, taps, stride, dilation):
     """For each tap its place and the slices of a padded image that it sees."""
-    for i, j in np.ndindex(*taps):
-        yield i, j, tuple(
+    for tap in np.ndindex(*taps):
+        yield (..., *tap), (..., *(
             slice(at * d, at * d + (n - 1) * s + 1, s)
-            for at, n, s, d in zip((i, j), out, stride, dilation)
-        )
+            for at, n, s, d in zip(tap, out, stride, dilation)
+        ))
 
 
 def convolve(x, w, gradient, stride, padding, dilation, groups):
@@ -196,49 +197,59 @@ def convolve(x, w, gradient, stride, padding, dilation, groups):
     filters = w.reshape(groups, -1, *w.shape[1:])
     g = gradient.reshape(images, groups, w.shape[0] // groups, *size)
     out, by_x, by_w = np.zeros_like(g), np.zeros_like(padded), np.zeros_like(filters)
-    for i, j, seen in windows(size, taps, stride, dilation):
-        view = padded[(..., *seen)]
-        out += np.einsum("ngchw,goc->ngohw", view, filters[..., i, j])
-        by_x[(..., *seen)] += np.einsum("ngohw,goc->ngchw", g, filters[..., i, j])
-        by_w[..., i, j] = np.einsum("ngohw,ngchw->goc", g, view)
+    for tap, seen in windows(size, taps, stride, dilation):
+        view = padded[seen]
+        out += np.einsum("ngc...,goc->ngo...", view, filters[tap])
+        by_x[seen] += np.einsum("ngo...,goc->ngc...", g, filters[tap])
+        products = np.einsum("ngo...,ngc...->goc...", g, view)
+        by_w[tap] = products.sum(tuple(range(3, products.ndim)))
     inside = tuple(slice(p, p + n) for p, n in zip(padding, x.shape[2:]))
     by_x = by_x[(..., *inside)].reshape(x.shape)
     return out.reshape(gradient.shape), by_x, by_w.reshape(w.shape)
 
 
-# images, channels in, height, width, channels out, taps; stride, padding, dilation, groups
+# images, channels in, image, channels out, taps; stride, padding, dilation, groups
 CONVOLUTIONS = [
-    (2, 3, 9, 11, 5, (3, 3), 1, 1, 1, 1),
-    (2, 3, 9, 17, 7, (3, 2), (2, 1), (0, 1), (1, 2), 1),
-    (3, 4, 19, 37, 6, (3, 3), 2, 1, 1, 2),
-    (3, 4, 19, 37, 8, (3, 5), 3, (2, 3), 2, 4),
-    (2, 4, 19, 37, 4, (3, 5), 1, (2, 3), 2, 4),
-    (2, 5, 4, 4, 6, (3, 3), 1, 1, 1, 1),
-    (5, 6, 4, 4, 9, (3, 3), 2, 1, 1, 3),
-    (1, 1, 5, 5, 1, (5, 5), 1, 0, 1, 1),
-    (7, 2, 1, 1, 3, (1, 1), 1, 0, 1, 1),
-    (2, 6, 8, 9, 4, (1, 1), 1, 0, 1, 2),
-    (2, 6, 8, 8, 4, (1, 1), 2, 0, 1, 2),
-    (2, 6, 8, 9, 4, (1, 1), 1, 1, 1, 1),
-    (3, 1, 28, 28, 32, (3, 3), 1, 1, 1, 1),
-    (1, 3, 40, 40, 16, (7, 7), 2, 3, 1, 1),
-    (2, 3, 20, 20, 5, (3, 3), 1, 0, 1, 1),
-    (2, 3, 20, 20, 5, (3, 3), 1, 4, 1, 1),
-    (2, 3, 20, 20, 5, (2, 2), 1, 2, 3, 1),
-    (0, 3, 20, 20, 5, (3, 3), 1, 1, 1, 1),
-    (2, 16, 12, 17, 70, (3, 3), 1, 1, 1, 1),
+    (2, 3, (9, 11), 5, (3, 3), 1, 1, 1, 1),
+    (2, 3, (9, 17), 7, (3, 2), (2, 1), (0, 1), (1, 2), 1),
+    (3, 4, (19, 37), 6, (3, 3), 2, 1, 1, 2),
+    (3, 4, (19, 37), 8, (3, 5), 3, (2, 3), 2, 4),
+    (2, 4, (19, 37), 4, (3, 5), 1, (2, 3), 2, 4),
+    (2, 5, (4, 4), 6, (3, 3), 1, 1, 1, 1),
+    (5, 6, (4, 4), 9, (3, 3), 2, 1, 1, 3),
+    (1, 1, (5, 5), 1, (5, 5), 1, 0, 1, 1),
+    (7, 2, (1, 1), 3, (1, 1), 1, 0, 1, 1),
+    (2, 6, (8, 9), 4, (1, 1), 1, 0, 1, 2),
+    (2, 6, (8, 8), 4, (1, 1), 2, 0, 1, 2),
+    (2, 6, (8, 9), 4, (1, 1), 1, 1, 1, 1),
+    (3, 1, (28, 28), 32, (3, 3), 1, 1, 1, 1),
+    (1, 3, (40, 40), 16, (7, 7), 2, 3, 1, 1),
+    (2, 3, (20, 20), 5, (3, 3), 1, 0, 1, 1),
+    (2, 3, (20, 20), 5, (3, 3), 1, 4, 1, 1),
+    (2, 3, (20, 20), 5, (2, 2), 1, 2, 3, 1),
+    (0, 3, (20, 20), 5, (3, 3), 1, 1, 1, 1),
+    (2, 16, (12, 17), 70, (3, 3), 1, 1, 1, 1),
+    (2, 4, (50,), 6, (3,), 1, 1, 1, 2),
+    (3, 2, (50,), 5, (4,), 3, 2, 2, 1),
+    (2, 3, (6,), 5, (3,), 2, 1, 1, 1),
+    (2, 6, (21,), 4, (1,), 1, 0, 1, 2),
+    (2, 4, (6, 5, 19), 6, (3, 3, 3), 1, 1, 1, 2),
+    (2, 3, (7, 9, 37), 5, (2, 3, 3), 2, (1, 2, 0), (2, 1, 2), 1),
+    (2, 4, (4, 3, 5), 6, (3, 2, 3), (1, 2, 1), 1, 1, 2),
+    (1, 6, (3, 4, 18), 6, (3, 3, 3), 1, 1, 1, 6),
+    (2, 6, (3, 4, 5), 4, (1, 1, 1), 1, 0, 1, 1),
 ]
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
 def test_convolutions_and_their_gradients(case, kind, vector_bytes):
-    images, channels, height, width, outputs, taps, *parameters, groups = case
-    stride, padding, dilation = pairs(*parameters)
+    images, channels, extents, outputs, taps, *parameters, groups = case
+    stride, padding, dilation = along(len(taps), *parameters)
     size = [(n + 2 * p - d * (t - 1) - 1) // s + 1
-            for n, p, d, t, s in zip((height, width), padding, dilation, taps, stride)]
+            for n, p, d, t, s in zip(extents, padding, dilation, taps, stride)]
     rng = np.random.default_rng(7)
-    x = normal(rng, (images, channels, height, width), kind)
+    x = normal(rng, (images, channels, *extents), kind)
     w = normal(rng, (outputs, channels // groups, *taps), kind)
     g = normal(rng, (images, outputs, *size), kind)
     bias = normal(rng, (outputs,), kind)
@@ -252,17 +263,21 @@ def test_convolutions_and_their_gradients(case, kind, vector_bytes):
     assert close(out, expected, w[0].size)
     run(convolution.convolution(of_x, of_w, of_g, *geometry, (1, 2, 3), 0, first_temporary=4),
         [bias, x, w, out])
-    assert close(out, expected + bias.reshape(-1, 1, 1), w[0].size)
+    assert close(out, expected + bias.reshape(-1, *[1] * len(taps)), w[0].size)
 
     out = fresh(x.shape, kind)
     run(convolution.convolution_input_gradient(
         of_g, of_w, of_x, *geometry, (0, 1, 2), first_temporary=3), [g, w, out])
     assert close(out, by_x, w[:, 0].size)
+    bias = normal(rng, (channels,), kind)
+    run(convolution.convolution_input_gradient(
+        of_g, of_w, of_x, *geometry, (1, 2, 3), 0, first_temporary=4), [bias, g, w, out])
+    assert close(out, by_x + bias.reshape(-1, *[1] * len(taps)), w[:, 0].size)
 
     out = fresh(w.shape, kind)
     run(convolution.convolution_weight_gradient(
         of_g, of_x, of_w, *geometry, (0, 1, 2), first_temporary=3), [g, x, out])
-    assert close(out, by_w, images * size[0] * size[1])
+    assert close(out, by_w, images * np.prod(size))
 
 
 def test_parts_of_a_gradient_are_added_in_order(monkeypatch):
@@ -284,16 +299,19 @@ def test_parts_of_a_gradient_are_added_in_order(monkeypatch):
 
 
 # --- pooling --------------------------------------------------------------------------------------
-# height, width; kernel, stride, padding, dilation, whether the last window may stick out
+# extents; kernel, stride, padding, dilation, whether the last window may stick out
 POOLS = [
-    (20, 37, 2, 2, 0, 1, False),
-    (20, 37, 3, 1, 1, 1, False),
-    (20, 37, 3, 2, 1, 1, True),
-    (20, 37, (3, 2), (3, 4), 1, (2, 1), False),
-    (20, 37, (3, 5), 2, (1, 2), (2, 3), True),
-    (4, 4, 2, 2, 0, 1, False),
-    (5, 5, 5, 1, 2, 1, False),
-    (1, 1, 1, 1, 0, 1, False),
+    ((20, 37), 2, 2, 0, 1, False),
+    ((20, 37), 3, 1, 1, 1, False),
+    ((20, 37), 3, 2, 1, 1, True),
+    ((20, 37), (3, 2), (3, 4), 1, (2, 1), False),
+    ((20, 37), (3, 5), 2, (1, 2), (2, 3), True),
+    ((4, 4), 2, 2, 0, 1, False),
+    ((5, 5), 5, 1, 2, 1, False),
+    ((1, 1), 1, 1, 0, 1, False),
+    ((37,), 3, 2, 1, 2, True),
+    ((5, 6, 37), 2, 2, 0, 1, False),
+    ((5, 4, 20), (3, 2, 3), (2, 1, 2), 1, 1, True),
 ]
 
 
@@ -305,23 +323,25 @@ def pooled_size(extent, kernel, stride, padding, dilation, ceiling):
 
 def pool_of(case):
     """The extents of a case, its parameters as pairs, and the size of its result."""
-    extents, parameters, ceiling = case[:2], pairs(*case[2:6]), case[6]
+    extents, *numbers, ceiling = case
+    parameters = along(len(extents), *numbers)
     size = [pooled_size(*axis, ceiling) for axis in zip(extents, *parameters)]
     return extents, parameters, size
 
 
-def greatest(plane, parameters, size):
+def greatest(volume, parameters, size):
     """The greatest values of windows and their places: the first, but the last NaN."""
     kernel, stride, padding, dilation = parameters
-    values, places = np.zeros(size, plane.dtype), np.zeros(size, np.int64)
+    values, places = np.zeros(size, volume.dtype), np.zeros(size, np.int64)
     for at in np.ndindex(*size):
         best = None
         for tap in np.ndindex(*kernel):
-            y, x = (a * s - p + t * d for a, s, p, t, d in zip(at, stride, padding, tap, dilation))
-            if 0 <= y < plane.shape[0] and 0 <= x < plane.shape[1]:
-                value = plane[y, x]
+            seen = tuple(a * s - p + t * d
+                         for a, s, p, t, d in zip(at, stride, padding, tap, dilation))
+            if all(0 <= i < n for i, n in zip(seen, volume.shape)):
+                value = volume[seen]
                 if best is None or value > best[0] or value != value:
-                    best = value, y * plane.shape[1] + x
+                    best = value, np.ravel_multi_index(seen, volume.shape)
         values[at], places[at] = best
     return values, places
 
@@ -337,15 +357,16 @@ def test_max_pool(case, kind, vector_bytes):
         x[rng.random(x.shape) < 0.1] = -np.inf
     x = guarded(x)
     out, places = fresh((2, 3, *size), kind), fresh((2, 3, *size), np.int64)
-    run(pooling.max_pool2d(layout(x), layout(out), *parameters, (0, 1, 2)), [x, out, places])
-    expected = [greatest(plane, parameters, size) for plane in x.reshape(6, *extents)]
+    run(pooling.max_pool(layout(x), layout(out), Geometry.of(*parameters), (0, 1, 2)),
+        [x, out, places])
+    expected = [greatest(volume, parameters, size) for volume in x.reshape(6, *extents)]
     assert np.array_equal(out, np.reshape([v for v, _ in expected], out.shape), x.dtype.kind == "f")
     assert (places == np.reshape([p for _, p in expected], out.shape)).all()
 
     if x.dtype.kind == "f":
         g, result = normal(rng, out.shape, kind), fresh(x.shape, kind)
-        run(pooling.max_pool2d_gradient(layout(g), layout(x), (0, 1, 2)), [g, places, result])
-        sums = np.zeros((6, extents[0] * extents[1]))
+        run(pooling.max_pool_gradient(layout(g), layout(x), (0, 1, 2)), [g, places, result])
+        sums = np.zeros((6, np.prod(extents)))
         for plane, at, terms in zip(sums, places.reshape(6, -1), g.reshape(6, -1)):
             np.add.at(plane, at, terms)
         assert close(result, sums.reshape(x.shape), 9)
@@ -378,36 +399,47 @@ def check_averages(forward, backward, matrix, extents, size, kind):
 @pytest.mark.parametrize("kind", ["f4", "f8"])
 @pytest.mark.parametrize("with_padding", [False, True])
 @pytest.mark.parametrize("divisor", [None, 3])
-@pytest.mark.parametrize("case", [case for case in POOLS if case[5] == 1], ids=str)
+@pytest.mark.parametrize("case", [case for case in POOLS if case[4] == 1], ids=str)
 def test_avg_pool(case, divisor, with_padding, kind, vector_bytes):
     extents, parameters, size = pool_of(case)
-    rest = (*parameters[:3], with_padding, divisor)
+    rest = (Geometry.of(*parameters), with_padding, divisor)
     check_averages(
-        lambda x, out, values: pooling.avg_pool2d(x, out, *rest, values),
-        lambda g, x, values: pooling.avg_pool2d_gradient(g, x, *rest, values),
+        lambda x, out, values: pooling.avg_pool(x, out, *rest, values),
+        lambda g, x, values: pooling.avg_pool_gradient(g, x, *rest, values),
         averaging(extents, size, parameters, with_padding, divisor), extents, size, kind,
     )
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
-@pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 7), (20, 37), (1, 4)], ids=str)
-def test_adaptive_avg_pool(size, kind, vector_bytes):
-    extents = (20, 37)
+@pytest.mark.parametrize("extents, size", [
+    ((20, 37), (1, 1)), ((20, 37), (3, 5)), ((20, 37), (7, 7)), ((20, 37), (20, 37)),
+    ((20, 37), (1, 4)), ((37,), (5,)), ((5, 6, 37), (1, 1, 1)), ((5, 6, 37), (2, 4, 5)),
+], ids=str)
+def test_pooling_of_shares(extents, size, kind, vector_bytes):
+    shares = {at: tuple(slice(a * n // o, -(-(a + 1) * n // o))
+                        for a, n, o in zip(at, extents, size)) for at in np.ndindex(*size)}
     matrix = np.zeros((*size, *extents))
-    for at in np.ndindex(*size):
-        seen = tuple(slice(a * n // o, -(-(a + 1) * n // o))
-                     for a, n, o in zip(at, extents, size))
+    for at, seen in shares.items():
         matrix[at][seen] = 1 / matrix[at][seen].size
-    check_averages(pooling.adaptive_avg_pool2d, pooling.adaptive_avg_pool2d_gradient,
-                   matrix.reshape(np.prod(size), -1), extents, size, kind)
+    check_averages(
+        lambda x, out, values: pooling.avg_pool(x, out, None, False, None, values),
+        lambda g, x, values: pooling.avg_pool_gradient(g, x, None, False, None, values),
+        matrix.reshape(np.prod(size), -1), extents, size, kind,
+    )
+    x = normal(np.random.default_rng(11), (2, 3, *extents), kind)
+    out, places = fresh((2, 3, *size), kind), fresh((2, 3, *size), np.int64)
+    run(pooling.max_pool(layout(x), layout(out), None, (0, 1, 2)), [x, out, places])
+    for at, seen in shares.items():
+        assert (out[(..., *at)] == x[(..., *seen)].reshape(2, 3, -1).max(-1)).all()
+    assert (np.take_along_axis(x.reshape(2, 3, -1), places.reshape(2, 3, -1), 2)
+            == out.reshape(2, 3, -1)).all()
 
 
 def test_nothing_to_do():
     nothing = np.zeros((0, 3, 8, 8), "f4")
-    pair = (2, 2)
     out = np.zeros((0, 3, 4, 4), "f4")
-    steps, _ = pooling.max_pool2d(
-        layout(nothing), layout(out), pair, pair, (0, 0), (1, 1), (0, 1, 2))
+    geometry = Geometry.of((2, 2), (2, 2), (0, 0))
+    steps, _ = pooling.max_pool(layout(nothing), layout(out), geometry, (0, 1, 2))
     assert steps == []
-    steps, _ = pooling.adaptive_avg_pool2d(layout(nothing), layout(out), (0, 1))
+    steps, _ = pooling.avg_pool(layout(nothing), layout(out), None, False, None, (0, 1))
     assert steps == []

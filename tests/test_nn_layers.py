@@ -23,6 +23,7 @@ def whole(high, *shape):
 
 IMAGE = normal(2, 4, 8, 8)
 SIGNAL = normal(2, 4, 9)
+VOLUME = normal(2, 4, 5, 6, 9)
 SERIES = normal(5, 3, 4)
 # Batches from which recurrences read their weights in panels.
 MANY_SERIES = numpy.random.default_rng(1).standard_normal((3, 6, 4)).astype(numpy.float32)
@@ -41,12 +42,34 @@ LAYERS = [
     ("Conv2d", (4, 8, 3), {"dilation": (1, 2), "groups": 4}, [IMAGE]),
     ("Conv2d", (4, 6, 4), {"padding": "same", "padding_mode": "circular"}, [IMAGE]),
     ("Conv2d", (4, 6, 3), {"padding": "valid", "padding_mode": "replicate"}, [IMAGE]),
+    ("Conv3d", (4, 6, 3), {"padding": 1, "groups": 2}, [VOLUME]),
+    ("Conv3d", (4, 6, (1, 3, 2)), {"stride": (1, 2, 1), "padding_mode": "replicate"}, [VOLUME]),
+    ("ConvTranspose1d", (4, 6, 4, 2, 1), {"groups": 2}, [SIGNAL]),
+    ("ConvTranspose1d", (4, 6, 3), {"dilation": 2}, [SIGNAL[0]]),
+    ("ConvTranspose2d", (4, 6, 3, 2, 1, 1), {"bias": False}, [IMAGE]),
+    ("ConvTranspose2d", (4, 6, (2, 3)), {"padding": (0, 1), "groups": 2}, [IMAGE]),
+    ("ConvTranspose3d", (4, 6, 3, 2), {"output_padding": (1, 0, 1)}, [VOLUME]),
+    ("Unfold", (2,), {"padding": 1}, [IMAGE]),
+    ("Fold", ((4, 5), (2, 3)), {}, [normal(2, 12, 9)]),
     ("MaxPool1d", (2,), {}, [SIGNAL]),
     ("MaxPool1d", (3, 2, 1), {"ceil_mode": True, "return_indices": True}, [SIGNAL]),
     ("MaxPool2d", (2,), {}, [IMAGE]),
     ("MaxPool2d", (3, 2, 1), {"return_indices": True}, [IMAGE]),
+    ("MaxPool3d", (2,), {"return_indices": True}, [VOLUME]),
+    ("MaxUnpool1d", (2,), {}, [SIGNAL, 9 * whole(2, 2, 4, 1) + numpy.arange(9)[::-1]]),
+    ("MaxUnpool2d", (2, 3), {}, [IMAGE, numpy.tile(numpy.arange(64).reshape(8, 8), (2, 4, 1, 1))]),
+    ("MaxUnpool3d", ((1, 2, 2),), {}, [VOLUME[0], numpy.arange(1080).reshape(4, 5, 6, 9)]),
     ("AvgPool1d", (3,), {"stride": 2, "padding": 1}, [SIGNAL]),
     ("AvgPool2d", (3, 2, 1), {"count_include_pad": False}, [IMAGE]),
+    ("AvgPool3d", ((2, 3, 2),), {"divisor_override": 5}, [VOLUME]),
+    ("LPPool1d", (3, 2), {}, [abs(SIGNAL)]),
+    ("LPPool2d", (2, 3, 2), {"ceil_mode": True}, [IMAGE]),
+    ("LPPool3d", (1.5, (1, 2, 3)), {}, [abs(VOLUME)]),
+    ("AdaptiveAvgPool1d", (4,), {}, [SIGNAL]),
+    ("AdaptiveAvgPool3d", ((2, None, 4),), {}, [VOLUME]),
+    ("AdaptiveMaxPool1d", (4,), {"return_indices": True}, [SIGNAL]),
+    ("AdaptiveMaxPool2d", ((None, 3),), {}, [IMAGE]),
+    ("AdaptiveMaxPool3d", (2, True), {}, [VOLUME]),
     ("AdaptiveAvgPool2d", ((None, 3),), {}, [IMAGE]),
     ("AdaptiveAvgPool2d", (1,), {}, [IMAGE]),
     ("BatchNorm1d", (4,), {}, [normal(6, 4)]),
@@ -55,6 +78,10 @@ LAYERS = [
     ("BatchNorm2d", (4,), {"affine": False}, [IMAGE]),
     ("BatchNorm2d", (4,), {"track_running_stats": False}, [IMAGE]),
     ("InstanceNorm1d", (4,), {"affine": True, "track_running_stats": True}, [SIGNAL]),
+    ("BatchNorm3d", (4,), {}, [VOLUME]),
+    ("InstanceNorm3d", (4,), {"affine": True}, [VOLUME]),
+    ("LocalResponseNorm", (3,), {"alpha": 0.1, "k": 2.0}, [IMAGE]),
+    ("LocalResponseNorm", (2,), {}, [SIGNAL]),
     ("InstanceNorm2d", (4,), {}, [IMAGE]),
     ("InstanceNorm2d", (4,), {"affine": True}, [IMAGE[0]]),
     ("LayerNorm", (4,), {}, [SERIES]),
@@ -95,6 +122,14 @@ LAYERS = [
     ("Flatten", (), {}, [IMAGE]),
     ("Flatten", (0, 2), {}, [IMAGE]),
     ("Unflatten", (1, (2, -1)), {}, [IMAGE]),
+    ("Upsample", (), {"scale_factor": 2}, [IMAGE]),
+    ("Upsample", ((6, 9),), {"mode": "bilinear", "align_corners": True}, [IMAGE]),
+    ("Upsample", (), {"scale_factor": (2, 1, 1.5), "mode": "trilinear"}, [VOLUME]),
+    ("UpsamplingNearest2d", (11,), {}, [IMAGE]),
+    ("UpsamplingBilinear2d", (None, 2), {}, [IMAGE]),
+    ("PixelShuffle", (2,), {}, [IMAGE]),
+    ("PixelUnshuffle", (2,), {}, [IMAGE]),
+    ("ChannelShuffle", (2,), {}, [IMAGE]),
 ]
 
 ACTIVATIONS = [
@@ -127,6 +162,11 @@ PADDINGS = [
     ("ReplicationPad2d", (2,), {}, [IMAGE]),
     ("CircularPad1d", (1,), {}, [SIGNAL]),
     ("CircularPad2d", (1,), {}, [IMAGE]),
+    ("ConstantPad3d", (1, 2.0), {}, [VOLUME]),
+    ("ZeroPad3d", ((1, 2, 0, 1, -1, 1),), {}, [VOLUME]),
+    ("ReflectionPad3d", (2,), {}, [VOLUME]),
+    ("ReplicationPad3d", (1,), {}, [VOLUME]),
+    ("CircularPad3d", (1,), {}, [VOLUME]),
 ]
 
 X, Y, SHARES = normal(4, 5), normal(4, 5), even(4, 5)

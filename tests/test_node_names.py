@@ -14,12 +14,16 @@ import cresset
 DIFFER = {
     "made of operations of which the last is another one than in PyTorch": """
         atleast_3d einsum frobenius_norm kron nanquantile nn.functional.bilinear
-        nn.functional.conv1d nn.functional.instance_norm
+        nn.functional.instance_norm nn.functional.local_response_norm
         nn.functional.scaled_dot_product_attention norm_except_dim pairwise_distance quantile
         repeat_interleave tensordot trapezoid trapz""",
     "made of operations; PyTorch has a node of its own for it": """
         index_fill nn.functional.affine_grid nn.functional.grid_sample nn.functional.interpolate
+        nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d
         rrelu special.ndtr""",
+    "one operation for all numbers of dims; PyTorch takes a signal as an image": """
+        nn.functional.adaptive_avg_pool1d nn.functional.adaptive_max_pool1d
+        nn.functional.avg_pool1d nn.functional.max_pool1d""",
     "pieces are made by one operation, whatever their sizes": """
         hsplit split_with_sizes tensor_split vsplit""",
     "PyTorch records a node that raises when gradients reach it; here they have a meaning": """

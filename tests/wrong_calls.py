@@ -457,14 +457,14 @@ MODULES = [
      "conv3d: Expected 4D (unbatched) or 5D (batched) input and a 5D weight; got shapes (2, 8, 8) "
      "and (4, 2, 3, 3, 3)"),
     ("torch.nn.ConvTranspose1d(3, 4, 3)(torch.ones(2, 8))", RuntimeError,
-     "conv_transpose1d: Given groups=1, weight of size [3, 4, 3], expected input[1, 2, 8] to have 3 "
-     "channels, but got 2 channels instead; channels are dim 1, and of a signal alone dim 0"),
+     "conv_transpose1d: Given groups=1, weight of size [3, 4, 3], expected input[1, 2, 8] to have "
+     "3 channels, but got 2 channels instead; channels are dim 1, and of a signal alone dim 0"),
     ("torch.nn.ConvTranspose2d(3, 4, 3, output_padding=1)(torch.ones(1, 3, 8, 8))", RuntimeError,
      "conv_transpose2d: output padding must be smaller than either stride or dilation; got "
      "output_padding (1, 1), stride (1, 1) and dilation (1, 1)"),
     ("torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3), stride=(1, 1, 1))",
-     RuntimeError, "conv2d: expected stride to be a single integer value or a list of 2 values; got "
-     "(1, 1, 1)"),
+     RuntimeError, "conv2d: expected stride to be a single integer value or a list of 2 values; "
+     "got (1, 1, 1)"),
     ("torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3), torch.ones(3))",
      RuntimeError, "conv2d: Given weight of size [4, 3, 3, 3], expected bias to be 1-dimensional "
      "with 4 elements; got bias of size [3]"),
@@ -473,15 +473,16 @@ MODULES = [
      "stride (1, 1), calculated shape of the array of sliding blocks as (0, 0), but its components "
      "must be at least one"),
     ("torch.nn.functional.fold(torch.ones(1, 5, 4), (3, 3), 2)", RuntimeError,
-     "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size; got "
-     "(1, 5, 4) and kernel_size (2, 2); need (images, channels * 4, blocks), or one image of these"),
+     "fold: Expected size of input's dimension 1 to be divisible by the product of kernel_size; "
+     "got (1, 5, 4) and kernel_size (2, 2); need (images, channels * 4, blocks), or one image of "
+     "these"),
     ("torch.nn.functional.fold(torch.ones(1, 4, 5), (3, 3), 2)", RuntimeError,
      "fold: Given output_size (3, 3), kernel_size (2, 2), dilation (1, 1), padding (0, 0) and "
-     "stride (1, 1), expected size of input's dimension 2 to match the calculated number of sliding "
-     "blocks 2 * 2 = 4; got 5"),
+     "stride (1, 1), expected size of input's dimension 2 to match the calculated number of "
+     "sliding blocks 2 * 2 = 4; got 5"),
     ("torch.nn.functional.adaptive_avg_pool3d(torch.ones(2, 3, 3), 2)", RuntimeError,
      "adaptive_avg_pool3d: Expected 4D or 5D (batch mode) tensor with non-zero planes; got "
-     "(1, 2, 3, 3)"),
+     "(2, 3, 3)"),
     ("torch.nn.functional.max_unpool2d(torch.ones(1, 2, 2), torch.zeros(1, 2, 2).long(), 2, "
      "output_size=(9, 9))", ValueError,
      "max_unpool2d: invalid output_size; got (9, 9); need a number for each of the last 2 dims, "

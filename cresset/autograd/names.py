@@ -83,9 +83,16 @@ def _always(name: str) -> Callable:
     return lambda parameters, layouts: name
 
 
+def _pooled(name: str) -> Callable:
+    """PyTorch's name has the number of dims, and pools signals as images."""
+    return lambda parameters, layouts: name.format(max(2, layouts[0].ndim - 2))
+
+
 # By operation: what stands for the name, an overload other than the first behind a "#".
 RULES: dict[str, Callable] = {
     "absolute_error": _always("abs"),
+    "average_of_shares": _pooled("adaptive_avg_pool{}d"),
+    "average_of_windows": _pooled("avg_pool{}d"),
     "basic_index": _index,
     "clamp": lambda parameters, layouts: "clamp" if layouts[1] or layouts[2] else "clamp#1",
     "clamp_max": _other("clamp_max#1", "clamp_max"),
@@ -95,7 +102,8 @@ RULES: dict[str, Callable] = {
     "fill_where": _other("masked_fill#1", "masked_fill", 2),
     "floor_divide": _always("div#2"),
     "fmod": _other("fmod#1", "fmod"),
-    "greatest_of_windows": _always("max_pool2d_with_indices"),
+    "greatest_of_shares": _pooled("adaptive_max_pool{}d"),
+    "greatest_of_windows": _pooled("max_pool{}d_with_indices"),
     "imaginary_part": _always("select"),
     "kl_terms": _always("sub"),
     "lerp": _other("lerp#1", "lerp", 2),

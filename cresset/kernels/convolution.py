@@ -1,21 +1,26 @@
-"""Convolutions of images and their gradients: which kernel does which, and on what copies.
+"""Convolutions of signals, images and volumes, and their gradients: kernels, and on what copies.
 
     out[n, o, y, x] = bias[o] + sum_{c, i, j} w[o, c, i, j] x[n, c, y s + i d - p, x s + j d - p]
 
-with a stride s, a padding p and a dilation d down and across, and channels in groups (o and c are
-of one group). There are three ways:
+with a stride s, a padding p and a dilation d for every dim, and channels in groups (o and c are of
+one group). A signal is an image of one row, an image a volume of one plane: all that follows is
+written for volumes. There are three ways:
 
 - 1x1 filters that step by 1 are a matrix product as they stand.
 - Rows of at least one vector are correlated straight on padded images (`correlation`, `filters`).
   A stride across is taken apart into phases: one padded image per phase, in which taps step by 1.
-- Else the image is laid out in columns, one row per channel and tap, and multiplied (`matmul`).
+- Else, and for integers, the image is laid out in columns, one row per channel and tap, and
+  multiplied (`matmul`).
 
-The gradient of the image is a correlation of the padded gradient with the filters turned around,
-or, with a stride, the columns' gradient added back into the image.
+The gradient of the image, which is the transposed convolution, is a correlation of the padded
+gradient with the filters turned around, or, with a stride, the columns' gradient added back into
+the image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
@@ -27,37 +32,37 @@ from cresset.kernels.matmul import Operand, matmul
 from cresset.kernels.pack import pack_rows
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import Tile, lanes_of
-from cresset.kernels.windows import add_windows, copy_windows
+from cresset.kernels.windows import Triple, add_windows, copy_windows, triple
 
 FEW_PIXELS = 64  # images of fewer pixels are multiplied all at once, which takes a copy
 DEPTHWISE_VECTORS = 4
 
-Pair = tuple[int, int]
-
+Numbers = Sequence[int]  # one for each dim after the channels
 
 class Shape(NamedTuple):
-    """All sizes of a convolution."""
+    """All sizes of a convolution; those of signals and images with leading ones."""
 
     dtype: dtype
     images: int
     groups: int
     inputs: int  # channels of a group
     outputs: int
-    image: Pair  # height and width
-    out: Pair
-    taps: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+    image: Triple  # depth, height and width
+    out: Triple
+    taps: Triple
+    stride: Triple
+    padding: Triple
+    dilation: Triple
 
     @classmethod
     def of(cls, x: Layout, w: Layout, out: Layout, stride, padding, dilation, groups) -> Shape:
-        return cls(x.dtype, x.shape[0], groups, w.shape[1], w.shape[0] // groups, x.shape[2:],
-                   out.shape[2:], w.shape[2:], tuple(stride), tuple(padding), tuple(dilation))
+        image, size, taps = (triple(layout.shape[2:]) for layout in (x, out, w))
+        return cls(x.dtype, x.shape[0], groups, w.shape[1], w.shape[0] // groups, image, size, taps,
+                   triple(stride), triple(padding, 0), triple(dilation))
 
-    @property
-    def lanes(self) -> int:
-        return lanes_of(self.dtype)
+    def vectors(self, extents: Triple) -> bool:
+        """Whether rows of so many columns can be met in vectors."""
+        return self.dtype.is_floating_point and extents[-1] >= lanes_of(self.dtype)
 
     @property
     def depth(self) -> int:
@@ -72,16 +77,17 @@ class Shape(NamedTuple):
     @property
     def pointwise(self) -> bool:
         """Whether it is a matrix product as it stands."""
-        return self.taps == self.stride == (1, 1) and self.padding == (0, 0)
+        return self.taps == self.stride == (1, 1, 1) and self.padding == (0, 0, 0)
 
 
-def convolution(x: Layout, w: Layout, out: Layout, stride: Pair, padding: Pair, dilation: Pair,
-                groups: int, values: tuple[int, int, int], bias: int | None = None, *,
-                first_temporary: int):
+def convolution(x: Layout, w: Layout, out: Layout, stride: Numbers, padding: Numbers,
+                dilation: Numbers, groups: int, values: tuple[int, int, int],
+                bias: int | None = None, *, first_temporary: int):
     """The steps of out = convolution of x with w (+ bias), and the bytes of their temporaries.
 
     x is (images, channels, height, width), w (channels out, channels in / groups, down, across),
-    all packed; `values` are the places of (x, w, out), `bias` that of the packed (channels out).
+    or with one or three dims after the channels; all are packed. `values` are the places of (x, w,
+    out), `bias` that of the packed (channels out).
     """
     shape = Shape.of(x, w, out, stride, padding, dilation, groups)
     schedule = Schedule(first_temporary)
@@ -92,18 +98,22 @@ def convolution(x: Layout, w: Layout, out: Layout, stride: Pair, padding: Pair, 
     if shape.pointwise or shape.depth == 0:
         _multiply(schedule, shape, (shape.outputs, pixels, shape.inputs), _weight(shape, filters),
                   _planes(shape, image, shape.inputs, pixels),
-                  _planes(shape, target, shape.outputs, pixels), _column(shape, bias))
-    elif shape.out[1] >= shape.lanes and prod(shape.taps) > 1:
+                  _planes(shape, target, shape.outputs, pixels), _column(bias, shape.outputs))
+    elif shape.vectors(shape.out) and prod(shape.taps) > 1:
         _correlate(schedule, shape, image, filters, target, bias)
     else:
         _by_columns(schedule, shape, image, filters, target, bias)
     return schedule.result()
 
 
-def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: Pair, padding: Pair,
-                               dilation: Pair, groups: int, values: tuple[int, int, int], *,
+def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: Numbers,
+                               padding: Numbers, dilation: Numbers, groups: int,
+                               values: tuple[int, int, int], bias: int | None = None, *,
                                first_temporary: int):
-    """The gradient of `convolution` for its image; `values` are those of (gradient, w, x)."""
+    """The gradient of `convolution` for its image (+ bias); `values` are (gradient, w, x).
+
+    The bias, one number for each channel of x, is for this as a transposed convolution.
+    """
     shape = Shape.of(x, w, gradient, stride, padding, dilation, groups)
     schedule = Schedule(first_temporary)
     source, filters, target = values
@@ -114,17 +124,17 @@ def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: P
         _multiply(schedule, shape, (shape.inputs, pixels, shape.outputs),
                   _weight(shape, filters).transposed(),
                   _planes(shape, source, shape.outputs, pixels),
-                  _planes(shape, target, shape.inputs, pixels))
-    elif shape.stride == (1, 1) and shape.image[1] >= shape.lanes and not shape.empty:
-        _correlate_back(schedule, shape, source, filters, target)
+                  _planes(shape, target, shape.inputs, pixels), _column(bias, shape.inputs))
+    elif shape.stride == (1, 1, 1) and shape.vectors(shape.image) and not shape.empty:
+        _correlate_back(schedule, shape, source, filters, target, bias)
     else:
-        _columns_back(schedule, shape, source, filters, target)
+        _columns_back(schedule, shape, source, filters, target, bias)
     return schedule.result()
 
 
-def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: Pair, padding: Pair,
-                                dilation: Pair, groups: int, values: tuple[int, int, int], *,
-                                first_temporary: int):
+def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: Numbers,
+                                padding: Numbers, dilation: Numbers, groups: int,
+                                values: tuple[int, int, int], *, first_temporary: int):
     """The gradient of `convolution` for its filters; `values` are those of (gradient, x, w)."""
     shape = Shape.of(x, w, gradient, stride, padding, dilation, groups)
     schedule = Schedule(first_temporary)
@@ -133,7 +143,7 @@ def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: 
         return schedule.result()
     if shape.pointwise and _parts_fit(shape):
         _product_per_image(schedule, shape, source, image, target)
-    elif shape.out[1] >= shape.lanes and not shape.empty:
+    elif shape.vectors(shape.out) and not shape.empty:
         images, shifts = _padded(schedule, shape, image)
         filter_gradient(schedule, shape.dtype, images, shifts, source, target,
                         (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
@@ -166,9 +176,9 @@ def _planes(shape: Shape, value: int, channels: int, pixels: int) -> Operand:
     return Operand(value, (shape.groups * group, group, pixels, 1))
 
 
-def _column(shape: Shape, bias: int | None) -> Operand | None:
-    """A bias per channel out, the same for all pixels."""
-    return None if bias is None else Operand(bias, (0, shape.outputs, 1, 0))
+def _column(bias: int | None, channels: int) -> Operand | None:
+    """A bias for each of a group's channels, the same for all pixels."""
+    return None if bias is None else Operand(bias, (0, channels, 1, 0))
 
 
 def _parts_fit(shape: Shape) -> bool:
@@ -194,16 +204,24 @@ def _product_per_image(schedule: Schedule, shape: Shape, gradient: int, x: int, 
 
 # --- through columns ------------------------------------------------------------------------------
 def _columns(schedule: Schedule, shape: Shape, x: int) -> int:
-    """What each tap sees: a temporary (channels, taps down, taps across, images, pixels)."""
+    """What each tap sees: a temporary (channels, taps along each dim, images, pixels)."""
     channels = shape.groups * shape.inputs
-    plane = prod(shape.image)
-    sizes = (channels, *shape.taps, shape.images)
-    target = schedule.temporary(prod(sizes) * prod(shape.out) * shape.dtype.itemsize)
-    (down, across), (top, left) = shape.dilation, shape.padding
-    moves = (plane, 0, 0, channels * plane), (0, down, 0, 0), (0, 0, across, 0)
-    copy_windows(schedule, shape.dtype, x, shape.image, shape.out, shape.stride, (-top, -left),
-                 sizes, moves, target)
+    volume = prod(shape.image)
+    depth, *grid = shape.out
+    sizes = (channels, *shape.taps, shape.images, depth)
+    target = schedule.temporary(prod(sizes) * prod(grid) * shape.dtype.itemsize)
+    (deep, down, across), step = shape.dilation, shape.stride[0]
+    moves = ((volume, 0, 0, 0, channels * volume, 0), (0, deep, 0, 0, 0, step),
+             (0, 0, down, 0, 0, 0), (0, 0, 0, across, 0, 0))
+    copy_windows(schedule, shape.dtype, x, shape.image, grid, shape.stride[1:],
+                 _corner(shape), sizes, moves, target)
     return target
+
+
+def _corner(shape: Shape) -> Triple:
+    """Where the first tap looks first."""
+    front, top, left = shape.padding
+    return -front, -top, -left
 
 
 def _regrouped(schedule: Schedule, shape: Shape, gradient: int) -> int:
@@ -215,12 +233,12 @@ def _regrouped(schedule: Schedule, shape: Shape, gradient: int) -> int:
     return target
 
 
-def _swap(schedule: Schedule, shape: Shape, source: int, sizes: Pair, target: int):
-    """Planes of the output's size copied as (*sizes), which lie the other way round."""
+def _swap(schedule: Schedule, shape: Shape, source: int, sizes: tuple[int, int], target: int):
+    """Volumes of the output's size copied as (*sizes), which lie the other way round."""
     pixels = prod(shape.out)
-    moves = (pixels, sizes[0] * pixels), (0, 0), (0, 0)
-    copy_windows(schedule, shape.dtype, source, (1, pixels), (1, pixels), (1, 1), (0, 0), sizes,
-                 moves, target)
+    moves = (pixels, sizes[0] * pixels), (0, 0), (0, 0), (0, 0)
+    copy_windows(schedule, shape.dtype, source, (1, 1, pixels), (1, pixels), (1, 1), (0, 0, 0),
+                 sizes, moves, target)
 
 
 def _by_columns(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias: int | None):
@@ -230,7 +248,7 @@ def _by_columns(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias
     if pixels >= FEW_PIXELS:
         source = Operand(columns, (pixels, shape.depth * row, row, 1))
         _multiply(schedule, shape, (shape.outputs, pixels, shape.depth), _weight(shape, w), source,
-                  _planes(shape, out, shape.outputs, pixels), _column(shape, bias))
+                  _planes(shape, out, shape.outputs, pixels), _column(bias, shape.outputs))
         return
     channels = shape.groups * shape.outputs
     target = schedule.temporary(channels * row * shape.dtype.itemsize)
@@ -243,7 +261,8 @@ def _by_columns(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias
     _swap(schedule, shape, target, (shape.images, channels), out)
 
 
-def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: int):
+def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: int,
+                  bias: int | None):
     """The columns' gradient, added back into the image."""
     pixels = prod(shape.out)
     row = shape.images * pixels
@@ -255,36 +274,42 @@ def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: in
         target = Operand(columns, (shape.depth * row, row, 1))
         schedule.follow(matmul((shape.groups,), shape.depth, row, shape.outputs, shape.dtype,
                                weight, source, target, first_temporary=schedule.next_temporary))
-    plane = prod(shape.image)
-    top, left = shape.padding
-    strides = (pixels, prod(shape.taps) * row), (channels * plane, plane)
-    add_windows(schedule, shape.dtype, columns, shape.image, shape.out, shape.stride, (-top, -left),
-                shape.taps, shape.dilation, (shape.images, channels), strides, row, x)
+    volume = prod(shape.image)
+    strides = (pixels, prod(shape.taps) * row), (channels * volume, volume), (0, 1)
+    add_windows(schedule, shape.dtype, columns, shape.image, shape.out, shape.stride,
+                _corner(shape), shape.taps, shape.dilation, (shape.images, channels), strides, row,
+                x, bias)
 
 
 # --- straight on padded images --------------------------------------------------------------------
 def _padded(schedule: Schedule, shape: Shape, x: int) -> tuple[Images, list[int]]:
     """The image with its padding, in one phase per column of a stride, and what each tap adds."""
-    (height, width), (down, across) = shape.out, shape.stride
+    (depth, height, width), (deep, down, across) = shape.out, shape.stride
     channels = shape.groups * shape.inputs
-    rows = (height - 1) * down + (shape.taps[0] - 1) * shape.dilation[0] + 1
-    columns = width + (shape.taps[1] - 1) * shape.dilation[1] // across
-    corner = -shape.padding[0], -shape.padding[1]
-    if across == 1 and shape.padding == (0, 0):
-        index, (rows, columns) = x, shape.image
+    planes, rows = (
+        (count - 1) * step + (taps - 1) * spacing + 1
+        for count, step, taps, spacing in zip((depth, height), (deep, down), shape.taps,
+                                              shape.dilation)
+    )
+    columns = width + (shape.taps[-1] - 1) * shape.dilation[-1] // across
+    fits = all(n >= needed for n, needed in zip(shape.image, (planes, rows, columns)))
+    if across == 1 and shape.padding == (0, 0, 0) and fits:
+        index, (planes, rows, columns) = x, shape.image
     else:
-        sizes = (shape.images, channels, across)
-        plane = prod(shape.image)
+        sizes = (shape.images, channels, across, planes)
+        volume = prod(shape.image)
         index = schedule.temporary(prod(sizes) * rows * columns * shape.dtype.itemsize)
-        copy_windows(schedule, shape.dtype, x, shape.image, (rows, columns), (1, across), corner,
-                     sizes, ((channels * plane, plane, 0), (0, 0, 0), (0, 0, 1)), index)
+        moves = (channels * volume, volume, 0, 0), (0, 0, 0, 1), (0, 0, 0, 0), (0, 0, 1, 0)
+        copy_windows(schedule, shape.dtype, x, shape.image, (rows, columns), (1, across),
+                     _corner(shape), sizes, moves, index)
     shifts = []
-    for i in range(shape.taps[0]):
-        for j in range(shape.taps[1]):
-            step, phase = divmod(j * shape.dilation[1], across)
-            shifts.append((phase * rows + i * shape.dilation[0]) * columns + step)
-    channel = across * rows * columns
-    return Images(index, channels * channel, shape.inputs * channel, channel, down * columns,
+    for k, i, j in product(*map(range, shape.taps)):
+        step, phase = divmod(j * shape.dilation[-1], across)
+        plane = phase * planes + k * shape.dilation[0]
+        shifts.append((plane * rows + i * shape.dilation[1]) * columns + step)
+    channel = across * planes * rows * columns
+    return Images(index, channels * channel, shape.inputs * channel, channel,
+                  deep * rows * columns, down * columns,
                   shape.inputs * across * down * columns * shape.dtype.itemsize), shifts
 
 
@@ -306,13 +331,15 @@ def _correlate(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias:
               (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
 
 
-def _correlate_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: int):
+def _correlate_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: int,
+                    bias: int | None):
     """The gradient, padded so far that every tap of the filters turned around stays inside it."""
     tile = _tile(shape, shape.inputs)
-    reach = [(count - 1) * step for count, step in zip(shape.taps, shape.dilation)]
+    margins = [(taps - 1) * spacing - padding for taps, spacing, padding in zip(
+        shape.taps, shape.dilation, shape.padding)]
     turned = shape._replace(
         inputs=shape.outputs, outputs=shape.inputs, image=shape.out, out=shape.image,
-        padding=(reach[0] - shape.padding[0], reach[1] - shape.padding[1]),
+        padding=triple(margins),
     )
     images, shifts = _padded(schedule, turned, gradient)
     taps = prod(shape.taps)
@@ -323,5 +350,5 @@ def _correlate_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: 
     panel = shape.outputs * channel
     panels = -(-shape.inputs // tile.rows)
     filters = Filters(packed, panels * panel, panel, channel, shifts[::-1])
-    correlate(schedule, shape.dtype, tile, images, filters, x, None,
+    correlate(schedule, shape.dtype, tile, images, filters, x, bias,
               (shape.images, shape.groups, shape.outputs, shape.inputs, *shape.image))

@@ -2,6 +2,8 @@
 
     out[n, g, o, y, x] = bias[g, o] + sum_{c, t} w[g, o, c, t] image[n, g, c, y step + shift(t) + x]
 
+Volumes are correlated plane by plane of the output; a tap's shift may lead to another plane.
+
 The pixels of an output row are the lanes: each tap reads a row of the image from where it stands,
 without any copy. Rows that are no whole number of vectors end on a vector that starts earlier, so
 they are at least one vector long.
@@ -25,12 +27,16 @@ PACE = 35  # products in a nanosecond
 
 
 class Images(NamedTuple):
-    """Padded images: their place in the value table, and strides; a row is one of the output's."""
+    """Padded images: their place in the value table, and strides.
+
+    A plane and a row are those of the output: a step of the convolution.
+    """
 
     place: int
     image: int
     group: int
     channel: int
+    plane: int
     row: int
     row_bytes: int  # that an output row takes of all channels of a group
 
@@ -46,42 +52,46 @@ class Filters(NamedTuple):
 
 
 def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filters: Filters,
-              out: int, bias: int | None, sizes: tuple[int, int, int, int, int, int]):
-    """Add the correlation; `sizes` are images, groups, channels in and out, rows, columns.
+              out: int, bias: int | None, sizes: tuple[int, int, int, int, int, int, int]):
+    """Add the correlation; `sizes` are images, groups, channels in and out, planes, rows, columns.
 
-    `out` is packed (images, groups, channels out, rows, columns), `bias` (groups, channels out).
+    `out` is packed (images, groups, channels out, planes, rows, columns), `bias` (groups, channels
+    out).
     """
-    count, groups, inputs, outputs, height, width = sizes
+    count, groups, inputs, outputs, depth, height, width = sizes
     taps = len(filters.shifts)
     tall = max(1, min(height, CACHED_BYTES // max(1, images.row_bytes)))
     row_blocks = -(-height // tall)
     tall = -(-height // row_blocks)
     panels = -(-outputs // tile.rows)
-    shares = max(1, min(panels, LEAST_UNITS // max(1, count * groups * row_blocks)))
+    shares = max(1, min(panels, LEAST_UNITS // max(1, count * groups * depth * row_blocks)))
     share = -(-panels // shares) * tile.rows
     shares = -(-outputs // share)
     plane = height * width
+    volume = depth * plane
     segments = -(-width // tile.lanes)
-    batch = batch_words((count, groups), (
-        (images.image, images.group), (0, filters.group),
-        (groups * outputs * plane, outputs * plane), (0, outputs),
+    batch = batch_words((count, groups, depth), (
+        (images.image, images.group, images.plane), (0, filters.group, 0),
+        (groups * outputs * volume, outputs * volume, plane), (0, outputs, 0),
     ))
     schedule.launch(
         f"correlate_{tile.name}_{bias is not None}", lambda: correlation(tile, bias is not None),
         (images.place, filters.place, out, out if bias is None else bias),
         (inputs, outputs, taps, height, width, segments, tall, row_blocks, share, shares,
-         images.row, images.channel, filters.panel, filters.channel, *batch, *filters.shifts),
-        count * groups * row_blocks * shares,
-        count * groups * outputs * plane * (inputs * taps + 8) / PACE,
+         images.row, images.channel, filters.panel, filters.channel, volume, *batch,
+         *filters.shifts),
+        count * groups * depth * row_blocks * shares,
+        count * groups * outputs * volume * (inputs * taps + 8) / PACE,
     )
 
 
 def correlation(tile: Tile, biased: bool) -> Module:
-    """The kernel of `correlate`; a unit is a block of rows of an image and a share of channels.
+    """The kernel of `correlate`; a unit is a block of rows of a plane and a share of channels.
 
     Words: pointers image, filters, out, bias; channels in and out, taps, rows, columns, vectors of
     a row, rows of a block, blocks, channels of a share, shares; strides of the image (row, channel)
-    and of the filters (panel, channel); the batch of (image, filters, out, bias); the taps' shifts.
+    of the filters (panel, channel), of the result (channel); the batch of (image, filters, out,
+    bias); the taps' shifts.
     """
     module = Module()
     f = module.kernel()
@@ -89,10 +99,9 @@ def correlation(tile: Tile, biased: bool) -> Module:
     pointers = [words.pointer() for _ in range(4)]
     inputs, outputs, taps, height, width, segments = words.integers(6)
     tall, row_blocks, share, shares, row_step, channel_step = words.integers(6)
-    panel_step, filter_step = words.integers(2)
+    panel_step, filter_step, out_step = words.integers(3)
     batch = Batch(words, 4)
     shifts = batch.after(f)
-    plane = height * width
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         rest = unit.udiv(shares)
@@ -106,7 +115,7 @@ def correlation(tile: Tile, biased: bool) -> Module:
         with f.loop(first, f.minimum(first + share, outputs), tile.rows) as turn:
             channel = f.minimum(turn, outputs - tile.rows)
             filters = f.offset(w, turn.udiv(tile.rows) * panel_step, tile.type)
-            out = f.offset(z, channel * plane, tile.type)
+            out = f.offset(z, channel * out_step, tile.type)
             zero = f.constant("i64", 0)
             with f.loop(0, slots, tile.vectors, carry=[zero, zero, zero]) as pixels:
                 place = pixels.values
@@ -130,7 +139,7 @@ def correlation(tile: Tile, biased: bool) -> Module:
                              filter_step)
                 for number, total in enumerate(sums):
                     row, v = divmod(number, tile.vectors)
-                    f.store(total, f.offset(targets[v], plane * row, tile.type))
+                    f.store(total, f.offset(targets[v], out_step * row, tile.type))
     f.ret()
     return module
 

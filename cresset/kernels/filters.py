@@ -2,6 +2,8 @@
 
     out[g, o, c, t] = sum_{n, y, x} gradient[n, g, o, y, x] image[n, g, c, y * step + shift(t) + x]
 
+where volumes are summed over planes as well.
+
 Lanes run along the pixels of a row, which both operands hold side by side; a tile of a few taps and
 channels out keeps its sums in registers while all pixels of some images pass. Images are cut into
 chunks by size, and the chunks' sums are added in order.
@@ -30,20 +32,21 @@ SUMMED = 1024  # elements that a unit sums over the chunks
 
 
 def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Sequence[int],
-                    gradient: int, out: int, sizes: tuple[int, int, int, int, int, int]):
-    """Add the gradient; `sizes` are images, groups, channels in and out, rows, columns.
+                    gradient: int, out: int, sizes: tuple[int, int, int, int, int, int, int]):
+    """Add the gradient; `sizes` are images, groups, channels in and out, planes, rows, columns.
 
-    `gradient` is packed (images, groups, channels out, rows, columns), `out` is packed (groups,
-    channels out, channels in, taps). A row has at least as many columns as a vector has lanes.
+    `gradient` is packed (images, groups, channels out, planes, rows, columns), `out` is packed
+    (groups, channels out, channels in, taps). A row has at least as many columns as a vector has
+    lanes.
     """
-    count, groups, inputs, outputs, height, width = sizes
+    count, groups, inputs, outputs, depth, height, width = sizes
     lanes = lanes_of(dtype)
     taps = len(shifts)
-    plane = height * width
+    plane = depth * height * width
     volume = groups * outputs * inputs * taps
     segments = -(-width // lanes)
     image_bytes = (inputs * images.channel + outputs * plane) * dtype.itemsize
-    chunk = max(CACHED_BYTES // max(1, image_bytes), -(-LEAST_TURNS // (height * segments)),
+    chunk = max(CACHED_BYTES // max(1, image_bytes), -(-LEAST_TURNS // (depth * height * segments)),
                 -(-count * volume * dtype.itemsize // PARTS_BYTES), 1)
     chunks = -(-count // chunk)
     block = max(1, BLOCK_BYTES // (chunk * images.channel * dtype.itemsize))
@@ -57,9 +60,9 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
     schedule.launch(
         f"filter_gradient_{dtype.llvm}x{lanes}", lambda: taps_by_channels(dtype.llvm, lanes),
         (images.place, gradient, parts),
-        (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, height,
-         width, images.image, images.channel, images.row, groups * outputs * plane,
-         volume, *batch, *shifts),
+        (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, depth,
+         height, width, images.image, images.channel, images.plane, images.row,
+         groups * outputs * plane, volume, *batch, *shifts),
         groups * chunks * shares, work,
     )
     if chunks > 1:
@@ -79,19 +82,20 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     """The kernel of `filter_gradient`; a unit is a chunk and a share of a group's channels out.
 
     Words: pointers image, gradient, parts; images, those of a chunk, chunks, taps of all channels
-    in, those of a block, channels out, taps of one channel, channels of a share, shares, rows,
-    columns; strides of the image (image, channel, row), the gradient (image) and
-    the parts (chunk); the batch of (image, gradient, parts); the taps' shifts.
+    in, those of a block, channels out, taps of one channel, channels of a share, shares, planes,
+    rows, columns; strides of the image (image, channel, plane, row), the gradient (image) and the
+    parts (chunk); the batch of (image, gradient, parts); the taps' shifts.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     image, gradient, parts = (words.pointer() for _ in range(3))
     count, chunk, chunks, volume, block, outputs, taps, share, shares = words.integers(9)
-    height, width, image_step, channel_step, row_step, gradient_step, part_step = words.integers(7)
+    depth, height, width, image_step, channel_step, plane_step, row_step = words.integers(7)
+    gradient_step, part_step = words.integers(2)
     batch = Batch(words, 3)
     shifts = batch.after(f)
-    plane = height * width
+    plane = depth * height * width
     scratch = f.alloca(vector(type, lanes), ROWS * COLUMNS)
     masks = _masks(f, type, lanes, width)
     _, begin, end = f.arguments
@@ -105,8 +109,8 @@ def taps_by_channels(type: str, lanes: int) -> Module:
         g = f.offset(gradient, g + first_image * gradient_step, type)
         z = f.offset(parts, z + rest.urem(chunks) * part_step, type)
         last_output = f.minimum(first_output + share, outputs)
-        strides = (image_step, row_step, gradient_step)
-        extents = (images, height, width)
+        strides = (image_step, plane_step, row_step, gradient_step)
+        extents = (images, depth, height, width)
         with f.loop(0, volume, block) as first_tap:
             last_tap = f.minimum(first_tap + block, volume)
             with f.loop(first_output, last_output, COLUMNS) as output:
@@ -127,32 +131,44 @@ def taps_by_channels(type: str, lanes: int) -> Module:
 
 
 def _sums(f, type, lanes, xs, ys, strides, extents, masks) -> list[Value]:
-    """The sums of products of every x with every y over images, rows and the vectors of a row."""
-    image_step, row_step, gradient_step = strides
-    images, height, width = extents
+    """The sums of products of every x with every y over images, planes, rows and vectors."""
+    image_step, plane_step, row_step, gradient_step = strides
+    images, depth, height, width = extents
     bits = vector(f"i{BITS[type]}", lanes)
     zero = f.constant("i64", 0)
     zeros = [f.constant(vector(type, lanes), 0)] * (len(xs) * len(ys))
     with f.loop(0, images, carry=[zero, zero, *zeros]) as by_image:
         x_image, y_image, *sums = by_image.values
-        with f.loop(0, height, carry=[x_image, y_image, *sums]) as by_row:
-            x_row, y_row, *sums = by_row.values
-            with f.loop(0, width, lanes, carry=sums) as at:
-                over = at.index > width - lanes
-                start = f.select(over, width - lanes, at.index)
-                mask = f.load(bits, f.offset(masks, f.convert(over, "i64"), bits))
-                x_at, y_at = x_row + start, y_row + start
-                left = [_masked(f, _vector(f, type, lanes, x, x_at), mask) for x in xs]
-                sums = list(at.values)
-                for column, y in enumerate(ys):
-                    right = _vector(f, type, lanes, y, y_at)
-                    for row, value in enumerate(left):
-                        place = row * len(ys) + column
-                        sums[place] = f.intrinsic("fmuladd", value, right, sums[place])
-                at.next(*sums)
-            by_row.next(x_row + row_step, y_row + width, *at.results)
-        by_image.next(x_image + image_step, y_image + gradient_step, *by_row.results[2:])
+        with f.loop(0, depth, carry=[x_image, y_image, *sums]) as by_plane:
+            x_plane, y_plane, *sums = by_plane.values
+            with f.loop(0, height, carry=[x_plane, y_plane, *sums]) as by_row:
+                x_row, y_row, *sums = by_row.values
+                with f.loop(0, width, lanes, carry=sums) as at:
+                    over = at.index > width - lanes
+                    start = f.select(over, width - lanes, at.index)
+                    mask = f.load(bits, f.offset(masks, f.convert(over, "i64"), bits))
+                    x_at, y_at = x_row + start, y_row + start
+                    left = [_masked(f, _vector(f, type, lanes, x, x_at), mask) for x in xs]
+                    right = (_vector(f, type, lanes, y, y_at) for y in ys)
+                    at.next(*_products(f, left, right, at.values))
+                by_row.next(x_row + row_step, y_row + width, *at.results)
+            by_plane.next(x_plane + plane_step, *by_row.results[1:])
+        by_image.next(x_image + image_step, y_image + gradient_step, *by_plane.results[2:])
     return by_image.results[2:]
+
+
+def _products(f, left, right, sums) -> list[Value]:
+    """The sums, row by row of the left, and the products of every left with every right.
+
+    One of the right is loaded at a time, for the sums fill the registers.
+    """
+    sums = list(sums)
+    columns = len(sums) // len(left)
+    for column, y in enumerate(right):
+        for row, x in enumerate(left):
+            place = row * columns + column
+            sums[place] = f.intrinsic("fmuladd", x, y, sums[place])
+    return sums
 
 
 def _masks(f: Function, type: str, lanes: int, width: Value) -> Value:

@@ -1,12 +1,14 @@
-"""Pooling of images: the greatest and the average of windows, and their gradients.
+"""Pooling of signals, images and volumes: the greatest and the average of windows, and gradients.
 
-Layouts are packed (..., height, width). A plane's gradient is made by one thread, position after
-position, so that windows which overlap add up in one order. Schedules return (steps, bytes of
-temporaries); `values` are the places of their tensors in the value table.
+Layouts are packed (..., depth, height, width); what has fewer dims is one plane, or one row. The
+gradient of a volume is made by one thread, position after position, so that windows which overlap
+add up in one order. Schedules return (steps, bytes of temporaries); `values` are the places of
+their tensors in the value table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, prod
 from typing import NamedTuple
 
@@ -14,168 +16,280 @@ from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import lanes_of
-from cresset.kernels.windows import inside
+from cresset.kernels.windows import Triple, inside, triple
 from cresset.kernels.words import Words
 from cresset.runtime.ir import Function, Module, Value, vector
 
 PACE = 1.0  # elements of windows met in a nanosecond
-MOST_INDEXED = 1 << 31  # elements of a plane whose places fit lanes of 32 bits
+MOST_INDEXED = 1 << 31  # elements of a volume whose places fit lanes of 32 bits
 
-Pair = tuple[int, int]
+
+class Geometry(NamedTuple):
+    """How windows lie along each dim. Without one they are shares, which divide a volume evenly."""
+
+    kernel: Triple
+    stride: Triple
+    padding: Triple
+    dilation: Triple
+
+    @classmethod
+    def of(cls, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int],
+           dilation: Sequence[int] = ()) -> Geometry:
+        """Windows of a volume from the numbers for its last dims."""
+        return cls(triple(kernel), triple(stride), triple(padding, 0), triple(dilation))
+
+    @property
+    def words(self) -> tuple[int, ...]:
+        return (*self.kernel, *self.stride, *self.padding, *self.dilation)
+
+    @property
+    def spacing(self) -> int:
+        """The stride across where vectors can follow it, else 0."""
+        return self.stride[-1] if self.stride[-1] < 3 else 0
 
 
 # --- schedules ------------------------------------------------------------------------------------
-def max_pool2d(x: Layout, out: Layout, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
-               values: tuple[int, int, int]):
-    """The greatest of each window and its place in the plane (row * width + column, int64).
+def max_pool(x: Layout, out: Layout, geometry: Geometry | None, values: tuple[int, int, int]):
+    """The greatest of each window, or share, and its place in the volume as laid out (int64).
 
     The first of equals is taken, and the last NaN if there is one. `values` are (x, out, places).
     """
-    spacing = stride[1] if x.dtype.is_floating_point and prod(x.shape[-2:]) < MOST_INDEXED else 0
-    spacing = spacing if spacing < 3 else 0
+    extents, counts = triple(x.shape[2:]), triple(out.shape[2:])
+    small = x.dtype.is_floating_point and prod(extents) < MOST_INDEXED
+    spacing = geometry.spacing if geometry and small else 0
     schedule = Schedule(0)
-    rows, columns = out.shape[-2:]
-    units = rows * prod(out.shape[:-2]) if columns else 0
+    units = prod(out.shape[:2]) * prod(counts[:2]) if counts[2] else 0
     schedule.launch(
-        f"max_pool_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}",
-        lambda: greatest(x.dtype, spacing), values,
-        (*x.shape[-2:], rows, columns, *kernel, *stride, *padding, *dilation), units,
-        out.numel * prod(kernel) / PACE,
+        f"max_pool_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}_{geometry is None}",
+        lambda: greatest(x.dtype, spacing, geometry is None), values,
+        (*extents, *counts, *(geometry.words if geometry else ())), units,
+        out.numel * _met(extents, counts, geometry) / PACE,
     )
     return schedule.result()
 
 
-def max_pool2d_gradient(gradient: Layout, x: Layout, values: tuple[int, int, int]):
+def max_pool_gradient(gradient: Layout, x: Layout, values: tuple[int, int, int]):
     """Each gradient added at the place it came from; `values` are (gradient, places, result)."""
     schedule = Schedule(0)
-    planes = prod(x.shape[:-2]) if prod(x.shape[-2:]) else 0
+    volumes = prod(x.shape[:2]) if prod(x.shape[2:]) else 0
     schedule.launch(
         f"max_pool_gradient_{x.dtype.code}x{lanes_of(x.dtype)}", lambda: scattered(x.dtype), values,
-        (prod(gradient.shape[-2:]), prod(x.shape[-2:])), planes,
+        (prod(gradient.shape[2:]), prod(x.shape[2:])), volumes,
         (gradient.numel + x.numel) / PACE,
     )
     return schedule.result()
 
 
-def avg_pool2d(x: Layout, out: Layout, kernel: Pair, stride: Pair, padding: Pair,
-               count_include_pad: bool, divisor_override: int | None, values: tuple[int, int]):
-    """The average of each window: its sum over `divisor_override`, or its size.
+def avg_pool(x: Layout, out: Layout, geometry: Geometry | None, count_include_pad: bool,
+             divisor_override: int | None, values: tuple[int, int]):
+    """The average of each window, or share: its sum over `divisor_override`, or its size.
 
     The size counts the padding if `count_include_pad`, nothing beyond it. `values` are (x, out).
     """
-    words = (*kernel, *stride, *padding, count_include_pad, divisor_override or 0)
-    return _average("avg_pool", x, out, values, words, stride[1], prod(kernel))
+    extents, counts = triple(x.shape[2:]), triple(out.shape[2:])
+    spacing = geometry.spacing if geometry else 0
+    schedule = Schedule(0)
+    units = prod(out.shape[:2]) * prod(counts[:2]) if counts[2] else 0
+    schedule.launch(
+        f"avg_pool_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}_{geometry is None}",
+        lambda: averages(x.dtype, spacing, geometry is None), values,
+        (*extents, *counts, *_divided(geometry, count_include_pad, divisor_override)), units,
+        out.numel * _met(extents, counts, geometry) / PACE,
+    )
+    return schedule.result()
 
 
-def avg_pool2d_gradient(gradient: Layout, x: Layout, kernel: Pair, stride: Pair, padding: Pair,
-                        count_include_pad: bool, divisor_override: int | None,
-                        values: tuple[int, int]):
-    """The gradient of `avg_pool2d`; `values` are (gradient, result)."""
-    words = (*kernel, *stride, *padding, count_include_pad, divisor_override or 0)
-    return _spread("avg_pool", gradient, x, values, words, prod(kernel))
+def avg_pool_gradient(gradient: Layout, x: Layout, geometry: Geometry | None,
+                      count_include_pad: bool, divisor_override: int | None,
+                      values: tuple[int, int]):
+    """The gradient of `avg_pool`; `values` are (gradient, result)."""
+    extents, counts = triple(x.shape[2:]), triple(gradient.shape[2:])
+    schedule = Schedule(0)
+    volumes = prod(x.shape[:2]) if prod(extents) else 0
+    schedule.launch(
+        f"avg_pool_gradient_{x.dtype.code}x{lanes_of(x.dtype)}_{geometry is None}",
+        lambda: spread(x.dtype, geometry is None), values,
+        (*extents, *counts, *_divided(geometry, count_include_pad, divisor_override)), volumes,
+        (gradient.numel * _met(extents, counts, geometry) + x.numel) / PACE,
+    )
+    return schedule.result()
 
 
-def adaptive_avg_pool2d(x: Layout, out: Layout, values: tuple[int, int]):
-    """The averages of windows that divide the plane evenly, from floor to ceiling.
+def _divided(geometry, count_include_pad, divisor_override) -> tuple[int, ...]:
+    """The words of windows of averages."""
+    return (*geometry.words, count_include_pad, divisor_override or 0) if geometry else ()
 
-    `values` are (x, out).
+
+def _met(extents: Triple, counts: Triple, geometry: Geometry | None) -> int:
+    """Elements of a window."""
+    return prod(geometry.kernel) if geometry else 1 + prod(extents) // max(1, prod(counts))
+
+
+# --- windows in a kernel --------------------------------------------------------------------------
+class Windows:
+    """Where the windows of a volume lie, as a kernel reads it.
+
+    Words: along the depth, down and across: the volume, the windows; unless they are shares:
+    kernel, stride, padding, dilation.
     """
-    return _average("adaptive_avg_pool", x, out, values, (), 0, _share(x, out))
+
+    def __init__(self, f: Function, words: Words, shares: bool):
+        self.f = f
+        self.extents, self.counts = words.integers(3), words.integers(3)
+        self.shares = shares
+        if not shares:
+            self.kernel, self.stride, self.padding, self.dilation = (
+                words.integers(3) for _ in range(4))
+
+    def taps(self, axis: int, number: Value):
+        """Where window `number` starts along an axis, and the range of its taps in the volume."""
+        f, extent = self.f, self.extents[axis]
+        if self.shares:
+            start, end = self.share(axis, number)
+            return start, f.constant("i64", 0), end - start
+        start = number * self.stride[axis] - self.padding[axis]
+        return start, *inside(f, start, extent, self.kernel[axis], self.dilation[axis])
+
+    def spacing(self, axis: int):
+        """How far apart taps are."""
+        return self.f.constant("i64", 1) if self.shares else self.dilation[axis]
+
+    def share(self, axis: int, number: Value):
+        """Where share `number` starts and ends along an axis, edges rounded outwards."""
+        extent, count = self.extents[axis], self.counts[axis]
+        return ((number * extent).udiv(count),
+                ((number + 1) * extent + count - 1).udiv(count))
+
+    def place(self, plane, row, column) -> Value:
+        """The place of an element in the volume."""
+        return (plane * self.extents[1] + row) * self.extents[2] + column
+
+    def row(self, unit: Value):
+        """The volume, plane and row of windows that are unit number `unit`."""
+        rest = unit.udiv(self.counts[1])
+        return (rest.udiv(self.counts[0]), rest.urem(self.counts[0]),
+                unit.urem(self.counts[1]))
+
+    @property
+    def volume(self) -> Value:
+        return self.extents[0] * self.extents[1] * self.extents[2]
+
+    def whole(self, reach: Value):
+        """The range of windows in a row, `reach` wide, whose taps all lie in the volume."""
+        return inside(self.f, -self.padding[2], self.extents[2] - reach, self.counts[2],
+                      self.stride[2])
 
 
-def adaptive_avg_pool2d_gradient(gradient: Layout, x: Layout, values: tuple[int, int]):
-    """The gradient of `adaptive_avg_pool2d`; `values` are (gradient, result)."""
-    return _spread("adaptive_avg_pool", gradient, x, values, (), _share(x, gradient))
+class Averaging(Windows):
+    """Windows of averages. Words: those of windows; unless they are shares: whether padding counts,
+    the divisor or 0.
+    """
 
+    def __init__(self, f: Function, words: Words, shares: bool):
+        super().__init__(f, words, shares)
+        if not shares:
+            self.with_padding, self.divisor = words.integers(2)
 
-def _share(x: Layout, out: Layout) -> int:
-    return 1 + prod(x.shape[-2:]) // max(1, prod(out.shape[-2:]))
+    def window(self, axis: int, number: Value):
+        """Where window `number` starts and ends along an axis, and how many it counts as."""
+        f, extent = self.f, self.extents[axis]
+        if self.shares:
+            start, end = self.share(axis, number)
+            return start, end, end - start
+        first = number * self.stride[axis] - self.padding[axis]
+        last = f.minimum(first + self.kernel[axis], extent + self.padding[axis])
+        start, end = f.select(first < 0, 0, first), f.minimum(last, extent)
+        size = f.select(self.with_padding.ne(0), last - first, end - start)
+        return start, end, f.select(size < 1, 1, size)
 
+    def size(self, counted: Sequence[Value], type: str) -> Value:
+        """What the sum of a window that counts so much along each axis is divided by."""
+        deep, high, wide = counted
+        size = deep * high * wide
+        if not self.shares:
+            size = self.f.select(self.divisor.eq(0), size, self.divisor)
+        return self.f.convert(size, type)
 
-def _average(name, x, out, values, words, spacing, size):
-    spacing = spacing if spacing < 3 else 0
-    schedule = Schedule(0)
-    rows, columns = out.shape[-2:]
-    units = rows * prod(out.shape[:-2]) if columns else 0
-    schedule.launch(
-        f"{name}_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}",
-        lambda: averages(x.dtype, spacing, adaptive=not words), values,
-        (*x.shape[-2:], rows, columns, *words), units, out.numel * size / PACE,
-    )
-    return schedule.result()
+    def runs(self, rows, columns):
+        """Of a window within a plane: where its runs of elements begin, how many, and their length.
 
-
-def _spread(name, gradient, x, values, words, size):
-    schedule = Schedule(0)
-    planes = prod(x.shape[:-2]) if prod(x.shape[-2:]) else 0
-    schedule.launch(
-        f"{name}_gradient_{x.dtype.code}x{lanes_of(x.dtype)}",
-        lambda: spread(x.dtype, adaptive=not words), values,
-        (*x.shape[-2:], *gradient.shape[-2:], *words), planes,
-        (gradient.numel * size + x.numel) / PACE,
-    )
-    return schedule.result()
+        They are a row apart. Whole rows are one run.
+        """
+        f, width = self.f, self.extents[2]
+        (top, bottom), (left, right) = rows, columns
+        high, wide = bottom - top, right - left
+        wide = f.select(wide < 0, 0, wide)
+        whole = wide.eq(width)
+        return (top * width + left, f.select(whole, 1, high), f.select(whole, high * width, wide))
 
 
 # --- the greatest ---------------------------------------------------------------------------------
-def greatest(dtype: dtype, spacing: int) -> Module:
-    """The kernel of `max_pool2d`; a unit is a row. `spacing`: the stride across, 0 if over 2.
+def greatest(dtype: dtype, spacing: int, shares: bool) -> Module:
+    """The kernel of `max_pool`; a unit is a row of windows.
 
-    Words: pointers x, out, places; height, width, rows, columns of the result; down and across:
-    kernel, stride, padding, dilation.
+    `spacing` is the stride across, 0 if elements are not met in vectors.
+
+    Words: pointers x, out, places; `Windows`.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     x, out, places = (words.pointer() for _ in range(3))
-    height, width, rows, columns = words.integers(4)
-    down, across, row_stride, column_stride, top_padding, left_padding = words.integers(6)
-    row_dilation, column_dilation = words.integers(2)
+    windows = Windows(f, words, shares)
+    columns = windows.counts[2]
     lanes = lanes_of(dtype)
+    integer = f"i{8 * dtype.itemsize}"
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
-        plane = f.offset(x, unit.udiv(rows) * (height * width), dtype.llvm)
-        top = unit.urem(rows) * row_stride - top_padding
-        first_row, last_row = inside(f, top, height, down, row_dilation)
+        volume, plane, row = windows.row(unit)
+        source = f.offset(x, volume * windows.volume, dtype.llvm)
+        front, *planes = windows.taps(0, plane)
+        top, *rows = windows.taps(1, row)
         out_row = f.offset(out, unit * columns, dtype.llvm)
-        place_row = f.offset(places, unit * columns, "i64")
 
         def pixels(column: Value, count: int):
-            left = column * column_stride - left_padding
-            taps = f.constant("i64", 0), across
             if count == 1:
-                taps = inside(f, left, width, across, column_dilation)
-            index_type = vector("i64" if count == 1 else f"i{8 * dtype.itemsize}", count)
-            steps = f.lane_numbers(index_type) * f.splat(
-                f.convert(column_stride, f"i{8 * dtype.itemsize}"), count) if count > 1 else 0
+                left, *taps = windows.taps(2, column)
+                steps = None
+            else:
+                left = column * windows.stride[2] - windows.padding[2]
+                taps = f.constant("i64", 0), windows.kernel[2]
+                index_type = vector(integer, count)
+                step = f.splat(f.convert(windows.stride[2], integer), count)
+                steps = f.lane_numbers(index_type) * step
 
-            def place_of(row, tap):
-                return (top + row * row_dilation) * width + left + tap * column_dilation
+            def place_of(*numbers):
+                starts = enumerate((front, top, left))
+                return windows.place(*(start + number * windows.spacing(axis)
+                                       for (axis, start), number in zip(starts, numbers)))
 
             def spelled(place):
-                if count == 1:
+                if steps is None:
                     return place
-                return f.splat(f.convert(place, f"i{8 * dtype.itemsize}"), count) + steps
+                return f.splat(f.convert(place, integer), count) + steps
 
             start = f.constant(vector(dtype.llvm, count), _lowest(dtype))
-            carry = [start, spelled(place_of(first_row, taps[0]))]
-            with f.loop(first_row, last_row, carry=carry) as row:
-                with f.loop(*taps, carry=row.values) as tap:
-                    best, best_place = tap.values
-                    place = place_of(row.index, tap.index)
-                    value = _spaced(f, dtype, plane, place, spacing, count)
-                    better = _exceeds(dtype, value, best)
-                    tap.next(_pick(f, better, value, best),
-                             f.select(better, spelled(place), best_place))
-                row.next(*tap.results)
-            best, best_place = row.results
+            carry = [start, spelled(place_of(planes[0], rows[0], taps[0]))]
+            with f.loop(*planes, carry=carry) as tap_plane:
+                with f.loop(*rows, carry=tap_plane.values) as tap_row:
+                    with f.loop(*taps, carry=tap_row.values) as tap:
+                        best, best_place = tap.values
+                        place = place_of(tap_plane.index, tap_row.index, tap.index)
+                        value = _spaced(f, dtype, source, place, spacing, count)
+                        better = _exceeds(dtype, value, best)
+                        tap.next(_pick(f, better, value, best),
+                                 f.select(better, spelled(place), best_place))
+                    tap_row.next(*tap.results)
+                tap_plane.next(*tap_row.results)
+            best, best_place = tap_plane.results
             f.store(best, f.offset(out_row, column, dtype.llvm))
             best_place = f.convert(best_place, vector("i64", count))
-            f.store(best_place, f.offset(place_row, column, "i64"))
+            f.store(best_place, f.offset(places, unit * columns + column, "i64"))
 
-        reach = width - (across - 1) * column_dilation
-        _by_columns(f, pixels, lanes if spacing else 1,
-                    inside(f, -left_padding, reach, columns, column_stride), columns)
+        within = columns, columns
+        if spacing:
+            within = windows.whole((windows.kernel[2] - 1) * windows.dilation[2])
+        _by_columns(f, pixels, lanes if spacing else 1, within, columns)
     f.ret()
     return module
 
@@ -201,9 +315,9 @@ def _pick(f: Function, condition: Value, yes: Value, no: Value) -> Value:
 
 
 def scattered(dtype: dtype) -> Module:
-    """The kernel of `max_pool2d_gradient`; a unit is a plane.
+    """The kernel of `max_pool_gradient`; a unit is a volume.
 
-    Words: pointers gradient, places, result; elements of a gradient's and of a result's plane.
+    Words: pointers gradient, places, result; elements of a gradient's and of a result's volume.
     """
     module = Module()
     f = module.kernel()
@@ -225,115 +339,85 @@ def scattered(dtype: dtype) -> Module:
 
 
 # --- the average ----------------------------------------------------------------------------------
-class Averaging(NamedTuple):
-    """How a kernel finds the windows of averages."""
+def averages(dtype: dtype, spacing: int, shares: bool) -> Module:
+    """The kernel of averages; a unit is a row of windows.
 
-    extents: list[Value]  # height, width of the plane
-    counts: list[Value]  # rows, columns of the result
-    kernel: list[Value]  # this and what follows is void where windows divide the plane evenly
-    stride: list[Value]
-    padding: list[Value]
-    with_padding: Value | None
-    divisor: Value | None
+    `spacing` is the stride across, 0 if elements are not met in vectors.
 
-    @classmethod
-    def read(cls, words: Words, adaptive: bool) -> Averaging:
-        extents, counts = words.integers(2), words.integers(2)
-        if adaptive:
-            return cls(extents, counts, [], [], [], None, None)
-        kernel, stride, padding = (words.integers(2) for _ in range(3))
-        return cls(extents, counts, kernel, stride, padding, *words.integers(2))
-
-    def window(self, f: Function, axis: int, number: Value):
-        """Where window `number` starts and ends along an axis, and how many it counts as."""
-        extent, count = self.extents[axis], self.counts[axis]
-        if self.with_padding is None:
-            start = (number * extent).udiv(count)
-            end = ((number + 1) * extent + count - 1).udiv(count)
-            return start, end, end - start
-        first = number * self.stride[axis] - self.padding[axis]
-        last = f.minimum(first + self.kernel[axis], extent + self.padding[axis])
-        start, end = f.select(first < 0, 0, first), f.minimum(last, extent)
-        size = f.select(self.with_padding.ne(0), last - first, end - start)
-        return start, end, f.select(size < 1, 1, size)
-
-    def size(self, f: Function, high: Value, wide: Value, type: str) -> Value:
-        """What the sum of a window that counts `high` by `wide` is divided by."""
-        size = high * wide
-        if self.divisor is not None:
-            size = f.select(self.divisor.eq(0), size, self.divisor)
-        return f.convert(size, type)
-
-
-def averages(dtype: dtype, spacing: int, adaptive: bool) -> Module:
-    """The kernel of averages; a unit is a row. `spacing`: the stride across, 0 if over 2 or none.
-
-    Words: pointers x, out; height, width, rows, columns of the result; unless adaptive, down and
-    across: kernel, stride, padding; whether padding counts, the divisor or 0.
+    Words: pointers x, out; `Averaging`.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     x, out = words.pointer(), words.pointer()
-    windows = Averaging.read(words, adaptive)
-    (height, width), (rows, columns) = windows.extents, windows.counts
+    windows = Averaging(f, words, shares)
+    columns = windows.counts[2]
     lanes = lanes_of(dtype)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
-        plane = f.offset(x, unit.udiv(rows) * (height * width), dtype.llvm)
-        top, bottom, high = windows.window(f, 0, unit.urem(rows))
+        volume, plane, row = windows.row(unit)
+        source = f.offset(x, volume * windows.volume, dtype.llvm)
+        *planes, deep = windows.window(0, plane)
+        *rows, high = windows.window(1, row)
         out_row = f.offset(out, unit * columns, dtype.llvm)
 
         def pixels(column: Value, count: int):
-            left, right, wide = windows.window(f, 1, column)
-            zero = f.constant(vector(dtype.llvm, count), 0)
-            if adaptive:
-                total = _total(f, dtype, plane, width, _runs(f, top, bottom, left, right, width))
+            *taps, wide = windows.window(2, column)
+            if shares:
+                total = _total(f, dtype, source, windows, planes, windows.runs(rows, taps))
             else:
-                with f.loop(top, bottom, carry=[zero]) as row:
-                    with f.loop(left, right, carry=row.values) as tap:
-                        place = row.index * width + tap.index
-                        value = _spaced(f, dtype, plane, place, spacing, count)
-                        tap.next(tap.values[0] + value)
-                    row.next(*tap.results)
-                total = row.results[0]
-            size = f.splat(windows.size(f, high, wide, dtype.llvm), count)
+                zero = f.constant(vector(dtype.llvm, count), 0)
+                with f.loop(*planes, carry=[zero]) as tap_plane:
+                    with f.loop(*rows, carry=tap_plane.values) as tap_row:
+                        with f.loop(*taps, carry=tap_row.values) as tap:
+                            place = windows.place(tap_plane.index, tap_row.index, tap.index)
+                            value = _spaced(f, dtype, source, place, spacing, count)
+                            tap.next(tap.values[0] + value)
+                        tap_row.next(*tap.results)
+                    tap_plane.next(*tap_row.results)
+                total = tap_plane.results[0]
+            size = f.splat(windows.size((deep, high, wide), dtype.llvm), count)
             f.store(total / size, f.offset(out_row, column, dtype.llvm))
 
         within = columns, columns
         if spacing:
-            reach = width - windows.kernel[1] + 1
-            within = inside(f, -windows.padding[1], reach, columns, windows.stride[1])
+            within = windows.whole(windows.kernel[2] - 1)
         _by_columns(f, pixels, lanes if spacing else 1, within, columns)
     f.ret()
     return module
 
 
-def spread(dtype: dtype, adaptive: bool) -> Module:
-    """The kernel of the averages' gradients; a unit is a plane.
+def spread(dtype: dtype, shares: bool) -> Module:
+    """The kernel of the averages' gradients; a unit is a volume.
 
-    Words: pointers gradient, result; then as `averages`.
+    Words: pointers gradient, result; `Averaging`.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     gradient, result = words.pointer(), words.pointer()
-    windows = Averaging.read(words, adaptive)
-    (height, width), (rows, columns) = windows.extents, windows.counts
+    windows = Averaging(f, words, shares)
+    deep_count, high_count, wide_count = windows.counts
+    _, height, width = windows.extents
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
-        plane = f.offset(result, unit * (height * width), dtype.llvm)
-        _zero(f, dtype, plane, height * width)
-        terms = f.offset(gradient, unit * (rows * columns), dtype.llvm)
-        with f.loop(0, rows) as row:
-            top, bottom, high = windows.window(f, 0, row)
-            with f.loop(0, columns) as column:
-                left, right, wide = windows.window(f, 1, column)
-                term = f.load(dtype.llvm, f.offset(terms, row * columns + column, dtype.llvm))
-                term = term / windows.size(f, high, wide, dtype.llvm)
-                first, rows_of_window, length = _runs(f, top, bottom, left, right, width)
-                with f.loop(0, rows_of_window) as y:
-                    _add(f, dtype, f.offset(plane, first + y * width, dtype.llvm), length, term)
+        target = f.offset(result, unit * windows.volume, dtype.llvm)
+        _zero(f, dtype, target, windows.volume)
+        with f.loop(0, deep_count) as plane:
+            *planes, deep = windows.window(0, plane)
+            with f.loop(0, high_count) as row:
+                *rows, high = windows.window(1, row)
+                line = ((unit * deep_count + plane) * high_count + row) * wide_count
+                terms = f.offset(gradient, line, dtype.llvm)
+                with f.loop(0, wide_count) as column:
+                    *taps, wide = windows.window(2, column)
+                    term = f.load(dtype.llvm, f.offset(terms, column, dtype.llvm))
+                    term = term / windows.size((deep, high, wide), dtype.llvm)
+                    first, count, length = windows.runs(rows, taps)
+                    with f.loop(*planes) as z:
+                        begins = f.offset(target, z * (height * width) + first, dtype.llvm)
+                        with f.loop(0, count) as y:
+                            _add(f, dtype, f.offset(begins, y * width, dtype.llvm), length, term)
     f.ret()
     return module
 
@@ -374,31 +458,26 @@ def _zero(f: Function, dtype: dtype, plane: Value, count: Value):
         f.store(f.constant(dtype.llvm, 0), f.offset(plane, at, dtype.llvm))
 
 
-def _runs(f: Function, top: Value, bottom: Value, left: Value, right: Value, width: Value):
-    """A window as runs of elements: the first's place, how many, `width` apart, and their length.
-
-    Whole rows are one run.
-    """
-    high, wide = bottom - top, right - left
-    wide = f.select(wide < 0, 0, wide)
-    whole = wide.eq(width)
-    return (top * width + left, f.select(whole, 1, high), f.select(whole, high * width, wide))
-
-
-def _total(f: Function, dtype: dtype, plane: Value, width: Value, runs) -> Value:
+def _total(f: Function, dtype: dtype, source: Value, windows: Averaging, planes, runs) -> Value:
     """The sum of a window's elements."""
     first, count, length = runs
+    _, height, width = windows.extents
     lanes = lanes_of(dtype)
     type = vector(dtype.llvm, lanes)
     whole = length.udiv(lanes) * lanes
-    with f.loop(0, count, carry=[f.constant(type, 0), f.constant(dtype.llvm, 0)]) as row:
-        start = f.offset(plane, first + row.index * width, dtype.llvm)
-        with f.loop(0, whole, lanes, carry=row.values[:1]) as at:
-            at.next(at.values[0] + f.load(type, f.offset(start, at.index, dtype.llvm)))
-        with f.loop(whole, length, carry=row.values[1:]) as rest:
-            rest.next(rest.values[0] + f.load(dtype.llvm, f.offset(start, rest.index, dtype.llvm)))
-        row.next(*at.results, *rest.results)
-    wide, total = row.results
+    low, high = planes
+    with f.loop(low, high, carry=[f.constant(type, 0), f.constant(dtype.llvm, 0)]) as plane:
+        begins = f.offset(source, plane.index * (height * width) + first, dtype.llvm)
+        with f.loop(0, count, carry=plane.values) as row:
+            run = f.offset(begins, row.index * width, dtype.llvm)
+            with f.loop(0, whole, lanes, carry=row.values[:1]) as at:
+                at.next(at.values[0] + f.load(type, f.offset(run, at.index, dtype.llvm)))
+            with f.loop(whole, length, carry=row.values[1:]) as rest:
+                value = f.load(dtype.llvm, f.offset(run, rest.index, dtype.llvm))
+                rest.next(rest.values[0] + value)
+            row.next(*at.results, *rest.results)
+        plane.next(*row.results)
+    wide, total = plane.results
     while lanes > 2:
         lanes //= 2
         halves = range(lanes), range(lanes, 2 * lanes)

@@ -24,16 +24,27 @@ from cresset.nn.losses import (
     triplet_margin_loss,
 )
 from cresset.ops import (
+    adaptive_avg_pool1d,
     adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
     affine_grid,
     alpha_dropout,
+    avg_pool1d,
     avg_pool2d,
+    avg_pool3d,
     batch_norm,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     channel_shuffle,
     conv1d,
     conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
     cosine_similarity,
     cross_entropy,
     dropout,
@@ -51,7 +62,15 @@ from cresset.ops import (
     layer_norm,
     linear,
     logsigmoid,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
     max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
     mse_loss,
     nll_loss,
     normalize,
@@ -67,21 +86,28 @@ from cresset.ops import (
     sigmoid,
     smooth_l1_loss,
     softplus,
-    softshrink,
     softsign,
     tanh,
     tanhshrink,
     upsample,
 )
+from cresset.ops.arguments import guard as _guard
 from cresset.ops.neural.activation import prelu_kernel
+from cresset.ops.neural.folding import fold, unfold
 from cresset.ops.reductions.normalization import check_running
 
 __all__ = [
+    "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
@@ -90,9 +116,12 @@ __all__ = [
     "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
-from cresset.ops.arguments import guard as _guard
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -102,6 +131,7 @@ from cresset.ops.arguments import guard as _guard
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -121,11 +151,19 @@ from cresset.ops.arguments import guard as _guard
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "nll_loss",
@@ -158,6 +196,7 @@ from cresset.ops.arguments import guard as _guard
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
     "upsample",
 ]
 
@@ -247,6 +286,19 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     if inplace:
         return ops.threshold.in_place(input, threshold, value)
     return ops.threshold(input, threshold, value)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x - lambd where x > lambd, x + lambd where x < -lambd, else 0.
+
+    RuntimeError unless lambd is a finite number that is not negative.
+    """
+    if not 0 <= lambd < math.inf:
+        raise RuntimeError(
+            f"softshrink: lambda must be finite and not negative; got {lambd}; it is how far "
+            "elements move towards 0"
+        )
+    return ops.softshrink(input, lambd)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -360,49 +412,6 @@ def bilinear(
     return result.reshape(*input1.shape[:-1], outputs)
 
 
-def max_pool1d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The maximum over windows of the last dim; see `max_pool2d`."""
-    window = _flat_window(kernel_size, stride, padding)
-    result = max_pool2d(
-        input.unsqueeze(-2), *window, (1, _single(dilation)), ceil_mode, return_indices
-    )
-    if return_indices:
-        return result[0].squeeze(-2), result[1].squeeze(-2)
-    return result.squeeze(-2)
-
-
-def avg_pool1d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean over windows of the last dim; see `avg_pool2d`."""
-    window = _flat_window(kernel_size, stride, padding)
-    return avg_pool2d(input.unsqueeze(-2), *window, ceil_mode, count_include_pad).squeeze(-2)
-
-
-def _single(value: Any) -> Any:
-    return value[0] if isinstance(value, Sequence) else value
-
-
-def _flat_window(kernel_size: Any, stride: Any, padding: Any) -> tuple[tuple[int, int], ...]:
-    """Kernel, stride and padding in 2-D of a window over a single row."""
-    kernel = _single(kernel_size)
-    step = kernel if stride is None or stride == () else _single(stride)
-    return (1, kernel), (1, step), (0, _single(padding))
-
-
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -439,6 +448,27 @@ def instance_norm(
             running_mean.copy_(running_mean + momentum * (means - running_mean))
             running_var.copy_(running_var + momentum * (variances - running_var))
     return made
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of the squares of `size` neighbouring channels)^beta.
+
+    Input (N, C, ...); channels that are not there count as zeros. Raises ValueError for fewer than
+    three dims. Krizhevsky and others (2012).
+    """
+    if input.dim() < 3:
+        raise ValueError(
+            f"local_response_norm: Expected 3D or higher dimensionality input (got {input.dim()} "
+            "dimensions)"
+        )
+    if input.numel() == 0:
+        return input
+    squares = (input * input).flatten(2).unsqueeze(1)
+    squares = pad(squares, (0, 0, size // 2, (size - 1) // 2))
+    means = avg_pool2d(squares, (size, 1), stride=1).reshape(input.shape)
+    return input / (k + alpha * means) ** beta
 
 
 def rms_norm(
@@ -494,11 +524,11 @@ def _drop_channels(
         return ops.feature_dropout(input, p, training, inplace)
     if inplace:
         ops.feature_dropout(input.unsqueeze(0), p, training, True)
-globals().update(_guard(globals(), __all__))
-
-
         return input
     return ops.feature_dropout(input.unsqueeze(0), p, training).squeeze(0)
+
+
+globals().update(_guard(globals(), __all__))
 
 
 def __getattr__(name):

@@ -225,3 +225,10 @@ class InstanceNorm2d(_InstanceNorm):
     Input (N, C, H, W) or (C, H, W); ValueError for others.
     """
     ranks = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    __doc__ = (_InstanceNorm.__doc__ or "") + """
+    Input (N, C, D, H, W) or (C, D, H, W); ValueError for others.
+    """
+    ranks = (4, 5)

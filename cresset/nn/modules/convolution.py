@@ -1,9 +1,9 @@
-"""Convolutions over one and two dims."""
+"""Convolutions and transposed convolutions over one, two and three dims."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cresset
@@ -21,29 +21,30 @@ def _repeated(value: Any, times: int) -> tuple[int, ...]:
     return (value,) * times if isinstance(value, int) else tuple(value)
 
 
-class _Convolution(Module):
-    """What convolutions of any number of dims have in common."""
+class _Filters(Module):
+    """What convolutions and transposed ones have in common."""
 
     rank: int
+    transposed: bool
     convolve: Callable[..., Tensor]
     padding: str | tuple[int, ...]
     bias: Tensor | None
 
-    def __init__(
+    def _set_up(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: int | tuple[int, ...],
-        stride: int | tuple[int, ...] = 1,
-        padding: str | int | tuple[int, ...] = 0,
-        dilation: int | tuple[int, ...] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
+        stride: int | tuple[int, ...],
+        padding: str | int | tuple[int, ...],
+        output_padding: int | tuple[int, ...],
+        dilation: int | tuple[int, ...],
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        device: Any,
+        dtype: Any,
     ) -> None:
-        super().__init__()
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         if in_channels % groups != 0:
@@ -60,12 +61,16 @@ class _Convolution(Module):
         self.kernel_size = _repeated(kernel_size, self.rank)
         self.stride = _repeated(stride, self.rank)
         self.padding = padding if isinstance(padding, str) else _repeated(padding, self.rank)
+        self.output_padding = _repeated(output_padding, self.rank)
         self.dilation = _repeated(dilation, self.rank)
         self.groups = groups
         self.padding_mode = padding_mode
         self._check_padding()
         place = {"device": device, "dtype": dtype}
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        first, second = out_channels, in_channels
+        if self.transposed:
+            first, second = second, first
+        shape = (first, second // groups, *self.kernel_size)
         self.weight = Parameter(cresset.empty(shape, **place))
         self.register_parameter("bias", None)
         if bias:
@@ -83,12 +88,55 @@ class _Convolution(Module):
             raise ValueError("padding='same' is not supported for strided convolutions")
 
     def reset_parameters(self) -> None:
-        """Draws the weight and the bias anew, evenly over ±1/sqrt(inputs of one output)."""
+        """Draws weight and bias anew, evenly over ±1/sqrt(n), n the numbers of a filter."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
             bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
             init.uniform_(self.bias, -bound, bound)
+
+    def extra_repr(self) -> str:
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}"
+        )
+        if self.padding != (0,) * self.rank:
+            text += f", padding={self.padding}"
+        if self.dilation != (1,) * self.rank:
+            text += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * self.rank:
+            text += f", output_padding={self.output_padding}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        if self.bias is None:
+            text += ", bias=False"
+        if self.padding_mode != "zeros":
+            text += f", padding_mode={self.padding_mode}"
+        return text
+
+
+class _Convolution(_Filters):
+    """A convolution of any number of dims."""
+
+    transposed = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: str | int | tuple[int, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self._set_up(in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups,
+                     bias, padding_mode, device, dtype)
 
     def _margins(self) -> list[int]:
         """Padding before and after each dim, last dim first, as `F.pad` takes it."""
@@ -111,23 +159,6 @@ class _Convolution(Module):
         return self.convolve(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
-
-    def extra_repr(self) -> str:
-        text = (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}"
-        )
-        if self.padding != (0,) * self.rank:
-            text += f", padding={self.padding}"
-        if self.dilation != (1,) * self.rank:
-            text += f", dilation={self.dilation}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        if self.padding_mode != "zeros":
-            text += f", padding_mode={self.padding_mode}"
-        return text
 
 
 class Conv1d(_Convolution):
@@ -159,3 +190,124 @@ class Conv2d(_Convolution):
 
     rank = 2
     convolve = staticmethod(F.conv2d)
+
+
+class Conv3d(_Convolution):
+    """The same over volumes.
+
+    Input (N, in_channels, D, H, W) or (in_channels, D, H, W). Kernel size, stride, padding and
+    dilation are one number or one for each of the three dims; otherwise as `Conv1d`.
+
+    >>> Conv3d(3, 8, 3, padding=1)(cresset.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 8, 4, 8, 8])
+    """
+
+    rank = 3
+    convolve = staticmethod(F.conv3d)
+
+
+class _Transposed(_Filters):
+    """A transposed convolution of any number of dims."""
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        output_padding: int | tuple[int, ...] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, ...] = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if padding_mode != "zeros":
+            raise ValueError(
+                f"{type(self).__name__}: Only \"zeros\" padding mode is supported; got "
+                f"{padding_mode!r}"
+            )
+        self._set_up(in_channels, out_channels, kernel_size, stride, padding, output_padding,
+                     dilation, groups, bias, padding_mode, device, dtype)
+
+    def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
+        """What to add at the ends for a result of such a size; ValueError where that is no way."""
+        if len(output_size) == input.dim():
+            output_size = output_size[-self.rank :]
+        if len(output_size) != self.rank:
+            raise ValueError(
+                f"{type(self).__name__}: output_size must have {self.rank} or {input.dim()} "
+                f"elements (got {len(output_size)})"
+            )
+        size = tuple(input.shape[-self.rank :])
+        margins = _repeated(self.padding, self.rank)
+        least = [
+            (n - 1) * step - 2 * margin + spacing * (taps - 1) + 1
+            for n, step, margin, spacing, taps in zip(
+                size, self.stride, margins, self.dilation, self.kernel_size)
+        ]
+        greatest = [n + step - 1 for n, step in zip(least, self.stride)]
+        if any(not low <= n <= high for low, n, high in zip(least, output_size, greatest)):
+            raise ValueError(
+                f"{type(self).__name__}: requested an output size of {tuple(output_size)}, but "
+                f"valid sizes range from {least} to {greatest} (for an input of "
+                f"{size})"
+            )
+        return tuple(n - low for n, low in zip(output_size, least))
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """The transposed convolution; `output_size` chooses among the sizes that strides leave."""
+        extra = self.output_padding
+        if output_size is not None:
+            extra = self._output_padding(input, output_size)
+        return self.convolve(
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
+            self.dilation
+        )
+
+
+class ConvTranspose1d(_Transposed):
+    """The gradient of `Conv1d` by its input, as a layer: it makes signals longer by its stride.
+
+    Input (N, in_channels, L) or (in_channels, L); the result has (L - 1) * stride - 2 * padding +
+    dilation * (kernel_size - 1) + output_padding + 1 elements. The weight has shape (in_channels,
+    out_channels / groups, kernel_size). Raises ValueError for channels that groups do not divide
+    and, called with an `output_size`, for one that no output padding gives.
+
+    >>> ConvTranspose1d(2, 4, 4, stride=2, padding=1)(cresset.zeros(1, 2, 8)).shape
+    torch.Size([1, 4, 16])
+    """
+
+    rank = 1
+    convolve = staticmethod(F.conv_transpose1d)
+
+
+class ConvTranspose2d(_Transposed):
+    """The gradient of `Conv2d` by its input, as a layer. Otherwise as `ConvTranspose1d`.
+
+    Input (N, in_channels, H, W) or (in_channels, H, W).
+
+    >>> layer = ConvTranspose2d(3, 8, 3, stride=2, padding=1)
+    >>> layer(cresset.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 8, 7, 7])
+    >>> layer(cresset.zeros(1, 3, 4, 4), output_size=(8, 8)).shape
+    torch.Size([1, 8, 8, 8])
+    """
+
+    rank = 2
+    convolve = staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose3d(_Transposed):
+    """The gradient of `Conv3d` by its input, as a layer. Otherwise as `ConvTranspose1d`.
+
+    Input (N, in_channels, D, H, W) or (in_channels, D, H, W).
+    """
+
+    rank = 3
+    convolve = staticmethod(F.conv_transpose3d)

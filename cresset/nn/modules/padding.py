@@ -1,4 +1,4 @@
-"""Padding: elements added around the last one or two dims."""
+"""Padding: elements added around the last one, two or three dims."""
 
 from __future__ import annotations
 
@@ -57,6 +57,12 @@ class ConstantPad2d(_ConstantPad):
     rank = 2
 
 
+class ConstantPad3d(_ConstantPad):
+    """Adds `value` around the last three dims."""
+
+    rank = 3
+
+
 class _ZeroPad(_ConstantPad):
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
@@ -77,6 +83,12 @@ class ZeroPad2d(_ZeroPad):
     rank = 2
 
 
+class ZeroPad3d(_ZeroPad):
+    """Adds zeros around the last three dims."""
+
+    rank = 3
+
+
 class ReflectionPad1d(_Pad):
     """Continues the last dim by its mirror image, the edge itself not repeated."""
 
@@ -88,6 +100,13 @@ class ReflectionPad2d(_Pad):
     """Continues the last two dims by their mirror image, the edge itself not repeated."""
 
     rank = 2
+    mode = "reflect"
+
+
+class ReflectionPad3d(_Pad):
+    """Continues the last three dims by their mirror image, the edge itself not repeated."""
+
+    rank = 3
     mode = "reflect"
 
 
@@ -105,6 +124,13 @@ class ReplicationPad2d(_Pad):
     mode = "replicate"
 
 
+class ReplicationPad3d(_Pad):
+    """Continues the last three dims by their edge."""
+
+    rank = 3
+    mode = "replicate"
+
+
 class CircularPad1d(_Pad):
     """Continues the last dim from its other end."""
 
@@ -116,4 +142,11 @@ class CircularPad2d(_Pad):
     """Continues the last two dims from their other ends."""
 
     rank = 2
+    mode = "circular"
+
+
+class CircularPad3d(_Pad):
+    """Continues the last three dims from their other ends."""
+
+    rank = 3
     mode = "circular"
