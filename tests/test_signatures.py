@@ -65,7 +65,6 @@ DELIBERATE = {
     "*conv*(padding)": "the form whose padding is a word has it for its default",
     "nn.RNNBase(*)": "what a layer computes is its class's to say",
     "nn.RNNCellBase(*)": "as with nn.RNNBase",
-    "detach*(input)": "methods of autograd, called by place",
 }
 # Functions of `f(2, 3)` as well as `f((2, 3))`, whose signatures cannot say what they take.
 BY_NAME = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import cresset
@@ -61,6 +62,37 @@ def test_jacobian():
         functional.jacobian(lambda x: cresset.ones(2), x, strict=True)
 
 
+@pytest.mark.parametrize("strategy", ["reverse-mode", "forward-mode"])
+def test_strategies_of_derivatives(torch, strategy):
+    def both(package):
+        x = package.arange(6.0).reshape(2, 3)
+        y = package.tensor([1.0, 2.0, 3.0])
+
+        def several(x, y):
+            return (x * y).sum(0), x[0] * 2, y.exp(), package.ones(2)
+
+        derivatives = package.autograd.functional
+        rows = derivatives.jacobian(several, (x, y), vectorize=True, strategy=strategy)
+        square = derivatives.hessian(lambda x: (x**3).sum(), y, vectorize=True,
+                                     outer_jacobian_strategy=strategy)
+        return [square.numpy(), *(part.numpy() for row in rows for part in row)]
+
+    for ours, theirs in zip(both(cresset), both(torch)):
+        np.testing.assert_allclose(ours, theirs, 1e-6)
+
+
+@pytest.mark.parametrize("options", [
+    {"strategy": "sideways"}, {"strategy": "forward-mode"}, {"vectorize": True, "strict": True},
+    {"strategy": "forward-mode", "vectorize": True, "create_graph": True},
+    {"strategy": "forward-mode", "vectorize": True, "strict": True},
+], ids=str)
+def test_strategies_that_are_refused(torch, options):
+    with pytest.raises(Exception) as theirs:
+        torch.autograd.functional.jacobian(lambda x: x * 2, torch.ones(2), **options)
+    with pytest.raises(theirs.type, match="^jacobian: "):
+        functional.jacobian(lambda x: x * 2, cresset.ones(2), **options)
+
+
 def test_hessian_and_products():
     x, v = cresset.tensor([1.0, 2.0, 3.0]), cresset.tensor([1.0, -1.0, 2.0])
 
@@ -80,6 +112,15 @@ def test_hessian_and_products():
         functional.vjp(sums, x, v[:2])
     with pytest.raises(RuntimeError, match="vector v can only be None"):
         functional.vjp(sums, x)
+
+
+def test_backward_takes_the_old_name_of_gradients():
+    x = cresset.ones(2, requires_grad=True)
+    with pytest.warns(FutureWarning, match="grad_variables"):
+        cresset.autograd.backward(x * 2, grad_variables=cresset.tensor([1.0, 3.0]))
+    assert x.grad.tolist() == [2.0, 6.0]
+    with pytest.raises(RuntimeError, match="both given"):
+        cresset.autograd.backward(x * 2, x, grad_variables=x)
 
 
 def test_jacobians_are_differentiated():

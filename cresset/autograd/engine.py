@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Pick, Piece
 from cresset.autograd.record import live
+from cresset.core.caller import warn
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import meta
@@ -19,11 +20,13 @@ from cresset.ops.creation.tensors import filled, zeros_like
 from cresset.ops.reductions.reduction import sum_to
 
 
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False,
+             grad_variables=None, inputs=None):
     """Accumulate the gradients of `tensors` in the leaves' `.grad`.
 
     `grad_tensors` gives the gradient of each (1 for scalars). With `create_graph` the gradients are
-    themselves recorded; `inputs` restricts the accumulation to those tensors.
+    themselves recorded; `inputs` restricts the accumulation to those tensors. `grad_variables` is
+    the old name of `grad_tensors`.
 
     Raises RuntimeError where a tensor does not require gradients, is no scalar and has no gradient
     given, or where the graph was freed.
@@ -35,6 +38,12 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     tensor([4., 6.])
     """
     tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError("backward: grad_tensors and grad_variables, its old name, were both "
+                               "given; leave grad_variables out")
+        warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning)
+        grad_tensors = grad_variables
     roots = _roots(tensors, grad_tensors)
     only = None
     if inputs is not None:

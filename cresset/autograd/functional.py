@@ -8,41 +8,98 @@ from typing import Any
 from cresset.autograd.engine import grad
 from cresset.autograd.mode import enable_grad
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import zeros, zeros_like
+from cresset.ops.creation.tensors import zeros_like
 from cresset.ops.shapes.joining import stack
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 
 def jacobian(
-    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False
+    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False,
+    vectorize: bool = False, strategy: str = "reverse-mode",
 ) -> Any:
     """J[i, j] = d func(inputs)[i] / d inputs[j], of shape (*output, *input).
 
     A tuple for several inputs or outputs, of tuples for several of both. `create_graph` lets it be
     differentiated; `strict` raises RuntimeError where an output depends on no input.
 
+    By `strategy` it is computed row by row ("reverse-mode"), or column by column ("forward-mode"),
+    which is less work where there are more outputs than inputs; PyTorch asks for `vectorize` then,
+    which says nothing else here. Raises AssertionError for another strategy, NotImplementedError
+    for "forward-mode" without `vectorize` or with `create_graph`, RuntimeError for `strict` beside
+    either.
+
     >>> import cresset
     >>> cresset.autograd.functional.jacobian(lambda x: x * x, cresset.tensor([1.0, 3.0]))
     tensor([[2., 0.],
             [0., 6.]])
     """
-    primals, outputs, several_in, several_out = _run(func, inputs, create_graph)
-    table = []
-    for output in outputs:
-        flat = output.reshape(-1)
-        rows = []
-        for k in range(flat.layout.numel):
-            found = _grad("jacobian", (flat[k],), primals, None, create_graph, strict)
-            rows.append(found)
-        table.append(tuple(
-            _stacked(column, output, x) for column, x in zip(_columns(rows, primals), primals)
-        ))
+    _check_strategy(strategy, create_graph, strict, vectorize)
+    forward = strategy == "forward-mode"
+    primals, outputs, several_in, several_out = _run(func, inputs, create_graph or forward)
+    if forward:
+        table = _by_columns(primals, outputs)
+    else:
+        table = [_by_rows(primals, output, create_graph, strict) for output in outputs]
     return _shaped([row if several_in else row[0] for row in table], several_out)
 
 
-def hessian(func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def _check_strategy(strategy, create_graph, strict, vectorize):
+    forward = strategy == "forward-mode"
+    if not forward and strategy != "reverse-mode":
+        raise AssertionError(
+            'jacobian: Expected strategy to be either "forward-mode" or "reverse-mode"; got '
+            f"{strategy!r}"
+        )
+    if strict and (forward or vectorize):
+        raise RuntimeError(
+            "jacobian: strict=True is not supported together with vectorize=True, nor with "
+            'strategy="forward-mode"; got '
+            f"vectorize={vectorize}, strategy={strategy!r}; leave one of them out"
+        )
+    if forward and (create_graph or not vectorize):
+        raise NotImplementedError(
+            'jacobian: strategy="forward-mode" needs vectorize=True and no create_graph; got '
+            f'vectorize={vectorize}, create_graph={create_graph}; use strategy="reverse-mode"'
+        )
+
+
+def _by_rows(primals, output, create_graph, strict):
+    """For each input the derivatives of one output by it, one gradient for each element."""
+    flat = output.reshape(-1)
+    rows = [
+        _grad("jacobian", (flat[k],), primals, None, create_graph, strict)
+        for k in range(flat.layout.numel)
+    ]
+    return tuple(
+        _stacked(column, output, x) for column, x in zip(_columns(rows, primals), primals)
+    )
+
+
+def _by_columns(primals, outputs):
+    """For each output and input the derivatives, one product J v for each element of an input."""
+    dual, pulled = _pulled("jacobian", outputs, primals, False)
+    table: list[list] = [[] for _ in outputs]
+    for x, g in zip(primals, pulled):
+        columns = []
+        for k in range(x.layout.numel):
+            unit = zeros_like(x)
+            unit.reshape(-1)[k] = 1
+            found = _grad("jacobian", () if g is None else (g,), dual, (unit,), False, False)
+            columns.append([zeros_like(o) if c is None else c for c, o in zip(found, dual)])
+        for row, output, column in zip(table, outputs, _columns(columns, outputs)):
+            shape = (*output.layout.shape, *x.layout.shape)
+            row.append(stack(column, -1).reshape(shape) if column else output.new_zeros(shape))
+    return [tuple(row) for row in table]
+
+
+def hessian(
+    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False,
+    vectorize: bool = False, outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """H[i, j] = d^2 func(inputs) / d inputs[i] d inputs[j] of a function with a scalar result.
+
+    It is the Jacobian of the gradient, computed by `outer_jacobian_strategy`; see `jacobian`.
 
     >>> import cresset
     >>> cresset.autograd.functional.hessian(lambda x: (x**3).sum(), cresset.tensor([1.0, 2.0]))
@@ -62,7 +119,7 @@ def hessian(func: Callable, inputs: Any, create_graph: bool = False, strict: boo
         found = tuple(zeros_like(x) if g is None else g for g, x in zip(found, primals))
         return found if several else found[0]
 
-    return jacobian(gradient, inputs, create_graph, strict)
+    return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 
 
 def vjp(
@@ -87,10 +144,8 @@ def jvp(
     """
     primals, outputs, _, several_out = _run(func, inputs, True)
     vectors = _vectors("jvp", v, primals)
-    with enable_grad():
-        dual = tuple(zeros_like(o).requires_grad_() for o in outputs)
-        pulled = _grad("jvp", outputs, primals, dual, True, strict)
-        pairs = [(g, w) for g, w in zip(pulled, vectors) if g is not None and g.requires_grad]
+    dual, pulled = _pulled("jvp", outputs, primals, strict)
+    pairs = [(g, w) for g, w in zip(pulled, vectors) if g is not None and g.requires_grad]
     if pairs:
         found = _grad("jvp", [g for g, _ in pairs], dual, [w for _, w in pairs], create_graph,
                       strict)
@@ -147,6 +202,13 @@ def _run(func, inputs, create_graph):
     return primals, outputs, several_in, several_out
 
 
+def _pulled(operation, outputs, primals, strict):
+    """(u, u^T J): a product that is linear in u, so that its derivative by u along v is J v."""
+    with enable_grad():
+        dual = tuple(zeros_like(o).requires_grad_() for o in outputs)
+        return dual, _grad(operation, outputs, primals, dual, True, strict)
+
+
 def _grad(operation, outputs, inputs, vectors, create_graph, strict):
     """The gradients of the outputs that have any; None for inputs that they do not depend on."""
     vectors = (None,) * len(outputs) if vectors is None else vectors
@@ -192,7 +254,7 @@ def _stacked(column, output, x):
     """The gradients of an output's elements by one input, as one tensor."""
     shape = (*output.layout.shape, *x.layout.shape)
     if not column:
-        return zeros(shape, dtype=x.layout.dtype)
+        return x.new_zeros(shape)
     return stack([zeros_like(x) if g is None else g for g in column]).reshape(shape)
 
 

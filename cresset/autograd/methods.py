@@ -57,20 +57,21 @@ def _grad_fn(x):
 
 def _backward(x, gradient=None, retain_graph=None, create_graph=False, inputs=None):
     """Accumulate the gradient of x in the leaves that it depends on; see `autograd.backward`."""
-    backward((x,), None if gradient is None else (gradient,), retain_graph, create_graph, inputs)
+    gradients = None if gradient is None else (gradient,)
+    backward((x,), gradients, retain_graph, create_graph, inputs=inputs)
 
 
-def _detach(x):
+def _detach(input):
     """The same elements without history."""
-    return alias(x)
+    return alias(input)
 
 
-def _detach_(x):
+def _detach_(input):
     """Forget the history of the tensor itself."""
-    if x.base is not None and live(x) is not None:
+    if input.base is not None and live(input) is not None:
         raise RuntimeError("detach_: can't detach views in-place; use detach() instead")
-    x.history = None
-    return x
+    input.history = None
+    return input
 
 
 def _register_hook(x, hook):
