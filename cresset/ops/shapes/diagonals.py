@@ -8,15 +8,15 @@ from cresset.core.device import get_default_device
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.creation.tensors import ones
+from cresset.ops.creation.tensors import arange
 from cresset.ops.in_place import in_place
-from cresset.ops.indexing.masks import nonzero
 from cresset.ops.kinds import special
 from cresset.ops.neural.padding import pad
 from cresset.ops.operation import counted_as, method
 from cresset.ops.out import with_out
 from cresset.ops.placement import placed
-from cresset.ops.shapes.joining import cat
+from cresset.ops.shapes.joining import cat, stack
+from cresset.ops.shapes.rearranging import repeat_interleave
 from cresset.ops.shapes.shape import as_strided, canonical_dim, diagonal, narrow, reshape
 from cresset.ops.shapes.stacking import atleast_2d
 from cresset.runtime.program import Program
@@ -101,8 +101,12 @@ def triu_indices(row, col, offset=0, *, dtype=types.int64, layout=None, device=N
 def _indices(name, row, col, offset, dtype, device, lower):
     if row < 0 or col < 0:
         raise RuntimeError(f"{name}: row and col must be non-negative; got {row} and {col}")
-    inside = triangle(ones(row, col, dtype=types.bool, device="cpu"), offset, lower)
-    places = nonzero(inside).t().contiguous()
+    # From what column on, and how many columns, in each row.
+    bounds = (arange(row, device="cpu") + (offset + lower)).clamp(0, col)
+    first, counts = (0, bounds) if lower else (bounds, col - bounds)
+    rows = repeat_interleave(counts)
+    start = (first + counts - counts.cumsum(0))[rows]
+    places = stack((rows, arange(rows.layout.numel, device="cpu") + start))
     return places.to(dtype=dtype, device=get_default_device() if device is None else device)
 
 
