@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,24 @@ def test_loaded_code_is_not_writable():
             assert line.split()[1] == "r-xp"
             return
     pytest.fail("the code is not mapped")
+
+
+def test_threads_assemble_at_once():
+    """What comes out does not depend on who else assembles meanwhile, or fails to."""
+    texts = [SAMPLE.replace("i64 5", f"i64 {k}") for k in range(12)]
+    expected = [codegen.assemble(text, target.host()) for text in texts]
+    texts.insert(3, "define void @f() {\n  ret i64 %nothing\n}")
+
+    def assembled(text):
+        try:
+            return codegen.assemble(text, target.host())
+        except codegen.AssemblyError:
+            return None
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(assembled, texts))
+    assert found.pop(3) is None
+    assert found == expected
 
 
 def test_loader_names_what_is_missing():

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from cresset.core.errors import OutOfMemoryError
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.runtime import build, memory, native
+from cresset.runtime.cache import Cache
 from cresset.runtime.ir import Module
 from cresset.runtime.program import STATUS, Program, Step
 
@@ -121,6 +123,33 @@ def test_steps_are_repeated_over_moving_operands():
 def test_steps_that_are_not_there_are_not_repeated(repeats):
     with pytest.raises(ValueError, match="step 0 of 1 cannot repeat"):
         adder(2, repeats=repeats)
+
+
+def test_kernels_of_a_program_are_built_together(monkeypatch, tmp_path):
+    """And once, whoever else asks for them meanwhile; an error does not stop the others."""
+    written = []
+
+    def write(k):
+        written.append(k)
+        if k == 7:
+            raise RuntimeError("kernel 7 cannot be written")
+        return ADD[1]()
+
+    steps = [
+        Step(f"test kernel {k}", lambda k=k: write(k), (0, 1, 2), units=2) for k in range(9)
+    ]
+    cache = Cache(tmp_path / "kernels")
+    monkeypatch.setattr(build, "disk", lambda: cache)
+    monkeypatch.setattr(build, "get_num_threads", lambda: 3)
+    with ThreadPoolExecutor(3) as threads:
+        first, *others = threads.map(build.load_all, [steps[:6]] * 3)
+    with pytest.raises(RuntimeError, match="kernel 7"):
+        build.load_all([steps[0], *steps[7:]])
+    assert len(set(first)) == 6
+    assert others == [first, first]
+    assert sorted(written) == [*range(6), 7, 8]
+    run = native.make_launcher(Program("tt", (layout(2),), (steps[5],)), first[5:])
+    assert array(run(tensor([1, 2]), tensor([3, 4]))).tolist() == [4, 6]
 
 
 def test_launch_in_place_raises_the_version():

@@ -281,7 +281,7 @@ def make_launcher(program):
         program = program._replace(explain=guarded(program.explain))
     if program.outputs and program.outputs[0].device == "meta":
         return namespace["launch_meta"](program.outputs)
-    addresses = [build.load(step.key, step.write) for step in program.steps]
+    addresses = build.load_all(program.steps)
     if "c" in program.inputs:
         return _complex_launcher(program, addresses)
     return _noted(program, native.make_launcher(program, addresses))

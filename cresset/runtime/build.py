@@ -1,7 +1,7 @@
 """Building: from a kernel's key to the address of its machine code.
 
 A kernel is looked for in this process, then in the disk cache; only when neither has it is its IR
-written and assembled.
+written and assembled. Kernels that are needed together are assembled on several cores at once.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache as once
 
 from cresset.runtime.cache import Cache, directory
 from cresset.runtime.ir import Module
 from cresset.runtime.loader import load as load_object
+from cresset.runtime.pool import get_num_threads
+from cresset.runtime.program import Step
 from cresset.runtime.target import host, refuse_foreign
 
 
@@ -23,7 +25,8 @@ class _Builder:
 
     def __init__(self):
         self.built: dict[str, dict[str, int]] = {}
-        self.lock = threading.RLock()
+        self.lock = threading.RLock()  # for all but assembling
+        self.being_built: dict[str, threading.Lock] = {}
         self.compiled = 0
         self.cached = 0
         self.write_ns = 0
@@ -35,8 +38,9 @@ _builder = _Builder()
 
 
 def _unlock():
-    """In a forked child: the thread that held the lock is not there to release it."""
+    """In a forked child: the threads that held locks are not there to release them."""
     _builder.lock = threading.RLock()
+    _builder.being_built.clear()
 
 
 os.register_at_fork(after_in_child=_unlock)
@@ -57,48 +61,77 @@ def load(key: str, write: Callable[[], Module]) -> int:
     return (built or load_module(key, write))["kernel"]
 
 
+def load_all(steps: Iterable[Step]) -> list[int]:
+    """The addresses of the kernels of all steps."""
+    steps = list(steps)
+    built = _builder.built
+    missing = {step.key: step.write for step in steps if step.key not in built}
+    threads = min(len(missing), get_num_threads())
+    if threads > 1:
+        refuse_foreign()
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as others:
+            list(others.map(load, missing.keys(), missing.values()))
+    return [load(step.key, step.write) for step in steps]
+
+
 def load_module(
     key: str, write: Callable[[], Module], symbols: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """The addresses of all public functions of a module; `symbols` defines what it refers to."""
     builder = _builder
-    with builder.lock:
+    with builder.being_built.setdefault(key, threading.Lock()):
         built = builder.built.get(key)
-        if built is not None:
-            return built
-        refuse_foreign()
-        start = time.perf_counter_ns()
+        if built is None:
+            built = builder.built[key] = _build(key, write, symbols)
+    builder.being_built.pop(key, None)
+    return built
+
+
+def _build(key, write, symbols):
+    builder, clock = _builder, time.perf_counter_ns
+    refuse_foreign()
+    with builder.lock:
+        start = clock()
         cache, target = disk(), host()
         name = cache.name(key, target)
         code = cache.read(name)
-        if code is None:
-            builder.load_ns += time.perf_counter_ns() - start
-            code = _compile(write, target)
-            start = time.perf_counter_ns()
+        builder.cached += code is not None
+        builder.load_ns += clock() - start
+    if code is None:
+        code = _compile(write, target)
+        with builder.lock:
+            start = clock()
             cache.write(name, code)
-        else:
-            builder.cached += 1
-        built = builder.built[key] = load_object(code, symbols)
-        builder.load_ns += time.perf_counter_ns() - start
-        return built
+            builder.load_ns += clock() - start
+    with builder.lock:
+        start = clock()
+        built = load_object(code, symbols)
+        builder.load_ns += clock() - start
+    return built
 
 
 def _compile(write, target):
     from cresset.runtime.codegen import assemble
 
-    start = time.perf_counter_ns()
-    text = write().text()
-    written = time.perf_counter_ns()
+    builder, clock = _builder, time.perf_counter_ns
+    with builder.lock:
+        start = clock()
+        text = write().text()
+        builder.write_ns += clock() - start
+    start = clock()
     code = assemble(text, target)
-    _builder.compiled += 1
-    _builder.write_ns += written - start
-    _builder.assemble_ns += time.perf_counter_ns() - written
+    with builder.lock:
+        builder.compiled += 1
+        builder.assemble_ns += clock() - start
     return code
 
 
 def statistics() -> dict[str, float]:
     """Kernels `compiled` here, taken from the disk cache (`cached`), and the milliseconds spent:
-    writing IR (`write_ms`), in LLVM (`assemble_ms`), reading and loading (`load_ms`).
+    writing IR (`write_ms`), in LLVM (`assemble_ms`, of all threads together), reading and loading
+    (`load_ms`).
     """
     return {
         "compiled": _builder.compiled,

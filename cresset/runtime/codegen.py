@@ -2,18 +2,20 @@
 
 LLVM is loaded at the first call and not before. Its optimizer is never run: kernels are written as
 explicit vectors in SSA form, so instruction selection and register allocation are all that is left.
+
+Several threads may assemble at once: each works in a context and with a target machine of its own.
 """
 
 from __future__ import annotations
 
+import ctypes
 import re
-import threading
-from functools import cache
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from cresset.runtime.target import Target
 
 LEVEL = 2  # LLVM's usual effort in code generation
-_lock = threading.RLock()  # one thread at a time inside LLVM, whose global context is not shared
 
 
 class AssemblyError(ValueError):
@@ -25,8 +27,8 @@ def assemble(text: str, target: Target) -> bytes:
 
     Raises AssemblyError when the text does not parse or verify.
     """
-    with _lock:
-        return _machine(target).emit_object(_parse(text, target))
+    with _assembler(target) as assembler:
+        return _emit(assembler.machine, _parse(text, assembler))
 
 
 def assembly(text: str, target: Target) -> str:
@@ -34,32 +36,76 @@ def assembly(text: str, target: Target) -> str:
 
     Raises AssemblyError when the text does not parse or verify.
     """
-    with _lock:
-        return _machine(target).emit_assembly(_parse(text, target))
+    with _assembler(target) as assembler:
+        return assembler.machine.emit_assembly(_parse(text, assembler))
 
 
-@cache
-def _machine(target: Target):
+class _Assembler(NamedTuple):
+    """What one thread needs for itself."""
+
+    context: Any
+    machine: Any
+    heading: str  # the first lines of its modules
+
+
+_idle: dict[Target, list[_Assembler]] = {}  # those that no thread works with
+
+
+@contextmanager
+def _assembler(target: Target):
+    """An assembler that nobody else works with meanwhile."""
+    idle = _idle.setdefault(target, [])
+    try:
+        assembler = idle.pop()
+    except IndexError:
+        assembler = _new_assembler(target)
+    try:
+        yield assembler
+    finally:
+        idle.append(assembler)
+
+
+def _new_assembler(target: Target) -> _Assembler:
     import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    return llvm.Target.from_triple(target.triple).create_target_machine(
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=LEVEL, reloc="pic", codemodel="small"
     )
+    heading = f'target datalayout = "{machine.target_data}"\ntarget triple = "{target.triple}"\n'
+    return _Assembler(llvm.create_context(), machine, heading)
 
 
-def _parse(text, target):
+def _parse(text: str, assembler: _Assembler):
     import llvmlite.binding as llvm
 
-    machine = _machine(target)
-    heading = f'target datalayout = "{machine.target_data}"\ntarget triple = "{target.triple}"\n'
     try:
-        module = llvm.parse_assembly(heading + text)
+        module = llvm.parse_assembly(assembler.heading + text, assembler.context)
         module.verify()  # LLVM aborts the process when it generates code from a broken module
     except RuntimeError as error:
-        raise AssemblyError(_explain(str(error), heading + text)) from None
+        raise AssemblyError(_explain(str(error), assembler.heading + text)) from None
     return module
+
+
+def _emit(machine, module) -> bytes:
+    """The module's object.
+
+    llvmlite's own method holds a lock that keeps every other thread out of LLVM, which needs none
+    where contexts and machines are apart. So the function behind it is called directly.
+    """
+    from llvmlite.binding import ffi
+
+    library = getattr(ffi.lib, "_lib_handle", ffi.lib)
+    with ffi.OutputString() as problem:
+        buffer = library.LLVMPY_TargetMachineEmitToMemory(machine, module, 1, problem)
+        if not buffer:
+            raise AssemblyError(f"assemble: LLVM could not emit the module: {problem}")
+    try:
+        size = ffi.lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def _explain(message: str, text: str) -> str:
