@@ -478,3 +478,90 @@ def test_compiling_looks_like_the_function():
     assert compiled.__doc__ == "What it does."
     assert "function" in repr(compiled)
     assert cresset.compile(fullgraph=True)(function).fullgraph
+
+
+# --- going backward from outside ------------------------------------------------------------------
+def trained(compiled, steps=6):
+    """Losses and parameters of a model that is compiled alone, in a loop that is not."""
+    cresset.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 2))
+    call = cresset.compile(model) if compiled else model
+    optimizer = cresset.optim.Adam(model.parameters(), lr=0.05)
+    losses = []
+    for _ in range(steps):
+        loss = nn.functional.mse_loss(call(cresset.randn(3, 4)), cresset.ones(3, 2))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    if compiled:
+        assert plays(call) == steps - 2, call.explain()
+    return losses, [p.detach().clone() for p in model.parameters()]
+
+
+def test_a_compiled_model_is_trained():
+    losses, parameters = trained(False)
+    own_losses, own_parameters = trained(True)
+    assert own_losses == losses
+    assert all(map(cresset.equal, own_parameters, parameters))
+
+
+def test_several_results_and_leaves_among_the_arguments():
+    w = leaf(1.0, 2.0)
+
+    def function(x, y):
+        return x * w, (y * x).sum(), y.detach()
+
+    compiled = cresset.compile(function)
+    for call in (function, compiled, compiled, compiled, compiled):
+        x, y = leaf(3.0, 4.0), cresset.tensor([5.0, 6.0])
+        w.grad = None
+        first, second, third = call(x, y)
+        assert not third.requires_grad
+        (first.sum() * 2 + second).backward()
+        assert x.grad.tolist() == [7, 10]
+        assert w.grad.tolist() == [6, 8]
+        (only,) = cresset.autograd.grad(call(x, y)[0].sum(), w)
+        assert only.tolist() == [3, 4]
+    assert plays(compiled)
+
+
+def test_going_backward_twice_or_too_late():
+    w = leaf(2.0)
+    compiled = cresset.compile(lambda x: (w * w * x).sum())
+    for _ in range(3):
+        out = compiled(cresset.ones(1))
+    out.backward(retain_graph=True)
+    out.backward()
+    assert w.grad.tolist() == [8]
+    with pytest.raises(RuntimeError, match="a second time"):
+        out.backward()
+    out = compiled(cresset.ones(1))
+    with cresset.no_grad():
+        w.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+    with pytest.raises(NotImplementedError, match="create_graph"):
+        cresset.autograd.grad(compiled(cresset.ones(1)), w, create_graph=True)
+
+
+def test_freezing_a_parameter_is_seen():
+    v, w = leaf(2.0), leaf(3.0)
+    compiled = cresset.compile(lambda x: v * w * x)
+    for _ in range(3):
+        compiled(cresset.ones(1)).backward()
+    v.grad = w.grad = None
+    v.requires_grad_(False)
+    for k in range(1, 4):
+        compiled(cresset.ones(1)).backward()
+        assert v.grad is None
+        assert w.grad.tolist() == [2 * k]
+
+
+def test_arguments_that_are_results():
+    w = leaf(2.0)
+    compiled = cresset.compile(lambda x: x * 3)
+    for _ in range(4):
+        w.grad = None
+        compiled(w * 2).backward()
+        assert w.grad.tolist() == [6]

@@ -11,9 +11,11 @@ from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf
 from cresset.capture.reads import PLAIN, Reads, same
 from cresset.capture.tape import Fault, Tape
-from cresset.compiler.replay import NotReplayable, Replay, replay
+from cresset.compiler.backward import record_backward
+from cresset.compiler.replay import NotReplayable, Replay, replay, tensors_of
 from cresset.core import dtype as types
 from cresset.core.caller import warn
+from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.generated import function_of
@@ -103,15 +105,17 @@ class Compiled:
             tape = Tape()
             with tape:
                 result = self.function(*args, **options)
+            given = [leaf for value in (*args, *options.values()) for leaf in _leaves(value)]
             self._kinds[kind] = tuple(
-                x for x in tape.holders().values() if type(x.history) is Leaf
+                x for x in tape.holders().values()
+                if type(x.history) is Leaf and not any(x is other for other in given)
             )
             return result
         return self._record(kind, known, args, options)
 
     def _record(self, kind, wanting, args, options):
         tape, reads = Tape(wanting), Reads()
-        entry = {x: x.grad is None for x in wanting}
+        entry = {x: x.grad for x in wanting}
         with tape, reads:
             result = self.function(*args, **options)
         try:
@@ -155,10 +159,10 @@ class Variant:
         self.plays = 0
         self.checks = checks = _Checks()
         checks.arguments(args, options)
-        self.replay: Replay = replay(
-            tape, result, checks.leaves, [x for x, without in entry.items() if without]
-        )
-        checks.state(self.replay, entry, reads)
+        leaves = {id(x): x for x in (*entry, *checks.leaves)}
+        backward = record_backward(tape, tensors_of(result), leaves.values())
+        self.replay: Replay = replay(tape, result, checks.leaves, entry, backward)
+        checks.state(self.replay, reads)
         self.fitting = checks.function()
 
     def __str__(self):
@@ -247,7 +251,7 @@ class _Checks:
         if type(x.history) in UNTRACKED:
             self.tests.append(f"type({place}.history) in untracked")
         elif type(x.history) is Leaf:
-            self.tests.append(f"{place} is {self.known(x)}")
+            self.tests.append(f"type({place}.history) is {self.known(Leaf)}")
         else:
             raise NotReplayable("an argument has a graph to go backward through")
         for other, there in zip(self.leaves, self.places):
@@ -260,7 +264,7 @@ class _Checks:
         self.leaves.append(x)
         self.places.append(place)
 
-    def state(self, made: Replay, entry, reads: Reads):
+    def state(self, made: Replay, reads: Reads):
         """Check what the function finds beside its arguments."""
         self.tests.append(f"mode.enabled is {mode.enabled}")
         self.tests.append(f"types._Default.dtype is {self.known(types._Default.dtype)}")
@@ -268,12 +272,18 @@ class _Checks:
         for x in made.found:
             name = self.known(x)
             self.tests.append(f"{name}.layout is {self.known(x.layout)}")
+            if type(x.history) is Leaf:
+                self.tests.append(f"{name}.history is {self.known(x.history)}")
+            else:
+                self.tests.append(f"type({name}.history) in untracked")
             for place in self.places:
                 self.tests.append(f"{place}.memory is not {name}.memory")
-            if x in entry:
-                self.tests.append(f"({name}.grad is None) is {entry[x]}")
-        for x, gradient in made.held:
-            self.tests.append(f"{self.known(x)}.grad is {self.known(gradient)}")
+        for x, gradient in made.gradients.items():
+            name = self.known(x)
+            if isinstance(gradient, Layout):
+                self.tests.append(f"{name}.grad.layout is {self.known(gradient)}")
+            else:
+                self.tests.append(f"{name}.grad is {'not ' * (gradient is not None)}None")
 
     def function(self) -> Callable[..., Any]:
         tests = "\n                and ".join(self.tests)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 from typing import Any, NamedTuple
 
-from cresset.autograd.node import Leaf, OperationNode
+from cresset.autograd.node import Leaf, Node
 from cresset.capture.tape import Live, Memory, Place, Tape
+from cresset.compiler.backward import Backward, PlayedNode, with_graph
 from cresset.compiler.segment import Segment, segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
@@ -31,36 +32,43 @@ class NotReplayable(Exception):
 class Replay(NamedTuple):
     """`play(leaves)` makes the call again over the tensors among its arguments.
 
-    `found` are the tensors that were there before beside them, `held` those of which the gradient
-    has to be the very tensor that it was; `segments` the programs; `text` the source of `play`.
+    `found` are the tensors that were there before beside them. `gradients` are those of tensors on
+    which the call depends: None, the layout that is read, or a tensor where it is only replaced.
+    `segments` are the programs, `text` is the source of `play`.
     """
 
     play: Any
     found: tuple[Tensor, ...]
-    held: tuple[tuple[Tensor, Tensor], ...]
+    gradients: dict[Tensor, Any]
     segments: tuple[Segment, ...]
     text: str
 
 
-def replay(tape: Tape, result: Any, leaves: list[Tensor], without: list[Tensor]) -> Replay:
+def replay(
+    tape: Tape, result: Any, leaves: list[Tensor], entry: dict, backward: Backward | None
+) -> Replay:
     """The replay of what a tape has recorded; `leaves` are the tensors among the arguments.
 
-    The tensors of `without` have no gradient when a call begins.
+    `entry` has the gradients of the tensors that want some as they were when the call began;
+    `backward` is the way back from the results, where it was recorded.
 
     Raises NotReplayable where playing again would not do what the function does.
     """
-    return _Writer(tape, result, leaves, without).replay()
+    return _Writer(tape, result, leaves, entry, backward).replay()
 
 
 class _Writer:
-    def __init__(self, tape, result, leaves, without):
+    def __init__(self, tape, result, leaves, entry, backward):
         self.tape = tape
+        self.backward = backward
         self.result = result
         self.leaves = leaves
         if tape.refused:
             raise NotReplayable(*tape.refused[0])
+        places = (a for e in tape.entries for a in getattr(e, "arguments", ()))
+        self.used = {a.memory for a in places if isinstance(a, Place)}
         # Results may lie in memory that no launch has touched.
-        self.results = {id(x): (x, tape.place(x)) for x in _tensors(result)}
+        self.results = {id(x): (x, tape.place(x)) for x in tensors_of(result)}
         self.last = tape.gradients()
         self._refuse_leaks()
         self.scope: dict[str, Any] = {"shown": shown, "new": meta.new}
@@ -69,10 +77,15 @@ class _Writer:
         self.names: dict[Memory, str] = {}
         self.offsets: dict[Memory, int] = {}
         self.given: dict[Tensor, str] = {}
+        # The gradients that the call depends on, as they were.
+        self.gradients = {x: g for x, g in entry.items() if self._touched(x, g)}
         self._name_tensors()
         # The gradient that each tensor has been given so far.
-        self.handed: dict[Tensor, Place | None] = dict.fromkeys(without)
-        self.held: list[tuple[Tensor, Tensor]] = []
+        self.handed: dict[Tensor, Place | None] = {
+            x: None if g is None else tape.place(g) for x, g in entry.items()
+        }
+        # The names of results that lead to a way back.
+        self.outs: dict[int, str] = {}
 
     def _refuse_leaks(self):
         """Raise where something that was made lives on beside the results and the gradients."""
@@ -81,6 +94,9 @@ class _Writer:
         for entry in self.tape.entries:
             if isinstance(entry, Live):
                 places += entry.gradients.values()
+        if self.backward is not None:
+            for entry in self.tape.entries[self.backward.start :]:
+                places += [a for a in entry.arguments if isinstance(a, Place)]
         kept |= {place.memory for place in places if place is not None}
         for again in range(2):
             living = [m for m in self.tape.memories
@@ -89,16 +105,18 @@ class _Writer:
                 return
             if not again:
                 gc.collect()
-        wanting = [x for x, _ in self.results.values()
-                   if isinstance(x.history, OperationNode) and x.history.saved is not None]
-        if wanting:
-            raise NotReplayable("a result still has a graph to go backward through")
         lines = [e.line for e in self.tape.entries
                  if getattr(e, "results", None) and set(e.results) & set(living)]
         raise NotReplayable(
             "a tensor that the function made is still held by something else than its result",
             lines[0] if lines else None,
         )
+
+    def _touched(self, x, gradient) -> bool:
+        """Whether the call reads, writes or replaces the gradient that x had."""
+        if x.grad is not gradient:
+            return True
+        return gradient is not None and self.tape.place(gradient).memory in self.used
 
     def _name_tensors(self):
         """Give names to the tensors through which memories come that were there before."""
@@ -107,6 +125,13 @@ class _Writer:
             memory = self.tape.place(x).memory
             if memory not in self.names:
                 self._name(memory, x, f"a[{k}]")
+        for x, gradient in self.gradients.items():
+            memory = gradient is not None and self.tape.place(gradient).memory
+            if memory in self.used and memory not in self.names:
+                name = f"e{len(self.names)}"
+                target = self.given.get(x) or self._global("s", x)
+                self.lines.append(f"    {name} = {target}.grad")
+                self._name(memory, gradient, name)
         holders = self.tape.holders()
         for memory in self.tape.memories:
             if memory.made or memory in self.names:
@@ -132,7 +157,10 @@ class _Writer:
     def replay(self) -> Replay:
         segments = []
         stretches: list[list] = [[]]
-        for entry in self.tape.entries:
+        entries = self.tape.entries
+        if self.backward is not None:
+            entries = entries[: self.backward.start]
+        for entry in entries:
             if isinstance(entry, Live):
                 stretches += [[entry], []]
             elif hasattr(entry, "program"):
@@ -150,16 +178,23 @@ class _Writer:
                 segments.append(part)
                 before.update(part.outputs)
         self._hand(self.last)
-        self.lines.append(f"    return {self._built(self.result)}")
+        built = self._built(self.result)
+        if self.backward is not None:
+            segments.append(self._write_backward(before))
+        self.lines.append(f"    return {built}")
         text = "\n".join(["def play(a):", *self.lines])
         found = tuple(x for name, x in self.scope.items() if name[0] == "s" and name != "shown")
         play = function_of(text, self.scope)
-        return Replay(play, found, tuple(self.held), tuple(segments), text)
+        gradients = {x: g if g is None or self.tape.place(g).memory not in self.used else g.layout
+                     for x, g in self.gradients.items()}
+        return Replay(play, found, gradients, tuple(segments), text)
 
     def _needed(self, stretches) -> set[Memory]:
         """The memories that are used after a stretch."""
         places = [place for _, place in self.results.values()]
         places += self.last.values()
+        if self.backward is not None:
+            stretches = [*stretches, self.tape.entries[self.backward.start :]]
         for stretch in stretches:
             for entry in stretch:
                 places += entry.gradients.values() if isinstance(entry, Live) else entry.arguments
@@ -187,15 +222,8 @@ class _Writer:
             target = self.given.get(x) or self._global("s", x)
             if place is None:
                 self.lines.append(f"    {target}.grad = None")
-            elif place.memory.made:
-                self.lines.append(f"    {target}.grad = {self._shown(place)}")
             else:
-                self._hold(x)
-
-    def _hold(self, x):
-        """A gradient that was there before is written in place: it has to be the same tensor."""
-        self._global("s", x.grad)
-        self.held.append((x, x.grad))
+                self.lines.append(f"    {target}.grad = {self._shown(place)}")
 
     def _shown(self, place: Place) -> str:
         memory = place.memory
@@ -203,7 +231,7 @@ class _Writer:
         if name is None:
             # A new tensor that nothing was written to.
             name = f"new({self._global('l', memory.layout)})"
-        if memory.made and place.layout is memory.layout and not place.offset:
+        if place.layout is memory.layout and not place.offset:
             return name
         layout = self._global("l", place.layout)
         return f"shown({name}, {layout}, {place.offset - self.offsets.get(memory, 0)})"
@@ -223,7 +251,7 @@ class _Writer:
             return f"{self._global('kind', kind)}({', '.join(map(self._built, value))})"
         if value is None or kind in (bool, int, str):
             return repr(value)
-        if any(True for _ in _tensors(value)):
+        if any(True for _ in tensors_of(value)):
             raise NotReplayable(f"the result holds tensors in a {kind.__name__}")
         return self._global("k", value)
 
@@ -237,26 +265,84 @@ class _Writer:
         if x.history is not None and type(x.history) is Leaf:
             raise NotReplayable("the result is a new tensor that requires gradients")
         built = self._shown(place)
-        if isinstance(x.history, OperationNode):
+        if self.backward is not None and any(x is out for out in self.backward.outs):
+            name = self.outs.get(id(x))
+            if name is None:
+                name = self.outs[id(x)] = f"o{len(self.outs)}"
+                self.lines.append(f"    {name} = {built}")
+            return name
+        if isinstance(x.history, Node):
             # Gone backward through: what is left of the graph says so.
-            return f"with_history({built}, {self._history(x.history)})"
+            self.scope["with_history"] = with_history
+            return f"with_history({built}, {self._global('h', x.history)})"
         return built
 
-    def _history(self, node):
-        self.scope["with_history"] = with_history
-        return self._global("h", node)
+    # --- the way back -----------------------------------------------------------------------------
+    def _write_backward(self, before) -> Segment:
+        """Write the function that goes backward, and the node through which results lead to it."""
+        backward = self.backward
+        entries = self.tape.entries[backward.start :]
+        for entry in entries:
+            if not hasattr(entry, "program"):
+                raise NotReplayable("the way back looks at an element", entry.line)
+        staying = {place.memory for place in backward.found}
+        given = {self.tape.place(x).memory: k for k, x in enumerate(backward.given)}
+        part = segment(entries, before, staying, self.offsets)
+        saved: list[str] = []
+        inputs = ["None"]
+        for memory in part.inputs:
+            if memory in given:
+                inputs.append(f"g[{given[memory]}]")
+            else:
+                inputs.append(f"s[{len(saved)}]")
+                saved.append(self.names[memory])
+        names = {m: f"m{k}" for k, m in enumerate(part.outputs)}
+        made = ", ".join(names.values())
+        gradients = []
+        for place in backward.found:
+            if place.memory in names:
+                gradients.append(self._shown_as(names[place.memory], place))
+            elif place.memory in given:
+                gradients.append(f"g[{given[place.memory]}]")
+            else:
+                raise NotReplayable("a gradient is a tensor of the function")
+        text = "\n".join([
+            "def back(g, s):",
+            f"    {made + ' = ' if made else ''}launch({', '.join(inputs)})",
+            f"    return [{', '.join(gradients)}]",
+        ])
+        self.scope["launch"] = part.launcher()
+        self.scope["back"] = function_of(text, self.scope)
+        self.scope["outputs"] = tuple(x.layout for x in backward.given)
+        self.scope.update(PlayedNode=PlayedNode, with_graph=with_graph)
+        wanted = [self.given.get(x) or self._global("s", x) for x in backward.wanted]
+        outs = [self.outs[id(x)] for x in backward.outs]
+        self.lines += [
+            f"    node = PlayedNode(back, outputs, ({_listed(wanted)}), ({_listed(saved)}))",
+            f"    with_graph(node, ({_listed(outs)}))",
+        ]
+        return part
+
+    def _shown_as(self, name, place: Place) -> str:
+        if place.layout is place.memory.layout and not place.offset:
+            return name
+        return f"shown({name}, {self._global('l', place.layout)}, {place.offset})"
 
 
-def _tensors(value):
+def _listed(names) -> str:
+    return "".join(f"{name}, " for name in names)
+
+
+def tensors_of(value):
     """The tensors in a result, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
         for part in value.values():
-            yield from _tensors(part)
+            yield from tensors_of(part)
     elif isinstance(value, (list, tuple, set)):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors_of(part)
 
 
 def _over(memory: Memory) -> Tensor:
