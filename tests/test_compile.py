@@ -565,3 +565,34 @@ def test_arguments_that_are_results():
         w.grad = None
         compiled(w * 2).backward()
         assert w.grad.tolist() == [6]
+
+
+# --- elements that are returned -------------------------------------------------------------------
+def test_elements_that_are_only_returned():
+    def function(x):
+        total, largest, place, double = x.sum(), x.max(), x.argmax(), x * 2
+        return total.item(), {"largest": float(largest), "x": double}, [int(place.detach())]
+
+    compiled = cresset.compile(function)
+    for k in range(2, 8):
+        x = cresset.arange(4.0) * k
+        total, rest, whole = compiled(x)
+        assert (total, rest["largest"], whole) == (6 * k, 3 * k, [3])
+        assert rest["x"].tolist() == (x * 2).tolist()
+    assert plays(compiled)
+    compiled = cresset.compile(lambda x: (x * 2).sum().item())
+    assert [compiled(cresset.full((2,), float(k))) for k in range(5)] == [0, 4, 8, 12, 16]
+    assert plays(compiled)
+
+
+def test_elements_that_something_is_done_with():
+    for function in (
+        lambda x: x.sum().item() + 1,
+        lambda x: math.sqrt(x.sum().item()),
+        lambda x: (3.0, x.sum().item()) if x.shape[0] else None,
+        lambda x: [x.sum().item()][0] * x,
+    ):
+        compiled = cresset.compile(function)
+        for k in (3.0, 3.0, 3.0, 4.0, 5.0):
+            x = cresset.full((1,), k)
+            assert str(compiled(x)) == str(function(x))

@@ -346,7 +346,7 @@ def _attribute(owner, name):
 
 
 def _item(owner, key):
-    if not isinstance(owner, (*CONTAINERS, tuple)):
+    if not isinstance(owner, (list, dict, tuple)):
         return MISSING
     try:
         return owner[key]

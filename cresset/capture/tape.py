@@ -10,14 +10,17 @@ without a tape pay nothing for it.
 
 from __future__ import annotations
 
+import dis
 import gc
 import threading
+import types
 import weakref
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, NamedTuple
 
 from cresset.core.caller import caller
+from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
@@ -28,6 +31,11 @@ from cresset.runtime.program import Program
 # The methods by which Python sees elements, beside single ones, which `numbers.READ` reads.
 LOOKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "storage", "untyped_storage",
          "__repr__", "__reduce_ex__", "__deepcopy__")
+
+# What a function may do between a look and returning: see more, and put it together.
+SEEING = {"item", "detach", "float", "int", "bool"}
+RETURNING = {"LOAD_FAST", "LOAD_CONST", "LOAD_DEREF", "PRECALL", "CALL", "CACHE", "PUSH_NULL",
+             "NOP", "BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "EXTENDED_ARG"}
 
 
 class Fault(Exception):
@@ -77,20 +85,35 @@ class Live(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """Python looked at an element."""
+    """Python looked at an element, of a type, at a number of bytes in a memory.
+
+    `last` says that the function did so only to return what it saw.
+    """
 
     value: Any
+    memory: Memory | None
+    offset: int
+    dtype: dtype
+    last: bool
     line: tuple[str, int] | None
+
+
+class Seen(NamedTuple):
+    """What reading an element gives: a value that is one object however often it is asked for."""
+
+    value: Any
 
 
 class Tape:
     """Notes what one thread launches between `__enter__` and `__exit__`.
 
-    `leaves` are tensors whose gradients are to be known at every live call.
+    `leaves` are tensors whose gradients are to be known at every live call; `code` is that of the
+    function, in which a look may be the last thing that is done.
     """
 
-    def __init__(self, leaves: Iterable[Tensor] = ()):
+    def __init__(self, leaves: Iterable[Tensor] = (), code: types.CodeType | None = None):
         self.leaves = tuple(leaves)
+        self.code = code
         self.entries: list[Launched | Live | Looked] = []
         # What was done that cannot be played again, and on which line.
         self.refused: list[tuple[str, tuple[str, int] | None]] = []
@@ -118,7 +141,7 @@ class Tape:
         dispatch.tape = self
         for d, read in tuple(numbers.READ.items()):
             self._patched.append((numbers.READ.__setitem__, d, read))
-            numbers.READ[d] = self._reader(read)
+            numbers.READ[d] = self._reader(d, read)
         for name in LOOKS:
             self._patched.append((lambda n, f: setattr(Tensor, n, f), name, Tensor.__dict__[name]))
             setattr(Tensor, name, self._looker(name, Tensor.__dict__[name]))
@@ -220,14 +243,24 @@ class Tape:
         return memory
 
     # --- Python looks -----------------------------------------------------------------------------
-    def _reader(self, read):
+    def _reader(self, d: dtype, read):
         def read_noted(address):
-            found = read(address)
+            seen = Seen(read(address).value)
             if not self._foreign():
-                self.entries.append(Looked(found.value, _line()))
-            return found
+                memory, offset = self._at(address)
+                last = _is_last(caller(), self.code)
+                self.entries.append(Looked(seen.value, memory, offset, d, last, _line()))
+            return seen
 
         return read_noted
+
+    def _at(self, address: int) -> tuple[Memory | None, int]:
+        """The memory that an address lies in, and where."""
+        for memory in reversed(self.memories):
+            storage = memory.storage()
+            if storage is not None and 0 <= address - storage.ptr < storage.nbytes:
+                return memory, address - storage.ptr
+        return None, 0
 
     def _looker(self, name, function):
         @wraps(function)
@@ -241,6 +274,22 @@ class Tape:
 
 def _raise_fault(*words):
     raise Fault
+
+
+def _is_last(frame: types.FrameType | None, code) -> bool:
+    """Whether a frame runs the code, and will do nothing more than return what it has seen."""
+    if frame is None or frame.f_code is not code:
+        return False
+    rest = (i for i in dis.get_instructions(code) if i.offset > frame.f_lasti)
+    for i in rest:
+        if i.opname == "RETURN_VALUE":
+            return True
+        if i.opname in ("LOAD_GLOBAL", "LOAD_METHOD", "LOAD_ATTR"):
+            if i.argval not in SEEING:
+                return False
+        elif i.opname not in RETURNING:
+            return False
+    return False
 
 
 def _rank(x: Tensor) -> tuple:

@@ -114,7 +114,7 @@ class Compiled:
         return self._record(kind, known, args, options)
 
     def _record(self, kind, wanting, args, options):
-        tape, reads = Tape(wanting), Reads()
+        tape, reads = Tape(wanting, _code_of(self.function)), Reads()
         entry = {x: x.grad for x in wanting}
         with tape, reads:
             result = self.function(*args, **options)
@@ -143,6 +143,11 @@ class Compiled:
 
     def __repr__(self):
         return f"compile({self.function!r})"
+
+
+def _code_of(function):
+    """The code that a function runs, None where that cannot be told."""
+    return getattr(getattr(function, "__func__", function), "__code__", None)
 
 
 def _told(problem: NotReplayable) -> str:

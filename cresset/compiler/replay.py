@@ -11,13 +11,14 @@ import gc
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, Node
-from cresset.capture.tape import Live, Memory, Place, Tape
+from cresset.capture.tape import Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, with_graph
 from cresset.compiler.segment import Segment, segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import meta
+from cresset.ops.exchange.numbers import READ
 from cresset.ops.generated import function_of
 
 
@@ -70,6 +71,9 @@ class _Writer:
         # Results may lie in memory that no launch has touched.
         self.results = {id(x): (x, tape.place(x)) for x in tensors_of(result)}
         self.last = tape.gradients()
+        # The elements that Python sees of the results, which it has to see again.
+        self.looks = [e for e in tape.entries if isinstance(e, Looked)]
+        self._refuse_decisions()
         self._refuse_leaks()
         self.scope: dict[str, Any] = {"shown": shown, "new": meta.new}
         self.globals: dict[tuple[str, int], str] = {}
@@ -86,6 +90,15 @@ class _Writer:
         }
         # The names of results that lead to a way back.
         self.outs: dict[int, str] = {}
+
+    def _refuse_decisions(self):
+        """Raise where an element that Python looks at may be used but to be returned."""
+        plain = list(plain_of(self.result))
+        for look in self.looks:
+            returned = sum(value is look.value for value in plain)
+            seen = sum(other.value is look.value for other in self.looks)
+            if not look.last or look.memory is None or returned != seen:
+                raise NotReplayable("Python looks at an element, and may decide by it", look.line)
 
     def _refuse_leaks(self):
         """Raise where something that was made lives on beside the results and the gradients."""
@@ -165,8 +178,6 @@ class _Writer:
                 stretches += [[entry], []]
             elif hasattr(entry, "program"):
                 stretches[-1].append(entry)
-            else:
-                raise NotReplayable("Python looks at an element, and may decide by it", entry.line)
         before: set[Memory] = set()
         for k, stretch in enumerate(stretches):
             if k % 2:
@@ -198,7 +209,8 @@ class _Writer:
         for stretch in stretches:
             for entry in stretch:
                 places += entry.gradients.values() if isinstance(entry, Live) else entry.arguments
-        return {place.memory for place in places if isinstance(place, Place)}
+        seen = {look.memory for look in self.looks if look.memory is not None}
+        return seen | {place.memory for place in places if isinstance(place, Place)}
 
     def _launch(self, part: Segment):
         launch = self._global("launch", part.launcher())
@@ -249,11 +261,22 @@ class _Writer:
             return f"{{{', '.join(pairs)}}}"
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return f"{self._global('kind', kind)}({', '.join(map(self._built, value))})"
+        look = next((look for look in self.looks if look.value is value), None)
+        if look is not None:
+            self.looks.remove(look)
+            return self._looked(look)
         if value is None or kind in (bool, int, str):
             return repr(value)
         if any(True for _ in tensors_of(value)):
             raise NotReplayable(f"the result holds tensors in a {kind.__name__}")
         return self._global("k", value)
+
+    def _looked(self, look: Looked) -> str:
+        """The expression that reads an element."""
+        memory = look.memory
+        assert memory is not None
+        read, at = self._global("r", READ[look.dtype]), look.offset - self.offsets[memory]
+        return f"{read}({self.names[memory]}.ptr + {at}).value"
 
     def _built_tensor(self, x) -> str:
         place = self.results[id(x)][1]
@@ -282,9 +305,6 @@ class _Writer:
         """Write the function that goes backward, and the node through which results lead to it."""
         backward = self.backward
         entries = self.tape.entries[backward.start :]
-        for entry in entries:
-            if not hasattr(entry, "program"):
-                raise NotReplayable("the way back looks at an element", entry.line)
         staying = {place.memory for place in backward.found}
         given = {self.tape.place(x).memory: k for k, x in enumerate(backward.given)}
         part = segment(entries, before, staying, self.offsets)
@@ -350,6 +370,17 @@ def _over(memory: Memory) -> Tensor:
     storage = memory.kept
     assert storage is not None
     return meta.over(storage, Layout.packed((storage.nbytes,), uint8), storage.ptr)
+
+
+def plain_of(value):
+    """What a result holds beside tensors, in order."""
+    if isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, (list, tuple, set)) or type(value) is type({}.values()):
+        for part in value:
+            yield from plain_of(part)
+    elif not isinstance(value, Tensor):
+        yield value
 
 
 def shown(x: Tensor, layout, offset: int) -> Tensor:
