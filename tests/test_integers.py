@@ -216,3 +216,57 @@ def test_numbers_that_do_not_fit(name, torch):
                 assert repr(got) == repr(expected), (d, number)
             else:
                 assert isinstance(got, str), (d, number, got)
+
+
+# --- numbers that take all bits of a word ---------------------------------------------------------
+LONG = (1 << 63, (1 << 63) + 5, (1 << 64) - 1)
+
+
+@pytest.mark.parametrize("number", LONG)
+def test_uint64_beside_long_numbers(number):
+    values = [5, 7, (1 << 64) - 3]
+    x = cresset.tensor(values, dtype=types.uint64)
+    assert (x + number).tolist() == [(v + number) % (1 << 64) for v in values]
+    assert (number - x).tolist() == [(number - v) % (1 << 64) for v in values]
+    assert (x * number).tolist() == [v * number % (1 << 64) for v in values]
+    assert (x // number).tolist() == [v // number for v in values]
+    assert (x % number).tolist() == [v % number for v in values]
+    assert (x < number).tolist() == [v < number for v in values]
+    assert (x ^ number).tolist() == [v ^ number for v in values]
+    assert x.clamp(max=number).tolist() == [min(v, number) for v in values]
+    assert cresset.where(x > 6, x, number).tolist() == [number, *values[1:]]
+    assert x.clone().add_(number).tolist() == (x + number).tolist()
+    np.testing.assert_allclose((x / number).tolist(), [v / number for v in values], 1e-6)
+
+
+OPERATIONS = {
+    "add": lambda x, n: x + n, "sub": lambda x, n: x - n, "rsub": lambda x, n: n - x,
+    "mul": lambda x, n: n * x, "div": lambda x, n: x / n, "eq": lambda x, n: x == n,
+    "ne": lambda x, n: x != n, "and": lambda x, n: x & n, "or": lambda x, n: x | n,
+    "xor": lambda x, n: x ^ n, "add_": lambda x, n: x.add_(n), "clamp": lambda x, n: x.clamp(max=n),
+    "pow": lambda x, n: x**n,
+}
+
+
+@pytest.mark.parametrize("number", LONG)
+@pytest.mark.parametrize("d", ["int64", "int32", "uint8", "float32", "float64"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_long_numbers_as_in_pytorch(name, d, number, torch):
+    outcomes = []
+    for package in (torch, cresset):
+        x = package.tensor([5, 3, 0]).to(getattr(package, d))
+        try:
+            result = OPERATIONS[name](x, number)
+            outcomes.append((str(result.dtype), result.tolist()))
+        except Exception as error:
+            outcomes.append(type(error))
+    if name == "pow" and d.startswith("float"):
+        np.testing.assert_allclose(outcomes[1][1], outcomes[0][1])
+    else:
+        assert outcomes[1] == outcomes[0]
+
+
+def test_numbers_longer_than_a_word_are_refused():
+    for number in (1 << 64, -(1 << 63) - 1):
+        with pytest.raises(OverflowError, match="^add: "):
+            cresset.ones(2, dtype=types.int64) + number

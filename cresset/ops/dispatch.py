@@ -28,6 +28,13 @@ plans: dict = {}
 # What notes the launches of a function that is recorded, a `capture.tape.Tape`; None at all others.
 tape: Any = None
 
+# Integers from here on take all bits of a word, and have no place in a signed one.
+WORD = 1 << 63
+
+# Operations on integers that are those of numbers modulo 2**64.
+MODULAR = {"add", "sub", "reverse_sub", "mul", "bitwise_and", "bitwise_or", "bitwise_xor", "eq",
+           "ne"}
+
 # Operations that take numbers alone, and give a tensor.
 OF_NUMBERS = {"add", "sub", "mul", "div", "floor_divide"}
 
@@ -130,6 +137,8 @@ def clean(op, args) -> tuple:
             pass
         elif kind in ("operand", "number") and isinstance(a, numbers.Number):
             a = freeze(a)
+            if kind == "operand" and type(a) is int and WORD <= a < 2 * WORD:
+                a = _long_number(op, a, args)
         else:
             needed = {"tensor": "a tensor", "optional": "a tensor or None", "number": "a number"}
             raise TypeError(
@@ -141,6 +150,26 @@ def clean(op, args) -> tuple:
     if op.tensor_places and op.label not in OF_NUMBERS:
         _check_tensors(op, [out[k] for k in op.tensor_places])
     return tuple(out)
+
+
+def _long_number(op, number, args):
+    """What stands for an integer that takes 64 bits without a sign, by the operands beside it.
+
+    Beside float types and in quotients the floating number, beside uint64 a tensor of it. Beside
+    other integers its low bits, where those of the result depend on low bits alone; RuntimeError
+    elsewhere.
+    """
+    beside = [a.layout.dtype for a in args if isinstance(a, Tensor)]
+    if op.name == "true_divide" or any(d.is_differentiable for d in beside):
+        return float(number)
+    if types.uint64 in beside:
+        return namespace["tensor"](number, dtype=types.uint64)
+    if op.name in MODULAR and any(d.category == types.dtype.INTEGER for d in beside):
+        return number - 2 * WORD
+    raise RuntimeError(
+        f"{op.label}: value cannot be converted to type int64_t without overflow; got {number}; "
+        "need less than 2**63; convert the tensor with .to(cresset.uint64)"
+    )
 
 
 def _check_hashable(op, name, value):

@@ -145,7 +145,7 @@ def _functional_lines(op):
         "        launch = None",
         "    if launch is None:",
         f"        return miss(op, {everything})",
-        f"    result = launch({', '.join(launched)})",
+        *_launched(op, f"result = launch({', '.join(launched)})", f"miss(op, {everything})"),
     ]
     if histories:
         lines += [
@@ -180,11 +180,18 @@ def _in_place_lines(op):
         "        launch = None",
         f"    if launch is None or {' or '.join(unusual)}:",
         f"        return miss_into(op, {everything}, {x})",
-        f"    launch({x}, {', '.join(launched)})",
+        *_launched(op, f"launch({x}, {', '.join(launched)})", f"miss_into(op, {everything}, {x})"),
         f"    if {x}.memory.writer is not None:",
         f"        note_write({x}, op)",
         f"    return {x}",
     ]
+
+
+def _launched(op, launch, missed):
+    """The launch; where an operand may be a number, one that is too long for a word is a miss."""
+    if not {"operand", "number"} & set(op.parameter_kinds):
+        return [f"    {launch}"]
+    return ["    try:", f"        {launch}", "    except OverflowError:", f"        return {missed}"]
 
 
 def _pieces(op, names):
