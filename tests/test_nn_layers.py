@@ -5,6 +5,7 @@ import pytest
 
 import cresset
 from cresset import nn
+from cresset.ops.neural.recurrence import recurrence
 
 random = numpy.random.default_rng(0)
 
@@ -335,6 +336,28 @@ def test_gradients_of_recurrences_have_gradients(kind, options):
     values = [p.detach().requires_grad_() for p in parameters]
     assert cresset.autograd.gradcheck(run, (x, *values))
     assert cresset.autograd.gradgradcheck(run, (x, *values))
+
+
+@pytest.mark.parametrize("changed, message", [
+    ({"kind": "mgu"}, "there is no kind 'mgu'; need one of tanh, relu, lstm, gru"),
+    ({"inputs": (0, 2, 8)}, r"got torch.float32 of shape \(0, 2, 8\)"),
+    ({"inputs": (3, 2, 9)}, r"need floating numbers of \(time, batch, 4 \* hidden\)"),
+    ({"weight": (8, 3)}, r"weight is .*\(8, 3\).*; need .*\(8, 2\)"),
+    ({"bias": (8,)}, "bias is .*; need None"),
+    ({"projection": (1, 2)}, r"weight is .*; need .*\(8, 1\)", ),
+    ({"hidden": ()}, "hidden is "),
+    ({"cell": None}, r"cell is None; need .*\(2, 2\)"),
+    ({"kind": "gru", "inputs": (3, 2, 6), "weight": (6, 2)}, "cell is .*; need None"),
+])
+def test_recurrence_refuses_what_does_not_fit(changed, message):
+    given = {"inputs": (3, 2, 8), "weight": (8, 2), "bias": None, "projection": None,
+             "hidden": (2, 2), "cell": (2, 2), "kind": "lstm"} | changed
+    if "projection" in changed:
+        given["hidden"] = (2, 1)
+    *shapes, kind = given.values()
+    operands = [None if shape is None else cresset.zeros(shape) for shape in shapes]
+    with pytest.raises(RuntimeError, match=message):
+        recurrence(*operands, kind, False)
 
 
 def test_lstm_against_numpy():

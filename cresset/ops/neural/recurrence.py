@@ -78,11 +78,20 @@ def recurrence(inputs: Tensor, weight: Tensor, bias: Tensor | None, projection: 
     """All states of the recurrence of this `kind` (a key of RECURRENCES) from a first one.
 
     Returns the states h, c if there are such, pre_t of all time steps, and h before its projection
-    if there is one. `bias` is for kinds whose inputs are not added.
+    if there is one. `bias` is for kinds whose inputs are not added. Raises RuntimeError where
+    shapes or types do not fit.
     """
-    rule = RECURRENCES[kind]
+    rule = _rule("recurrence", kind, inputs)
     time, batch, width = inputs.shape
     size = width // rule.gates
+    handed = hidden.shape[-1] if projection is not None and hidden.ndim else size
+    _check("recurrence", inputs.dtype, [
+        ("weight", weight, (width, handed)),
+        ("bias", bias, None if rule.added else bias and (width,)),
+        ("projection", projection, None if rule.tail == 0 else projection and (handed, size)),
+        ("hidden", hidden, (batch, handed)),
+        ("cell", cell, (batch, size) if rule.states > 1 else None),
+    ])
     outs = [Layout.packed((time + 1, *hidden.shape), inputs.dtype)]
     if cell is not None:
         outs.append(Layout.packed((time + 1, *cell.shape), inputs.dtype))
@@ -126,10 +135,24 @@ def recurrence_backward(g_hidden: Tensor, g_cell: Tensor | None, inputs: Tensor 
     """The gradients of all states and of pre_t, given those that come to the states from outside.
 
     Returns those of h, of c if there are such, of pre_t, and of the inputs where they are not
-    added. `inputs` are read for such kinds alone.
+    added. `inputs` are read for such kinds alone. Raises RuntimeError where shapes or types do not
+    fit.
     """
-    rule = RECURRENCES[kind]
-    time, batch, _ = pres.shape
+    rule = _rule("recurrence_backward", kind, pres)
+    time, batch, width = pres.shape
+    size = width // rule.gates
+    handed = hidden.shape[-1] if projection is not None and hidden.ndim else size
+    states, cells = (time + 1, batch, handed), (time + 1, batch, size)
+    _check("recurrence_backward", pres.dtype, [
+        ("g_hidden", g_hidden, states),
+        ("g_cell", g_cell, g_cell and cells if rule.states > 1 else None),
+        ("inputs", inputs, None if rule.added else (time, batch, width)),
+        ("hidden", hidden, states),
+        ("cell", cell, cells if rule.states > 1 else None),
+        ("made", made, projection and (time, batch, size)),
+        ("weight", weight, (width, handed)),
+        ("projection", projection, None if rule.tail == 0 else projection and (handed, size)),
+    ])
     outs = [Layout.packed(hidden.shape, pres.dtype)]
     if cell is not None:
         outs.append(Layout.packed(cell.shape, pres.dtype))
@@ -181,6 +204,31 @@ def recurrence_backward(g_hidden: Tensor, g_cell: Tensor | None, inputs: Tensor 
 
 
 # --- both -----------------------------------------------------------------------------------------
+def _rule(operation: str, kind: str, x: Layout) -> Recurrence:
+    """What a kind stands for; `x` is of (time, batch, gates * hidden)."""
+    rule = RECURRENCES.get(kind)
+    if rule is None:
+        raise RuntimeError(
+            f"{operation}: there is no kind {kind!r}; need one of {', '.join(RECURRENCES)}"
+        )
+    if not x.dtype.is_floating_point or x.ndim != 3 or not x.shape[0] or x.shape[2] % rule.gates:
+        raise RuntimeError(
+            f"{operation}: got {x.dtype} of shape {tuple(x.shape)}; need floating numbers of "
+            f"(time, batch, {rule.gates} * hidden), at least one time step of them"
+        )
+    return rule
+
+
+def _check(operation: str, dtype, expected) -> None:
+    """RuntimeError unless operands have the shapes expected of them, or are absent for None."""
+    for name, x, shape in expected:
+        found = None if x is None else tuple(x.shape)
+        if found != (None if shape is None else tuple(shape)) or x and x.dtype is not dtype:
+            raise RuntimeError(
+                f"{operation}: {name} is {x and (x.dtype, found)}; need {shape and (dtype, shape)}"
+            )
+
+
 def _places(outs, specs):
     """A slot for each output and operand, None where there is none, and the place of the next."""
     layouts = (*outs, *specs)
