@@ -180,7 +180,8 @@ def _in_place_lines(op):
         "        launch = None",
         f"    if launch is None or {' or '.join(unusual)}:",
         f"        return miss_into(op, {everything}, {x})",
-        *_launched(op, f"launch({x}, {', '.join(launched)})", f"miss_into(op, {everything}, {x})"),
+        *_launched(op, f"launch({', '.join((x, *launched))})",
+                   f"miss_into(op, {everything}, {x})"),
         f"    if {x}.memory.writer is not None:",
         f"        note_write({x}, op)",
         f"    return {x}",
@@ -191,7 +192,8 @@ def _launched(op, launch, missed):
     """The launch; where an operand may be a number, one that is too long for a word is a miss."""
     if not {"operand", "number"} & set(op.parameter_kinds):
         return [f"    {launch}"]
-    return ["    try:", f"        {launch}", "    except OverflowError:", f"        return {missed}"]
+    return ["    try:", f"        {launch}",
+            "    except OverflowError:", f"        return {missed}"]
 
 
 def _pieces(op, names):
