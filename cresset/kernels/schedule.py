@@ -35,6 +35,7 @@ class Schedule:
         """Add a launch of `units` units that take `work` nanoseconds altogether on one thread."""
         if units:
             grain = max(1, int(PIECE * units / max(work, 1)))
+            grain = -(-units // -(-units // grain))  # as many pieces, but even ones
             constants = tuple(map(int, constants))
             self.steps.append(Step(key, write, operands, constants, units, grain, int(work)))
 
