@@ -125,6 +125,32 @@ def strided_copies():
     both_ends(program, SIZES[::2])
 
 
+def turned():
+    def program(size, low):
+        for dtype in ("float32", "int8", "float16", "float64"):
+            a, b = values((size, 37), dtype), values((37, size), dtype, seed=1)
+            x, out = tensor(a, low), tensor(np.zeros((37, size), dtype), low)
+            same(cresset.add(x.t(), tensor(b, low), out=out), a.T + b)
+            same(out.copy_(x.t()), a.T)
+            same(out.add_(x.t()), a.T + a.T)
+            same(out.copy_(x.t().flip(1)), a.T[:, ::-1])
+
+    both_ends(program, (16, 17, 31, 63, 64, 65, 70))
+
+
+def columns():
+    def program(size, low):
+        a = values((size, 45))
+        x = tensor(a, low)
+        same(x.sum(0), a.sum(0))
+        same(x.argmax(0), a.argmax(0))
+        e = np.exp(a - a.max(0))
+        same(cresset.softmax(x, 0), e / e.sum(0))
+        same(x.std(0, correction=0), a.std(0))
+
+    both_ends(program, SIZES[::3])
+
+
 def reductions():
     def program(size, low):
         for dtype in ("float32", "float64", "int64"):
@@ -244,15 +270,15 @@ def complex_numbers():
 
 
 PROGRAMS = {f.__name__: f for f in (elementwise, broadcast, mathematics, casts, misaligned,
-                                    strided_copies, reductions, rows, gradients, products, attention,
-                                    gathering, updates, complex_numbers)}
+                                    strided_copies, turned, columns, reductions, rows, gradients,
+                                    products, attention, gathering, updates, complex_numbers)}
 
 
-def run_alone(name):
-    """Run a program of this file in a process of its own, which finds the package as we do."""
+def run_alone(name, file=__file__):
+    """Run a program of a file in a process of its own, which finds the package as we do."""
     root = str(Path(__file__).parent.parent)
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", __file__, name], cwd=root, timeout=300,
+        [sys.executable, "-X", "faulthandler", str(file), name], cwd=root, timeout=300,
         env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True,
     )
 
@@ -262,6 +288,15 @@ def test_nothing_outside_is_touched(name):
     run = run_alone(name)
     assert run.returncode == 0, f"exit {run.returncode}\n{run.stderr[-3000:]}"
     assert run.stdout == "done\n"
+
+
+@pytest.mark.parametrize("table", ["samples", "families"])
+def test_nothing_outside_is_touched_in_a_guarded_heap(table):
+    """Operands, results and temporaries alike, of all samples and of every family of kernels."""
+    run = run_alone(table, Path(__file__).with_name("guarded.py"))
+    last = "\n".join(run.stdout.splitlines()[-10:])
+    assert run.returncode == 0, f"exit {run.returncode} in\n{last}\n{run.stderr[-3000:]}"
+    assert last.endswith("done")
 
 
 def test_guards_hold():

@@ -2,10 +2,13 @@
 
 A `Form` is a class of nests: all that the code depends on (ranks, element types, which dim the
 vector lanes run along, which strides are 0 or 1), while sizes and strides stay run-time values.
-`listing` prints it for people; `write` turns it into LLVM IR.
+`listing` prints it for people. A `Writer` turns it into LLVM IR: here is what all schedules share,
+the words that a kernel reads, values, loads and stores; `lanes`, `columns` and `turned` hold the
+loops.
 
 Blocks of `width` lanes walk the lane dim. The last block is moved back to end where the dim ends,
-so it overlaps the one before: there is no remainder loop, and nothing outside is touched.
+so it overlaps the one before: there is no remainder loop, and nothing outside is touched. Where
+doing a lane twice would show, that block goes a way of its own, which leaves alone what was seen.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import primitives, small_floats
 from cresset.runtime import ir
-from cresset.runtime.ir import Module, Value
+from cresset.runtime.ir import Value
 
 # Where the parts of a complex number stand in it.
 PARTS = {"re": 0, "im": 1}
@@ -28,9 +31,9 @@ class Role(NamedTuple):
     """What the code knows of an operand.
 
     `kind` is "in", "out", "number", or "known" for a number among the constants; `along` the
-    stride over the lane dim ("0", "1", "re" and "im" for the parts of complex numbers side by side,
-    "s" for any other), or of a number its word ("d" or "i"); `still` that it does not move over
-    reduced dims.
+    stride over the lane dim ("0", "1", "-1", "re" and "im" for the parts of complex numbers side by
+    side, "turned" where neighbours lie along the kept dim before it, "s" for any other), or of a
+    number its word ("d" or "i"); `still` that it does not move over reduced dims.
     """
 
     kind: str
@@ -40,12 +43,18 @@ class Role(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A class of loop nests; equal forms share machine code."""
+    """A class of loop nests; equal forms share machine code.
+
+    `lanes` names the schedule: "kept" or "reduced", after the innermost dim that the vector lanes
+    run along, "columns" for lanes along a kept dim with states of many columns in memory, "turned"
+    for copies through tiles. `rows` are taken at once: of columns, rows to be added up.
+    """
 
     kept: int
     reduced: int
-    lanes_kept: bool
+    lanes: str
     width: int
+    rows: int
     roles: tuple[Role, ...]
     body: tuple
     in_place: bool
@@ -59,8 +68,8 @@ def listing(form: Form) -> str:
     """The form as text: one line per operand and per value; equal text means equal code."""
     names: dict[Expression, str] = {}
     lines = [
-        f"nest kept={form.kept} reduced={form.reduced} width={form.width} "
-        f"lanes={'kept' if form.lanes_kept else 'reduced'}{' in place' if form.in_place else ''}"
+        f"nest kept={form.kept} reduced={form.reduced} width={form.width} rows={form.rows} "
+        f"lanes={form.lanes}{' in place' if form.in_place else ''}"
     ]
     for k, role in enumerate(form.roles):
         still = " still" if role.still and form.reduced else ""
@@ -82,17 +91,12 @@ def listing(form: Form) -> str:
 
     for s in form.body:
         if hasattr(s, "lift"):
-            lines.append(f"  reduce {spell(*s.lift)} from {s.start!r} by {spell(*s.merge)}")
+            first = f"{spell(*s.narrow)} first, " if s.narrow else ""
+            lines.append(f"  reduce {first}{spell(*s.lift)} from {s.start!r} by {spell(*s.merge)}")
+            lines += [f"  keep a{operand} = {spell(e)}" for operand, e in s.keep]
         else:
             lines.append(f"  store a{s.operand}{' once' if s.kept else ''} = {spell(s.value)}")
     return "\n".join(lines)
-
-
-def write(form: Form) -> Module:
-    """The kernel of a form."""
-    module = Module()
-    _Writer(module.kernel(), form).write()
-    return module
 
 
 @lru_cache(4096)
@@ -120,13 +124,22 @@ def to_memory(f, d: dtype, value: Value) -> Value:
     return small_floats.narrow(f, d, value) if d in small_floats.FORMATS else value
 
 
-class _Writer:
+def reads(form: Form) -> list[Expression]:
+    """All that the statements of a form compute."""
+    return [
+        e for s in form.body
+        for e in ((*s.lift, *(kept for _, kept in s.keep)) if hasattr(s, "lift") else (s.value,))
+    ]
+
+
+class Writer:
     """Writes one kernel; holds the words of its argument block and the values known so far."""
 
     def __init__(self, f, form: Form):
         self.f = f
         self.form = form
         self.arrays = [k for k, r in enumerate(form.roles) if r.kind in ("in", "out")]
+        self.lane_dim = form.kept + (form.reduced if form.lanes == "reduced" else 0) - 1
         # Values in scope, innermost last: expression -> value. An outer scope's value may have one
         # lane where the inner ones have many.
         self.scopes: list[dict[Expression, Value]] = [{}]
@@ -148,7 +161,9 @@ class _Writer:
             return f.load("i64", f.offset(args, self._next - 1, "i64"))
 
         self.sizes = [word() for _ in range(form.kept + form.reduced)]
+        # The lane dim is cut into `tiles` tiles; so is the dim before it where it is turned.
         self.tile, self.tiles = word(), word()
+        self.turned_tile, self.turned_tiles = word(), word()
         self.pointers: dict[int, Value] = {}
         self.strides: dict[int, list[Value]] = {}
         for k in self.arrays:
@@ -156,10 +171,11 @@ class _Writer:
             self.pointers[k] = f.offset(base, word())
             self.strides[k] = [word() for _ in range(form.kept + form.reduced)]
         self.position = None
-        expressions = [e for s in form.body for e in getattr(s, "lift", None) or (s.value,)]
-        if any(e.name == "position" for e in scalar.topological(*expressions)):
-            self.position = word()
-            self.position_strides = [word() for _ in range(form.kept + form.reduced)]
+        self.position_leaf = scalar.position()
+        for e in scalar.topological(*reads(form)):
+            if e.name == "position":
+                self.position_leaf, self.position = e, word()
+                self.position_strides = [word() for _ in range(form.kept + form.reduced)]
         for k, role in enumerate(form.roles):
             if role.kind in ("number", "known"):
                 at = f.offset(args, places[k], "i64")
@@ -175,19 +191,27 @@ class _Writer:
     # --- values -----------------------------------------------------------------------------------
     def value(self, e: Expression, lanes: int) -> Value:
         """The value of an expression in the current scope, with `lanes` lanes."""
-        for scope in reversed(self.scopes):
-            found = scope.get(e)
-            if found is not None:
-                if ir.lanes(found.type) != lanes:
-                    found = self.f.splat(found, lanes)
-                    self.scopes[-1][e] = found
-                return found
-        for part in scalar.topological(e):
-            if any(part in scope for scope in self.scopes):
-                continue
-            args = [self.value(a, lanes) for a in part.args]
-            self.scopes[-1][part] = primitives.emit(self.f, part, args, lanes)
-        return self.value(e, lanes)
+        waiting = [e]
+        while waiting:
+            part = waiting[-1]
+            missing = [] if self._known(part) else [a for a in part.args if not self._known(a)]
+            if not missing:
+                waiting.pop()
+                if not self._known(part):
+                    args = [self._spread(a, lanes) for a in part.args]
+                    self.scopes[-1][part] = primitives.emit(self.f, part, args, lanes)
+            waiting += reversed(missing)
+        return self._spread(e, lanes)
+
+    def _known(self, e: Expression) -> bool:
+        return any(e in scope for scope in self.scopes)
+
+    def _spread(self, e: Expression, lanes: int) -> Value:
+        """The value of a known expression; one of a single lane is spread over all."""
+        found = next(scope[e] for scope in reversed(self.scopes) if e in scope)
+        if ir.lanes(found.type) != lanes:
+            found = self.scopes[-1][e] = self.f.splat(found, lanes)
+        return found
 
     def stored(self, s, lanes: int) -> Value:
         """What a statement stores; a last conversion from float32 to less is left to the store."""
@@ -198,35 +222,75 @@ class _Writer:
             e = e.args[0]
         return self.value(e, lanes)
 
-    def hoist(self, expressions, moving: set, lanes: int):
-        """Compute what does not depend on the `moving` leaves here, outside of the coming loop."""
-        still: dict[Expression, bool] = {}
-        for e in scalar.topological(*expressions):
-            still[e] = e not in moving and all(still[a] for a in e.args)
-            if still[e] and e.args:
-                self.value(e, lanes)
-
-    def moving(self, within_reduced: bool) -> set:
-        """The leaves that change inside a loop: over reduced dims, or over the lane dim."""
-        leaves = {
-            scalar.argument(k, self.form.roles[k].dtype)
-            for k in self.arrays
-            if self.form.roles[k].kind == "in"
-            and not (within_reduced and self.form.roles[k].still)
+    def still(self, expressions) -> list[Expression]:
+        """The greatest parts of expressions that do not change over reduced dims, no leaves."""
+        moving = {
+            scalar.argument(k, role.dtype) for k, role in enumerate(self.form.roles)
+            if role.kind == "in" and not role.still
         }
-        return leaves | {scalar.position()}
+        fixed: dict[Expression, bool] = {}
+        inside: set = set()
+        for e in scalar.topological(*expressions):
+            fixed[e] = e not in moving and e.name != "position" and all(fixed[a] for a in e.args)
+            if not fixed[e]:
+                inside.update(a for a in e.args if fixed[a])
+        roots = inside | {e for e in expressions if fixed[e]}
+        return [e for e in fixed if e in roots and e.args]
+
+    def merged(self, s, left, right):
+        """The states of both sides joined."""
+        count = len(s.lift)
+        lanes = ir.lanes(left[0].type)
+        scope = {}
+        for k, (a, b, e) in enumerate(zip(left, right, s.lift)):
+            scope[scalar.argument(k, e.dtype)] = a
+            scope[scalar.argument(count + k, e.dtype)] = b
+        # A merge reads nothing but its two states, so values of outer scopes must not be found.
+        hidden, self.scopes = self.scopes, [scope]
+        out = [self.value(e, lanes) for e in s.merge]
+        self.scopes = hidden
+        return out
+
+    def start(self, s, lanes):
+        """The states of nothing."""
+        return [
+            self.f.constant(register_type(e.dtype, lanes), number)
+            for e, number in zip(s.lift, s.start)
+        ]
+
+    def positions(self, start: Value, step: Value | None) -> Value:
+        """The positions of a block, from `start` in steps; the same for all lanes without."""
+        f, type = self.f, self.position_leaf.dtype.llvm
+        vector = f.splat(f.convert(start, type), self.width)
+        if step is None or self.width == 1:
+            return vector
+        return vector + f.lane_numbers(vector.type) * f.splat(f.convert(step, type), self.width)
+
+    # --- loads and stores -------------------------------------------------------------------------
+    def load_operands(self, bases, at, lanes, expressions, still=None):
+        """Bring what expressions read of operands into scope, all or only those that are still."""
+        for leaf in scalar.arguments(*expressions):
+            role = self.form.roles[leaf.value]
+            if role.kind == "in" and still in (None, role.still):
+                value = self.load_operand(leaf.value, bases[leaf.value], at, lanes)
+                self.scopes[-1][leaf] = value
 
     def load_operand(self, k, pointer, at, lanes):
         """Operand k at lane position `at` of the lane dim."""
         f, role = self.f, self.form.roles[k]
-        stride = self.strides[k][self.lane_dim]
+        size = role.dtype.itemsize
         if role.along == "0":
             return f.splat(load(f, role.dtype, pointer, 1), lanes)
-        if role.along == "1":
-            return load(f, role.dtype, f.offset(pointer, at * role.dtype.itemsize), lanes)
+        if role.along in ("1", "turned"):
+            return load(f, role.dtype, f.offset(pointer, at * size), lanes)
+        if role.along == "-1":
+            first = f.offset(pointer, (at + (lanes - 1)) * -size)
+            value = load(f, role.dtype, first, lanes)
+            return value if lanes == 1 else f.shuffle(value, None, range(lanes)[::-1])
         if role.along in PARTS and lanes > 1:
             pairs = load(f, role.dtype, self._pairs_at(k, pointer, at), 2 * lanes)
             return f.shuffle(pairs, None, range(PARTS[role.along], 2 * lanes, 2))
+        stride = self.strides[k][self.lane_dim]
         start = f.offset(pointer, at * stride)
         type = ir.vector(role.dtype.llvm, lanes)
         value = f.constant(type, 0)
@@ -243,275 +307,111 @@ class _Writer:
         size = role.dtype.itemsize
         return self.f.offset(pointer, at * (2 * size) - PARTS[role.along] * size)
 
-    def store_parts(self, k, pointer, at, real, imaginary, keep):
+    def store_block(self, k, pointer, at, value, seen=None):
+        """Write operand k at lane position `at`.
+
+        Where `seen` is given, so many lanes were written before and stay as they are.
+        """
+        f, role = self.f, self.form.roles[k]
+        lanes = ir.lanes(value.type)
+        value = to_memory(f, role.dtype, value)
+        if seen is None or lanes == 1:
+            self._store(k, pointer, at, value)
+            return
+
+        def fresh_lanes():
+            fresh = self.fresh(seen)
+            if role.along == "1":
+                target = f.offset(pointer, at * role.dtype.itemsize)
+                old = f.load(value.type, target, role.dtype.itemsize)
+                self._store(k, pointer, at, f.select(fresh, value, old))
+            else:
+                for lane in range(lanes):
+                    with f.when(f.extract(fresh, lane)):
+                        self._store(k, pointer, at + lane, f.extract(value, lane))
+
+        f.either(seen.eq(0), lambda: self._store(k, pointer, at, value), fresh_lanes)
+
+    def _store(self, k, pointer, at, value):
+        f, role = self.f, self.form.roles[k]
+        lanes, size = ir.lanes(value.type), role.dtype.itemsize
+        if role.along == "1":
+            f.store(value, f.offset(pointer, at * size), size)
+            return
+        stride = self.strides[k][self.lane_dim]
+        target = f.offset(pointer, at * stride)
+        for lane in range(lanes):
+            f.store(f.extract(value, lane), target, size)
+            if lane + 1 < lanes:
+                target = f.offset(target, stride)
+
+    def store_parts(self, k, pointer, at, real, imaginary, seen=None):
         """Write complex numbers at lane position `at`; operand k is their real part."""
         f, role, lanes = self.f, self.form.roles[k], ir.lanes(real.type)
         order = [part * lanes + lane for lane in range(lanes) for part in (0, 1)]
         target = self._pairs_at(k, pointer, at)
         value = f.shuffle(real, imaginary, order)
-        if keep is not None:
+        if seen is not None:
+            fresh = self.fresh(seen)
             old = f.load(value.type, target, role.dtype.itemsize)
-            value = f.select(f.shuffle(keep, keep, order), old, value)
+            value = f.select(f.shuffle(fresh, fresh, order), value, old)
         f.store(value, target, role.dtype.itemsize)
 
-    def store_operand(self, k, pointer, at, value, keep=None):
-        """Write operand k at lane position `at`; lanes where `keep` holds stay as they are."""
-        f, role = self.f, self.form.roles[k]
-        stride = self.strides[k][self.lane_dim]
-        lanes, size = ir.lanes(value.type), role.dtype.itemsize
-        value = to_memory(f, role.dtype, value)
-        if role.along == "1" or lanes == 1:
-            target = f.offset(pointer, at * (size if role.along == "1" else stride))
-            if keep is not None and lanes > 1:
-                value = f.select(keep, f.load(value.type, target, size), value)
-            f.store(value, target, size)
-            return
-        target = f.offset(pointer, at * stride)
-        for lane in range(lanes):
-            one = f.extract(value, lane)
-            if keep is not None:
-                one = f.select(f.extract(keep, lane), f.load(one.type, target, size), one)
-            f.store(one, target, size)
-            if lane + 1 < lanes:
-                target = f.offset(target, stride)
+    def fresh(self, seen: Value) -> Value:
+        """The lanes of a block behind those that were seen before."""
+        numbers = self.f.lane_numbers(ir.vector("i32", self.width))
+        return numbers >= self.f.splat(self.f.convert(seen, "i32"), self.width)
 
-    # --- the loops --------------------------------------------------------------------------------
+    # --- loops ------------------------------------------------------------------------------------
     def write(self):
+        """The kernel: a unit is a point of the outer kept dims, and a tile of the inner ones."""
         f, form = self.f, self.form
         _, begin, end = f.arguments
-        self.lane_dim = form.kept - 1 if form.lanes_kept else form.kept + form.reduced - 1
-        outer = form.kept - 1 if form.lanes_kept else form.kept
+        outer = form.kept - {"reduced": 0, "turned": 2}.get(form.lanes, 1)
         with f.loop(begin, end) as unit:
-            rest, first, count = unit, f.constant("i64", 0), None
-            if form.lanes_kept:
-                tile = unit if outer == 0 else unit.urem(self.tiles)
-                rest = unit if outer == 0 else unit.udiv(self.tiles)
-                first = tile * self.tile
-                whole = self.sizes[self.lane_dim] - first
-                count = f.select(tile.eq(self.tiles - 1), whole, self.tile)
+            rest, tiles = unit, []
+            if form.lanes == "turned":
+                tiles.append(self._tile(rest.urem(self.turned_tiles), self.turned_tile,
+                                        self.turned_tiles, self.sizes[form.kept - 2]))
+                rest = rest.udiv(self.turned_tiles)
+            if form.lanes != "reduced":
+                whole = form.lanes != "turned" and outer == 0
+                tiles.append(self._tile(rest if whole else rest.urem(self.tiles), self.tile,
+                                        self.tiles, self.sizes[form.kept - 1]))
+                rest = rest if whole else rest.udiv(self.tiles)
             bases = dict(self.pointers)
             position = self.position
             for d in reversed(range(outer)):
                 at = rest if d == 0 else rest.urem(self.sizes[d])
                 rest = rest if d == 0 else rest.udiv(self.sizes[d])
-                for k in self.arrays:
-                    bases[k] = f.offset(bases[k], at * self.strides[k][d])
-                if position is not None:
-                    position = position + at * self.position_strides[d]
-            if form.lanes_kept:
-                self._lanes_over_kept(bases, position, first, count)
-            else:
-                self._lanes_over_reduced(bases, position)
+                bases, position = self.moved(bases, position, d, at)
+            self.unit(bases, position, tiles)
         f.ret()
 
-    def _lanes_over_kept(self, bases, position, first, count):
-        """Every lane is a kept point of its own; reduced dims, if any, are loops inside."""
-        f, form, width = self.f, self.form, self.width
-        last = count - width
-        with f.loop(0, count, width) as i:
-            at = f.minimum(i, last)
-            place = first + at
-            keep = None
-            if form.in_place and width > 1:
-                numbers = f.lane_numbers(ir.vector("i64", width))
-                keep = numbers < f.splat(i - at, width)
-            if position is not None:
-                lanes = self.position_strides[self.lane_dim]
-                numbers = f.lane_numbers(ir.vector("i64", width)) if width > 1 else None
-                start = position + place * lanes
-                vector = f.splat(start, width)
-                self.lane_position = vector if numbers is None else (
-                    vector + numbers * f.splat(lanes, width)
-                )
-            self.scopes.append({})
-            if position is not None and not form.reduced:
-                self.scopes[-1][scalar.position()] = self.lane_position
-            for k in self.arrays:
-                role = form.roles[k]
-                if role.kind == "in" and (role.still or not form.reduced):
-                    leaf = scalar.argument(k, role.dtype)
-                    self.scopes[-1][leaf] = self.load_operand(k, bases[k], place, width)
-            done = 0
-            real = None
-            for s in form.body:
-                if hasattr(s, "lift"):
-                    states = self._fold_kept(s, bases, place)
-                    for state, e in zip(states, s.lift):
-                        self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
-                        done += 1
-                elif s.kept or not form.reduced:
-                    value = self.stored(s, width)
-                    along = form.roles[s.operand].along if width > 1 else ""
-                    if along == "re":
-                        # Written together with the imaginary part, which is the next statement's.
-                        real = value
-                    elif along == "im":
-                        k = s.operand - 1
-                        self.store_parts(k, bases[k], place, real, value, keep)
-                    else:
-                        self.store_operand(s.operand, bases[s.operand], place, value, keep)
-                else:
-                    self._store_all_kept(s, bases, place)
-            self.scopes.pop()
+    def _tile(self, number, tile, tiles, size):
+        """(first, count) of a tile; the last one takes the rest."""
+        first = number * tile
+        return first, self.f.select(number.eq(tiles - 1), size - first, tile)
 
-    def _spread(self, value, like):
-        return self.f.splat(value, ir.lanes(like.type))
+    def moved(self, bases, position, dim, at):
+        """The pointers and the position `at` steps further along a dim."""
+        bases = {k: self.f.offset(p, at * self.strides[k][dim]) for k, p in bases.items()}
+        if position is not None:
+            position = position + at * self.position_strides[dim]
+        return bases, position
 
-    def _fold(self, dims, bases, position, states, turn):
+    def over(self, dims, bases, position, states, turn):
         """Run `turn(bases, position, states) -> states` in nested loops over `dims`."""
         if not dims:
             return turn(bases, position, states)
-        f, d = self.f, dims[0]
-        with f.loop(0, self.sizes[d], 1, states) as loop:
+        with self.f.loop(0, self.sizes[dims[0]], 1, states) as loop:
             index = loop.index if states else loop
-            inner = {k: f.offset(p, index * self.strides[k][d]) for k, p in bases.items()}
-            if position is not None:
-                step = index * self.position_strides[d]
-                position = position + self._spread(step, position)
-            carried = loop.values if states else ()
-            carried = self._fold(dims[1:], inner, position, carried, turn)
+            inner, place = self.moved(bases, position, dims[0], index)
+            following = self.over(dims[1:], inner, place, loop.values if states else (), turn)
             if states:
-                loop.next(*carried)
+                loop.next(*following)
         return loop.results if states else ()
 
-    def _start(self, s, lanes):
-        return [
-            self.f.constant(register_type(e.dtype, lanes), number)
-            for e, number in zip(s.lift, s.start)
-        ]
-
-    def merged(self, s, left, right):
-        """The states of both sides joined."""
-        count = len(s.lift)
-        self.scopes.append({})
-        lanes = ir.lanes(left[0].type)
-        for k, (a, b, e) in enumerate(zip(left, right, s.lift)):
-            self.scopes[-1][scalar.argument(k, e.dtype)] = a
-            self.scopes[-1][scalar.argument(count + k, e.dtype)] = b
-        # A merge reads nothing but its two states, so values of outer scopes must not be found.
-        hidden, self.scopes = self.scopes, self.scopes[-1:]
-        out = [self.value(e, lanes) for e in s.merge]
-        self.scopes = hidden
-        self.scopes.pop()
-        return out
-
-    def _fold_kept(self, s, bases, place):
-        form, width = self.form, self.width
-        dims = list(range(form.kept, form.kept + form.reduced))
-        self.hoist(s.lift, self.moving(True), width)
-
-        def turn(inner, position, states):
-            self.scopes.append({})
-            self._load_moving(inner, place, width)
-            if position is not None:
-                self.scopes[-1][scalar.position()] = position
-            lifted = [self.value(e, width) for e in s.lift]
-            states = self.merged(s, states, lifted)
-            self.scopes.pop()
-            return states
-
-        position = self.lane_position if self.position is not None else None
-        return self._fold(dims, bases, position, self._start(s, width), turn)
-
-    def _load_moving(self, inner, place, width):
-        for k in self.arrays:
-            role = self.form.roles[k]
-            if role.kind == "in" and not role.still:
-                leaf = scalar.argument(k, role.dtype)
-                self.scopes[-1][leaf] = self.load_operand(k, inner[k], place, width)
-
-    def _store_all_kept(self, s, bases, place):
-        form, width = self.form, self.width
-        self.hoist([s.value], self.moving(True), width)
-
-        def turn(inner, position, states):
-            self.scopes.append({})
-            self._load_moving(inner, place, width)
-            self.store_operand(s.operand, inner[s.operand], place, self.stored(s, width))
-            self.scopes.pop()
-            return ()
-
-        self._fold(list(range(form.kept, form.kept + form.reduced)), bases, None, (), turn)
-
-    def _lanes_over_reduced(self, bases, position):
-        """The lanes run along the innermost reduced dim; each unit is one kept point."""
-        f, form = self.f, self.form
-        self.scopes.append({})
-        for k in self.arrays:
-            role = form.roles[k]
-            if role.kind == "in" and role.still:
-                leaf = scalar.argument(k, role.dtype)
-                self.scopes[-1][leaf] = load(f, role.dtype, bases[k], 1)
-        done = 0
-        for s in form.body:
-            if hasattr(s, "lift"):
-                states = self._fold_reduced(s, bases, position)
-                for state, e in zip(states, s.lift):
-                    self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
-                    done += 1
-            elif s.kept:
-                d = form.roles[s.operand].dtype
-                f.store(to_memory(f, d, self.stored(s, 1)), bases[s.operand], d.itemsize)
-            else:
-                self._store_all_reduced(s, bases)
-        self.scopes.pop()
-
-    def _blocks(self):
-        count = self.sizes[self.lane_dim]
-        return count, count - self.width
-
-    def _fold_reduced(self, s, bases, position):
-        f, form, width = self.f, self.form, self.width
-        dims = list(range(form.kept, form.kept + form.reduced - 1))
-        self.hoist(s.lift, self.moving(True), 1)
-        count, last = self._blocks()
-        numbers = f.lane_numbers(ir.vector("i32", width)) if width > 1 else None
-
-        def turn(inner, position, states):
-            with f.loop(0, count, width, states) as loop:
-                at = f.minimum(loop.index, last)
-                self.scopes.append({})
-                self._load_moving(inner, at, width)
-                if position is not None:
-                    step = self.position_strides[self.lane_dim]
-                    start = f.splat(position + at * step, width)
-                    if width > 1:
-                        ramp = f.lane_numbers(ir.vector("i64", width))
-                        start = start + ramp * f.splat(step, width)
-                    self.scopes[-1][scalar.position()] = start
-                lifted = [self.value(e, width) for e in s.lift]
-                new = self.merged(s, loop.values, lifted)
-                if width > 1:
-                    # The last block overlaps the one before: its first lanes were counted already.
-                    seen = f.convert(loop.index - at, "i32")
-                    fresh = numbers >= f.splat(seen, width)
-                    new = [f.select(fresh, a, b) for a, b in zip(new, loop.values)]
-                self.scopes.pop()
-                loop.next(*new)
-            return loop.results
-
-        states = self._fold(dims, bases, position, self._start(s, width), turn)
-        lanes = width
-        while lanes > 1:
-            lanes //= 2
-            low, high = range(lanes), range(lanes, 2 * lanes)
-            left = [f.shuffle(v, None, low) if lanes > 1 else f.extract(v, 0) for v in states]
-            right = [f.shuffle(v, None, high) if lanes > 1 else f.extract(v, 1) for v in states]
-            states = self.merged(s, left, right)
-        return states
-
-    def _store_all_reduced(self, s, bases):
-        f, form, width = self.f, self.form, self.width
-        self.hoist([s.value], self.moving(True), 1)
-        count, last = self._blocks()
-
-        def turn(inner, position, states):
-            with f.loop(0, count, width) as i:
-                at = f.minimum(i, last)
-                self.scopes.append({})
-                self._load_moving(inner, at, width)
-                self.store_operand(s.operand, inner[s.operand], at, self.stored(s, width))
-                self.scopes.pop()
-            return ()
-
-        self._fold(list(range(form.kept, form.kept + form.reduced - 1)), bases, None, (), turn)
+    def unit(self, bases, position, tiles):
+        """The work of one unit; `tiles` are (first place, length) along the tiled dims."""
+        raise NotImplementedError

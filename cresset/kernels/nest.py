@@ -4,8 +4,8 @@ A nest is an iteration space, some of whose dims are reduced, and a body that is
 of the kept dims: passes over the reduced dims that either reduce or store. Elementwise work is a
 nest without reduced dims; a sum has one reducing pass; softmax has two, and a pass that stores.
 
-This file describes nests, simplifies their dims and cuts them into launches; `loops` writes their
-machine code. Both know nothing of operations.
+This file describes nests, simplifies their dims, chooses a schedule and cuts the work into
+launches; `lanes`, `columns` and `turned` write the machine code. All know nothing of operations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import loops, small_floats
+from cresset.kernels.columns import Columns
+from cresset.kernels.lanes import KeptLanes, ReducedLanes
 from cresset.kernels.pairs import paired
+from cresset.kernels.rewrites import HEAVY, heavy, rewritten
+from cresset.kernels.turned import SIDE, Turned
 from cresset.kernels.verify import verify
 from cresset.runtime import ir
 from cresset.runtime.program import Step
@@ -57,11 +61,16 @@ class Reduce(NamedTuple):
 
     `lift` makes an element a state; `merge` joins two, given as arguments 0..n-1 and n..2n-1;
     `start` is the state of nothing. Later passes read the state as accumulators, numbered through.
+    On the way expressions are written to outputs, where a later store finds them: `keep` holds
+    (operand, expression). `narrow` are float32 numbers that may be added up a few at a time before
+    they are lifted.
     """
 
     lift: tuple[Expression, ...]
     merge: tuple[Expression, ...]
     start: tuple
+    keep: tuple = ()
+    narrow: tuple[Expression, ...] = ()
 
 
 class Store(NamedTuple):
@@ -96,10 +105,18 @@ PIECE = 32768  # elements that a unit of shared work should at least have
 SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
 CHUNK = 1 << 15  # elements of such a chunk
 FEW_ROWS = 16
-HEAVY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh sigmoid erf erfc erfinv lgamma digamma pow fmod remainder".split()
-)
+COLUMNS = (128, 512)  # columns of a unit that folds rows, the least and the most
+ROWS = 4  # that are added up before a state of every column takes their sum
+TURNED = (512, 64)  # rows and columns of a unit that turns operands over
+TURN_FROM = 16  # rows and columns
+SCHEDULES = {"kept": KeptLanes, "reduced": ReducedLanes, "columns": Columns, "turned": Turned}
+
+
+def outputs(body) -> list[int]:
+    """The operands that statements write."""
+    stored = [s.operand for s in body if isinstance(s, Store)]
+    kept = [k for s in body if isinstance(s, Reduce) for k, _ in s.keep]
+    return stored + [k for k in kept if k not in stored]
 
 
 def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
@@ -107,14 +124,14 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
 
     `temporary` is the value-table index that the first temporary will have.
     """
-    nest = paired(nest)
+    nest = rewritten(paired(nest))
     if 0 in nest.shape and not any(isinstance(s, Reduce) for s in nest.body):
         return [], []
     rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
     if rows == 0:
         return [], []
     total = prod(nest.shape)
-    if nest.reduced and rows < FEW_ROWS and total // rows >= SPLIT_FROM:
+    if nest.reduced and total // rows >= SPLIT_FROM and rows < FEW_ROWS:
         return _split(nest, temporary)
     return [_launch(nest)], []
 
@@ -130,38 +147,43 @@ def _launch(nest: Nest) -> Step:
     columns.append(nest.position_strides or None)
     kept_dims = _collapse(nest.shape, kept, columns)
     reduced_dims = _collapse(nest.shape, reduced, columns)
+    folds = any(isinstance(s, Reduce) for s in nest.body)
+    single = (1, (0,) * len(columns))
     if not kept_dims and not reduced_dims:
-        kept_dims = [(1, (0,) * len(columns))]
-    lane_kept = _lanes_along_kept(kept_dims, reduced_dims, nest)
-    lane_dim = kept_dims[-1] if lane_kept else reduced_dims[-1]
-    extent = lane_dim[0]
-    width = _width(nest, extent)
-    roles = []
+        kept_dims = [single]
+    if folds and not reduced_dims:
+        reduced_dims = [single]
     where = {k: column for column, k in enumerate(arrays)}
-    outputs = {s.operand for s in nest.body if isinstance(s, Store)}
-    for k, operand in enumerate(nest.operands):
-        role = "out" if k in outputs else "in"
-        if operand.strides is None:
-            kind = "number" if operand.value is None else "known"
-            roles.append(loops.Role(kind, operand.dtype, operand.number, True))
-            continue
-        stride = lane_dim[1][where[k]]
-        still = all(dim[1][where[k]] == 0 for dim in reduced_dims)
-        along = "0" if stride == 0 else "1" if stride == 1 else "s"
-        if operand.part and stride == 2:
-            along = operand.part
-        roles.append(loops.Role(role, operand.dtype, along, still))
-    form = loops.Form(
-        len(kept_dims), len(reduced_dims), lane_kept, width, tuple(roles), nest.body, nest.in_place
+    lanes = _schedule(nest, kept_dims, reduced_dims, where)
+    lane_dim = reduced_dims[-1] if lanes == "reduced" else kept_dims[-1]
+    extent = lane_dim[0]
+    width = _width(nest, min(extent, SIDE) if lanes == "turned" else extent)
+    rows = 1
+    if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not _heavy(nest.body):
+        rows = ROWS
+    roles = tuple(
+        _role(k, o, nest, where, lanes, kept_dims, reduced_dims)
+        for k, o in enumerate(nest.operands)
     )
-    tile, tiles = extent, 1
-    rows = prod(n for n, _ in kept_dims)
-    if lane_kept:
-        rows //= max(extent, 1)
-        if extent >= 2 * TILE:
-            tile, tiles = TILE, extent // TILE
+    form = loops.Form(
+        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, nest.body, nest.in_place
+    )
+    points = prod(nest.shape)
+    units = prod(n for n, _ in kept_dims)
+    tiling = [1, 1, 1, 1]
+    if lanes != "reduced":
+        most = TURNED[1] if lanes == "turned" else TILE
+        if lanes == "columns":
+            least, most = COLUMNS
+            while most > least and most * prod(n for n, _ in reduced_dims) > PIECE:
+                most //= 2
+        tiling[:2] = _tiles(extent, most)
+        units = units // max(extent, 1) * tiling[1]
+    if lanes == "turned":
+        tiling[2:] = _tiles(kept_dims[-2][0], TURNED[0])
+        units = units // kept_dims[-2][0] * tiling[3]
     constants = [o.word() for o in nest.operands if o.value is not None]
-    constants += [n for n, _ in kept_dims] + [n for n, _ in reduced_dims] + [tile, tiles]
+    constants += [n for n, _ in kept_dims] + [n for n, _ in reduced_dims] + tiling
     for k, operand in enumerate(nest.operands):
         if operand.strides is not None:
             size = operand.dtype.itemsize
@@ -170,19 +192,73 @@ def _launch(nest: Nest) -> Step:
     if "position" in _names(nest.body):
         constants.append(nest.position_start)
         constants += [dim[1][-1] for dim in kept_dims + reduced_dims]
-    units = rows * tiles
-    points = prod(nest.shape)
     work = int(points * _cost(nest.body)) if points < 1 << 50 else 1 << 50
     grain = max(1, PIECE * units // max(points, 1))
     return Step(
         key=form.key(),
-        write=lambda: loops.write(form),
+        write=lambda: _written(form),
         operands=tuple(o.place for o in nest.operands if o.value is None),
         constants=tuple(constants),
         units=units,
         grain=grain,
         work=work,
     )
+
+
+def _written(form: loops.Form) -> ir.Module:
+    """The kernel of a form."""
+    module = ir.Module()
+    SCHEDULES[form.lanes](module.kernel(), form).write()
+    return module
+
+
+def _tiles(size: int, tile: int) -> tuple[int, int]:
+    """The length and the number of the tiles that a dim is cut into; the last takes the rest."""
+    return (tile, size // tile) if size >= 2 * tile else (size, 1)
+
+
+def _role(k, operand, nest, where, lanes, kept_dims, reduced_dims) -> loops.Role:
+    """What the code of a nest knows of an operand."""
+    if operand.strides is None:
+        kind = "number" if operand.value is None else "known"
+        return loops.Role(kind, operand.dtype, operand.number, True)
+    written = outputs(nest.body)
+    lane_dim = reduced_dims[-1] if lanes == "reduced" else kept_dims[-1]
+    stride = lane_dim[1][where[k]]
+    along = str(stride) if stride in (0, 1, -1) else "s"
+    if operand.part and stride == 2:
+        along = operand.part
+    if lanes == "turned" and along == "s" and kept_dims[-2][1][where[k]] == 1 and k not in written:
+        along = "turned"
+    # Nothing is loaded ahead of loops that do not run: there may be nothing to load.
+    still = 0 not in nest.shape and all(dim[1][where[k]] == 0 for dim in reduced_dims)
+    return loops.Role("out" if k in written else "in", operand.dtype, along, still)
+
+
+def _schedule(nest, kept_dims, reduced_dims, where) -> str:
+    """The schedule for these dims, the last of which may change places for it."""
+    if reduced_dims:
+        return "columns" if _lanes_along_kept(kept_dims, reduced_dims, nest) else "reduced"
+    if len(kept_dims) == 1:
+        return "kept"
+    written = outputs(nest.body)
+    read = [k for k in where if k not in written]
+
+    def unit(d, operands):
+        return any(kept_dims[d][1][where[k]] == 1 for k in operands)
+
+    outer = range(len(kept_dims) - 1)
+    extent, strides = kept_dims[-1]
+    turned = [k for k in read if strides[where[k]] not in (-1, 0, 1)]
+    for d in outer:
+        if extent >= TURN_FROM <= kept_dims[d][0] and unit(d, turned):
+            kept_dims.insert(-1, kept_dims.pop(d))
+            return "turned"
+    if extent < 4:
+        # Too short for vectors: the lanes scatter what they read side by side elsewhere.
+        longest = max(outer, key=lambda d: (unit(d, read), kept_dims[d][0]))
+        kept_dims.append(kept_dims.pop(longest))
+    return "kept"
 
 
 def _as_bits(nest: Nest) -> Nest:
@@ -203,11 +279,11 @@ def _as_bits(nest: Nest) -> Nest:
 
 def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
     """The kept and the reduced dims, each from the outermost to the innermost in memory."""
-    outputs = [s.operand for s in nest.body if isinstance(s, Store)]
+    written = outputs(nest.body)
     chosen: list = [
-        o.strides for k, o in enumerate(nest.operands) if o.strides and k not in outputs
+        o.strides for k, o in enumerate(nest.operands) if o.strides and k not in written
     ]
-    full = [nest.operands[k].strides for k in outputs]
+    full = [nest.operands[k].strides for k in written]
     first = chosen + full if nest.reduced else full + chosen
 
     def order(dims: Iterable[int]) -> list[int]:
@@ -256,21 +332,27 @@ def _width(nest: Nest, extent: int) -> int:
     """Lanes of a block: a few registers' worth, fewer where the innermost dim is short."""
     used = [o.dtype for o in nest.operands if o.strides is not None]
     for s in nest.body:
-        used += [e.dtype for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
+        used += [e.dtype for e in (s.narrow or s.lift if isinstance(s, Reduce) else (s.value,))]
     widest = max((max(d.itemsize, ir.size(d.register)) for d in used), default=4)
     registers = 2 if _heavy(nest.body) or any(o.part for o in nest.operands) else 4
     full = registers * host().vector_bytes // widest
-    return full if extent >= full else 4 if extent >= 4 else 1
+    while full > max(extent, 1):
+        full //= 2
+    return full if full >= 4 else 1
+
+
+@cache
+def _computed(body) -> tuple[Expression, ...]:
+    return tuple(e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,)))
 
 
 @cache
 def _names(body) -> tuple[str, ...]:
-    expressions = [e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
-    return tuple(e.name for e in scalar.topological(*expressions))
+    return tuple(e.name for e in scalar.topological(*_computed(body)))
 
 
 def _heavy(body) -> bool:
-    return not HEAVY.isdisjoint(_names(body))
+    return heavy(*_computed(body))
 
 
 def _cost(body) -> float:
@@ -299,13 +381,16 @@ def _split(nest: Nest, temporary: int) -> tuple[list[Step], list[int]]:
         if isinstance(statement, Store):
             continue
         lifted = tuple(scalar.substitute(e, states) for e in statement.lift)
+        keep = tuple((k, scalar.substitute(e, states)) for k, e in statement.keep)
+        narrow = tuple(scalar.substitute(e, states) for e in statement.narrow)
+        folded = statement._replace(lift=lifted, keep=keep, narrow=narrow)
         partial = []
         for e in lifted:
             temporaries.append(e.dtype.itemsize * prod(kept_shape) * (chunks + (left > 0)))
             partial.append((temporary + len(temporaries) - 1, e.dtype))
         pieces = [(0, chunk, chunks)] + ([(chunks, left, 1)] if left else [])
         for first, size, times in pieces:
-            launches += _chunk_step(nest, operands, lifted, statement, partial, cut,
+            launches += _chunk_step(nest, operands, folded, partial, cut,
                                     first, size, times, chunk, kept_shape)
         # Merge the chunks' states, one more temporary holding the state of each row.
         total = chunks + (left > 0)
@@ -343,8 +428,7 @@ def _compact(operands, body):
         for e in scalar.arguments(*expressions):
             if e.value not in used:
                 used.append(e.value)
-    outputs = [s.operand for s in body if isinstance(s, Store)]
-    order = sorted(used) + outputs
+    order = sorted(used) + outputs(body)
     new = {old: k for k, old in enumerate(order)}
     kept = tuple(operands[k] for k in order)
 
@@ -353,7 +437,9 @@ def _compact(operands, body):
         return scalar.substitute(e, leaves)
 
     renamed = tuple(
-        Reduce(tuple(map(rename, s.lift)), s.merge, s.start)
+        s._replace(lift=tuple(map(rename, s.lift)),
+                   keep=tuple((new[k], rename(e)) for k, e in s.keep),
+                   narrow=tuple(map(rename, s.narrow)))
         if isinstance(s, Reduce)
         else Store(new[s.operand], rename(s.value), s.kept)
         for s in body
@@ -361,8 +447,7 @@ def _compact(operands, body):
     return kept, renamed
 
 
-def _chunk_step(nest, operands, lifted, statement, partial, cut, first, size, times, chunk,
-                kept_shape):
+def _chunk_step(nest, operands, folded, partial, cut, first, size, times, chunk, kept_shape):
     """Reduce `times` chunks of `size` along dim `cut`, from chunk number `first` on."""
     rank = len(nest.shape)
     rows = prod(kept_shape)
@@ -379,7 +464,7 @@ def _chunk_step(nest, operands, lifted, statement, partial, cut, first, size, ti
         for o in operands
     ]
     packed = _packed(kept_shape, nest.reduced)
-    body: list = [Reduce(lifted, statement.merge, statement.start)]
+    body: list = [folded]
     for k, (index, d) in enumerate(partial):
         moved.append(Operand(index, d, packed + (rows,), first * rows))
         body.append(Store(len(moved) - 1, scalar.accumulator(k, d), True))
@@ -408,4 +493,4 @@ def _store_step(nest, operands, statement, value, kept_shape):
     used, body = _compact(operands, (Store(statement.operand, value, False),))
     if 0 in shape:
         return []
-    return [_launch(Nest(shape, frozenset(), used, body))]
+    return [_launch(Nest(shape, frozenset(), used, body, in_place=nest.in_place))]

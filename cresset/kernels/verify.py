@@ -28,7 +28,8 @@ def describe(nest: Nest) -> list[str]:
         lines.append(f"a{k}: value {o.place}, {o.dtype.name}, {lies}")
     for s in nest.body:
         if hasattr(s, "lift"):
-            lines.append(f"reduce {s.lift} from {s.start} by {s.merge}")
+            kept = "".join(f", a{k} = {e!r}" for k, e in s.keep)
+            lines.append(f"reduce {s.lift} from {s.start} by {s.merge}{kept}")
         else:
             lines.append(f"store a{s.operand}{' once' if s.kept else ''} = {s.value!r}")
     return lines
@@ -47,6 +48,7 @@ class _Verifier:
         self.line = 0
         self.states: list[Expression] = []
         self.written = {s.operand for s in nest.body if not hasattr(s, "lift")}
+        self.written |= {k for s in nest.body if hasattr(s, "lift") for k, _ in s.keep}
         # Dims that a loop runs over; along the others no stride matters.
         self.long = [d for d, n in enumerate(nest.shape) if n != 1]
 
@@ -92,6 +94,11 @@ class _Verifier:
             f"{len(lift)} lifted, {len(merge)} merged and {len(start)} starting components",
         )
         self._reads(*lift)
+        for wide, narrow in zip(lift, statement.narrow):
+            self._require(wide.args == (narrow,), f"{narrow!r} is not what is widened")
+        for _, e in statement.keep:
+            self._require(set(scalar.topological(e)) <= set(scalar.topological(*lift)),
+                          f"{e!r} is kept and not computed")
         sides = [scalar.argument(k, e.dtype) for k, e in enumerate((*lift, *lift))]
         for leaf in _leaves(*merge):
             self._require(leaf in sides, f"{leaf!r} is neither side of the merge")

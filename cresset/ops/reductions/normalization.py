@@ -24,7 +24,7 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "log_softm
 def softmax_rows(x: Tensor, dim):
     """exp(x) / sum(exp(x)) over a dim, without overflow."""
     e = exp(x - greatest_along(x, dim))
-    return e / sum(e, dim, True)
+    return e * (1.0 / sum(e, dim, True))
 
 
 @composite
@@ -74,7 +74,7 @@ def softmax(input, dim, dtype=None):
     tensor([0.5000, 0.5000])
     """
     if dtype is not None:
-        input = input.to(dtype)
+        input = input.to(dtype=dtype)
     _refuse_integers("softmax", input)
     return softmax_rows(input, dim)
 
@@ -83,7 +83,7 @@ def softmax(input, dim, dtype=None):
 def log_softmax(input, dim, dtype=None):
     """log(softmax(x)) over a dim, computed without the quotient."""
     if dtype is not None:
-        input = input.to(dtype)
+        input = input.to(dtype=dtype)
     _refuse_integers("log_softmax", input)
     return log_softmax_rows(input, dim)
 
@@ -282,6 +282,11 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalisation over groups of channels and all places (Wu & He 2018)."""
     shape = input.layout.shape
+    if len(shape) < 2:
+        raise RuntimeError(
+            f"group_norm: Expected at least 2 dimensions for input tensor but received {len(shape)}"
+            f"; got shape {tuple(shape)}; need (N, C, ...)"
+        )
     if shape[1] % num_groups:
         raise RuntimeError(
             f"group_norm: expected number of channels in input to be divisible by num_groups, but "

@@ -1,0 +1,154 @@
+"""Loops whose vector lanes run along the innermost dim: a kept one, or a reduced one."""
+
+from __future__ import annotations
+
+from cresset.core import scalar
+from cresset.kernels.loops import Writer, load, to_memory
+from cresset.runtime import ir
+
+ADDED_NARROW = 4  # float32 numbers that are added up before their sum is widened
+
+
+class KeptLanes(Writer):
+    """Every lane is a kept point of its own; there are no reduced dims."""
+
+    def unit(self, bases, position, tiles):
+        self.row(bases, position, *tiles[0])
+
+    def row(self, bases, position, first, count):
+        """The points first..first + count along the lane dim."""
+        f, form, width = self.f, self.form, self.width
+        last = count - width
+        with f.loop(0, count, width) as i:
+            at = f.minimum(i, last)
+            seen = i - at if form.in_place else None
+            place = first + at
+            self.scopes.append({})
+            if position is not None:
+                step = self.position_strides[self.lane_dim]
+                self.scopes[-1][self.position_leaf] = self.positions(position + place * step, step)
+            self.load_operands(bases, place, width, [s.value for s in form.body])
+            real = None
+            for s in form.body:
+                value = self.stored(s, width)
+                along = form.roles[s.operand].along if width > 1 else ""
+                if along == "re":
+                    # Written together with the imaginary part, which is the next statement's.
+                    real = value
+                elif along == "im":
+                    k = s.operand - 1
+                    self.store_parts(k, bases[k], place, real, value, seen)
+                else:
+                    self.store_block(s.operand, bases[s.operand], place, value, seen)
+            self.scopes.pop()
+
+
+class ReducedLanes(Writer):
+    """The lanes run along the innermost reduced dim; each unit is one kept point."""
+
+    def unit(self, bases, position, tiles):
+        f, form = self.f, self.form
+        self.scopes.append({})
+        for k in self.arrays:
+            role = form.roles[k]
+            if role.kind == "in" and role.still:
+                self.scopes[-1][scalar.argument(k, role.dtype)] = load(f, role.dtype, bases[k], 1)
+        done = 0
+        for s in form.body:
+            if hasattr(s, "lift"):
+                for state, e in zip(self._folded(s, bases, position), s.lift):
+                    self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
+                    done += 1
+            elif s.kept:
+                d = form.roles[s.operand].dtype
+                f.store(to_memory(f, d, self.stored(s, 1)), bases[s.operand], d.itemsize)
+            else:
+                self._store_all(s, bases)
+        self.scopes.pop()
+
+    def _prepare(self, expressions):
+        """Compute what does not move here, outside of the coming loops; the dims of the outer."""
+        for e in self.still(expressions):
+            self.value(e, 1)
+        return list(range(self.form.kept, self.form.kept + self.form.reduced - 1))
+
+    def _folded(self, s, bases, position):
+        """The states of all elements."""
+        f, width = self.f, self.width
+        narrow = s.narrow if width >= ADDED_NARROW else ()
+        lifts = narrow or s.lift
+        held = width // ADDED_NARROW if narrow else width
+        computed = [*lifts, *(e for _, e in s.keep)]
+        dims = self._prepare(computed)
+        count = self.sizes[self.lane_dim]
+        last = count - width
+
+        def joined(states, lifted):
+            if narrow:
+                lifted = [f.convert(v, ir.vector("double", held)) for v in halved(f, lifted, held)]
+            return self.merged(s, states, lifted)
+
+        def turn(inner, position, states):
+            with f.loop(0, count, width, states) as loop:
+                at = f.minimum(loop.index, last)
+                self.scopes.append({})
+                self.load_operands(inner, at, width, computed, still=False)
+                if position is not None:
+                    step = self.position_strides[self.lane_dim]
+                    self.scopes[-1][self.position_leaf] = self.positions(position + at * step, step)
+                lifted = [self.value(e, width) for e in lifts]
+                for operand, e in s.keep:
+                    self.store_block(operand, inner[operand], at, self.value(e, width))
+
+                def fresh_ones():
+                    fresh = self.fresh(loop.index - at)
+                    return joined(loop.values, [
+                        f.select(fresh, v, f.constant(v.type, n)) for v, n in zip(lifted, s.start)
+                    ])
+
+                new = joined(loop.values, lifted) if width == 1 else f.either(
+                    at.eq(loop.index), lambda: joined(loop.values, lifted), fresh_ones
+                )
+                self.scopes.pop()
+                loop.next(*new)
+            return loop.results
+
+        states = self.over(dims, bases, position, self.start(s, held), turn)
+        lanes = held
+        while lanes > 1:
+            lanes //= 2
+            states = self.merged(s, *zip(*(halves(f, v) for v in states)))
+        return states
+
+    def _store_all(self, s, bases):
+        f, width = self.f, self.width
+        dims = self._prepare([s.value])
+        count = self.sizes[self.lane_dim]
+
+        def turn(inner, position, states):
+            with f.loop(0, count, width) as i:
+                at = f.minimum(i, count - width)
+                self.scopes.append({})
+                self.load_operands(inner, at, width, [s.value], still=False)
+                seen = i - at if self.form.in_place else None
+                self.store_block(s.operand, inner[s.operand], at, self.stored(s, width), seen)
+                self.scopes.pop()
+            return ()
+
+        self.over(dims, bases, None, (), turn)
+
+
+def halves(f, value):
+    """The first and the second half of the lanes."""
+    lanes = ir.lanes(value.type) // 2
+    if lanes == 1:
+        return f.extract(value, 0), f.extract(value, 1)
+    return (f.shuffle(value, None, range(lanes)),
+            f.shuffle(value, None, range(lanes, 2 * lanes)))
+
+
+def halved(f, values, lanes):
+    """Values added up in halves until so many lanes are left."""
+    while ir.lanes(values[0].type) > lanes:
+        values = [low + high for low, high in (halves(f, v) for v in values)]
+    return values

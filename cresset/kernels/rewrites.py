@@ -1,0 +1,179 @@
+"""Nests rewritten to cost less, before they become launches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.scalar import Expression
+
+if TYPE_CHECKING:
+    from cresset.kernels.nest import Nest
+
+# What costs so much that computing it twice costs more than storing and loading it.
+HEAVY = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
+    "acosh atanh sigmoid erf erfc erfinv lgamma digamma pow fmod remainder".split()
+)
+CHOOSING = frozenset("argument where lt le eq ne bit_and bit_or bit_xor bit_not constant".split())
+NARROWED = types.int32, (1 << 31) - 1  # the type of short positions, and its greatest number
+
+
+def heavy(*expressions) -> bool:
+    """Whether something costly is computed."""
+    return any(e.name in HEAVY for e in scalar.topological(*expressions))
+
+
+def rewritten(nest: Nest) -> Nest:
+    """The nest as it is run."""
+    return narrow_sums(kept_values(short_positions(nest)))
+
+
+# --- sums -----------------------------------------------------------------------------------------
+def narrow_sums(nest: Nest) -> Nest:
+    """The nest with float32 numbers whose sum becomes float32 added up a few at a time first.
+
+    Adding four of them as they are costs an error of two roundings, less than pairwise summation
+    has, and saves most of the conversions to float64, in which the sums grow.
+    """
+    computed = [
+        e for s in nest.body
+        for e in scalar.topological(*(s.lift if hasattr(s, "lift") else (s.value,)))
+    ]
+    stored = {s.value for s in nest.body if not hasattr(s, "lift")}
+    used_wide = stored | {
+        a for e in computed for a in e.args
+        if e.name not in ("cast", "carry") or e.dtype is not types.float32
+    }
+    body, states = [], 0
+    for s in nest.body:
+        if hasattr(s, "lift"):
+            sums = [scalar.accumulator(states + k, e.dtype) for k, e in enumerate(s.lift)]
+            states += len(sums)
+            if used_wide.isdisjoint(sums) and _widens(s):
+                s = s._replace(narrow=tuple(e.args[0] for e in s.lift))
+        body.append(s)
+    return nest._replace(body=tuple(body))
+
+
+def _widens(s) -> bool:
+    """Whether a fold adds up what were float32 numbers in float64."""
+    return all(
+        e.name == "cast" and e.dtype is types.float64 and e.args[0].dtype is types.float32
+        and merge is scalar.argument(k, e.dtype) + scalar.argument(len(s.lift) + k, e.dtype)
+        for k, (e, merge) in enumerate(zip(s.lift, s.merge))
+    )
+
+
+# --- positions ------------------------------------------------------------------------------------
+def short_positions(nest: Nest) -> Nest:
+    """The nest with positions counted in 32 bits where they fit, so that lanes hold twice as many.
+
+    It is done where a state is a position that merges do nothing with but compare and choose.
+    """
+    last = nest.position_start + sum(
+        (n - 1) * s for n, s in zip(nest.shape, nest.position_strides)
+    )
+    position, states = scalar.position(), 0
+    if not nest.position_strides or not 0 <= last < NARROWED[1]:
+        return nest
+    if any(s < 0 for s in nest.position_strides):
+        return nest
+    body: list = []
+    replaced: dict[Expression, Expression] = {}
+    for s in nest.body:
+        if not hasattr(s, "lift"):
+            value = scalar.substitute(s.value, replaced)
+            if position in scalar.topological(value):
+                return nest
+            body.append(s._replace(value=value))
+            continue
+        short = {k for k, e in enumerate(s.lift) if e is position}
+        others = [e for k, e in enumerate(s.lift) if k not in short]
+        if position in scalar.topological(*others):
+            return nest
+        if short:
+            merge = [_retyped(e, short, len(s.lift)) for e in s.merge]
+            if None in merge:
+                return nest
+            s = s._replace(
+                lift=tuple(
+                    scalar.position(NARROWED[0]) if k in short else e for k, e in enumerate(s.lift)
+                ),
+                merge=tuple(merge),
+                start=tuple(
+                    min(n, NARROWED[1]) if k in short else n for k, n in enumerate(s.start)
+                ),
+            )
+        for k in short:
+            state = scalar.accumulator(states + k, types.int64)
+            narrow = scalar.accumulator(states + k, NARROWED[0])
+            replaced[state] = scalar.cast(narrow, types.int64)
+        states += len(s.lift)
+        body.append(s)
+    return nest._replace(body=tuple(body)) if replaced else nest
+
+
+def _retyped(merge, short, count):
+    """A merge whose components `short` have the narrow type, None where it computes with them."""
+    wide = {scalar.argument(k + side, types.int64) for k in short for side in (0, count)}
+    done: dict[Expression, Expression] = {}
+    for e in scalar.topological(merge):
+        if e in wide:
+            done[e] = scalar.argument(e.value, NARROWED[0])
+            continue
+        args = tuple(done[a] for a in e.args)
+        if args != e.args and e.name not in CHOOSING:
+            return None
+        narrow = e.dtype is types.int64 and args != e.args
+        done[e] = scalar.node(e.name, NARROWED[0] if narrow else e.dtype, args, e.value)
+    return done[merge]
+
+
+# --- values that are computed once ----------------------------------------------------------------
+def kept_values(nest: Nest) -> Nest:
+    """The nest with a costly value that a fold and a later store both need computed by the fold.
+
+    The fold leaves it where the store writes, which reads it there: softmax computes every
+    exponential once.
+    """
+    body = list(nest.body)
+    operands = list(nest.operands)
+    moving = {
+        scalar.argument(k, o.dtype) for k, o in enumerate(operands)
+        if o.strides is not None and any(o.strides[d] for d in nest.reduced)
+    }
+    for at, store in enumerate(body):
+        if hasattr(store, "lift") or store.kept:
+            continue
+        target = operands[store.operand]
+        for fold in range(at):
+            if not hasattr(body[fold], "lift"):
+                continue
+            e = _shared(body[fold], store, moving)
+            if e is None or e.dtype is not target.dtype:
+                continue
+            body[fold] = body[fold]._replace(keep=(*body[fold].keep, (store.operand, e)))
+            leaf = scalar.argument(len(operands), e.dtype)
+            operands.append(target)
+            body[at] = store._replace(value=scalar.substitute(store.value, {e: leaf}))
+            break
+    if len(operands) == len(nest.operands):
+        return nest
+    return nest._replace(operands=tuple(operands), body=tuple(body), in_place=True)
+
+
+def _shared(fold, store, moving) -> Expression | None:
+    """The one greatest costly expression that both compute, which changes over reduced dims."""
+    lifted = set(scalar.topological(*fold.lift))
+    moves: dict[Expression, bool] = {}
+    costs: dict[Expression, bool] = {}
+    for e in scalar.topological(store.value):
+        moves[e] = e in moving or any(moves[a] for a in e.args)
+        costs[e] = moves[e] and (e.name in HEAVY or any(costs[a] for a in e.args))
+    found = [e for e in costs if costs[e] and e in lifted]
+    inner = {a for e in found for a in scalar.topological(*e.args)}
+    greatest = [e for e in found if e not in inner]
+    plain = len(greatest) == 1 and greatest[0].dtype in (types.float32, types.float64)
+    return greatest[0] if plain else None
