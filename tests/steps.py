@@ -19,14 +19,20 @@ PAGE = mmap.PAGESIZE
 _protect = ctypes.CDLL(None).mprotect
 
 
+def guard(block):
+    """Forbid the first and the last page of a block; returns the address of what lies between."""
+    base = ctypes.addressof(ctypes.c_char.from_buffer(block))
+    for page in (base, base + len(block) - PAGE):
+        assert _protect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
+    return base + PAGE
+
+
 def guarded(array, low=False):
     """A copy of an array, in row order, whose memory ends (or begins) at a forbidden page."""
     array = np.asarray(array)
     pages = -(-max(array.nbytes, 1) // PAGE)
     block = mmap.mmap(-1, (pages + 2) * PAGE)
-    base = ctypes.addressof(ctypes.c_char.from_buffer(block))
-    for page in (base, base + (pages + 1) * PAGE):
-        assert _protect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
+    guard(block)
     offset = PAGE if low else (pages + 1) * PAGE - array.nbytes
     copy = np.frombuffer(block, array.dtype, array.size, offset).reshape(array.shape)
     copy[...] = array
