@@ -6,6 +6,8 @@ taken, so that programs which set them run, and say what was set.
 
 from __future__ import annotations
 
+from cresset.ops.arguments import truth
+
 __all__ = ["are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
            "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",
            "use_deterministic_algorithms"]
@@ -23,7 +25,8 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     True
     >>> use_deterministic_algorithms(False)
     """
-    _set["deterministic"], _set["warn_only"] = bool(mode), bool(mode and warn_only)
+    truth("use_deterministic_algorithms", "mode", mode)
+    _set["deterministic"], _set["warn_only"] = mode, mode and bool(warn_only)
 
 
 def are_deterministic_algorithms_enabled() -> bool:

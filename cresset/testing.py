@@ -89,6 +89,8 @@ def _difference(actual, expected, options, where) -> str | None:
     if actual is None or expected is None:
         return None if actual is expected else f"None mismatch: {actual} is not {expected}"
     try:
+        if isinstance(actual, Tensor) is not isinstance(expected, Tensor):
+            raise TypeError
         a, e = _tensor(actual), _tensor(expected)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(

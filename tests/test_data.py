@@ -197,8 +197,10 @@ def test_concatenation():
     assert [joined[i] for i in range(6)] == list(range(6))
     assert joined[-1] == 5
     assert joined.cumulative_sizes == [2, 3, 6]
-    with pytest.raises(ValueError, match="should not exceed dataset length"):
+    with pytest.raises(IndexError, match="should not exceed dataset length"):
         joined[6]
+    with pytest.raises(ValueError, match="should not exceed dataset length"):
+        joined[-7]
     with pytest.raises(AssertionError, match="empty iterable"):
         data.ConcatDataset([])
 
@@ -276,5 +278,6 @@ def test_samplers_are_checked():
         data.WeightedRandomSampler(cresset.ones(2, 2), 1)
     with pytest.raises(ValueError, match="drop_last"):
         data.BatchSampler([1], 1, 3)
-    assert list(data.RandomSampler([])) == []
+    with pytest.raises(ValueError, match="is the dataset empty"):
+        data.RandomSampler([])
     assert data.get_worker_info() is None

@@ -463,7 +463,7 @@ def test_dlpack_is_refused_where_it_cannot_be():
         cresset.from_dlpack(x, device="cuda")
     with pytest.raises(ValueError, match="negative strides"):
         cresset.from_dlpack(np.arange(3)[::-1])
-    with pytest.raises(TypeError, match="need an array or tensor"):
+    with pytest.raises(RuntimeError, match="need an array or tensor"):
         cresset.from_dlpack(3)
 
 

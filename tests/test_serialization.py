@@ -266,7 +266,9 @@ def test_map_location():
 
 
 def test_files_that_are_no_checkpoints():
-    for content in (b"", b"text" * 100, pickle.dumps([1])):
+    with pytest.raises(EOFError, match="is empty"):
+        load(io.BytesIO())
+    for content in (b"text" * 100, pickle.dumps([1])):
         with pytest.raises(RuntimeError, match="no checkpoint"):
             load(io.BytesIO(content))
     file = io.BytesIO()

@@ -250,7 +250,7 @@ TYPES = [
      "lt: not implemented for complex numbers; got torch.complex64; need a real type; take "
      "abs(), .real or .imag of it"),
     ("torch.tensor(1, requires_grad=True)", RuntimeError,
-     "requires_grad: only Tensors of floating point and complex dtype can require gradients; got "
+     "tensor: only Tensors of floating point and complex dtype can require gradients; got "
      "torch.int64; convert with .float()"),
     ('torch.zeros(2, dtype="float")', TypeError,
      "zeros(): argument 'dtype' must be a torch.dtype; got 'float'; need one such as "

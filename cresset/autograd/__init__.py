@@ -15,10 +15,13 @@ from cresset.autograd.mode import (
 )
 from cresset.autograd.variable import Variable
 from cresset.core.missing import missing
+from cresset.ops.arguments import guard
 
 __all__ = ["Function", "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck",
            "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
            "set_grad_enabled"]
+
+globals().update(guard(globals(), ("backward", "grad", "gradcheck", "gradgradcheck")))
 
 
 def __getattr__(name):

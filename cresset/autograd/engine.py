@@ -73,6 +73,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     """
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if not inputs:
+        raise RuntimeError(
+            "grad: inputs cannot be empty; got none; need the tensors to differentiate by"
+        )
     roots = _roots(outputs, grad_outputs)
     nodes = [_node_of(x, "grad") for x in inputs]
     keep = create_graph if retain_graph is None else retain_graph

@@ -8,6 +8,7 @@ from typing import Any
 from cresset.autograd.engine import grad
 from cresset.autograd.mode import enable_grad
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import guard
 from cresset.ops.creation.tensors import zeros_like
 from cresset.ops.shapes.joining import stack
 
@@ -264,3 +265,6 @@ def _kept(outputs, create_graph):
 
 def _shaped(found, several):
     return tuple(found) if several else found[0]
+
+
+globals().update(guard(globals(), __all__))

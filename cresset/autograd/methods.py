@@ -9,6 +9,7 @@ from cresset.autograd.engine import backward
 from cresset.autograd.node import Leaf, alias
 from cresset.autograd.record import live
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import truth
 
 _hook_numbers = count()
 
@@ -19,6 +20,8 @@ def _requires_grad(x) -> bool:
 
 
 def _set_requires_grad(x, wanted):
+    if type(wanted) is not bool:
+        raise RuntimeError(f"requires_grad: must be a bool; got {wanted!r}; need True or False")
     if wanted == _requires_grad(x):
         return
     if not wanted:
@@ -39,7 +42,7 @@ def _set_requires_grad(x, wanted):
 
 def _requires_grad_(x, requires_grad=True):
     """Ask for gradients of the tensor (or no longer); returns it."""
-    _set_requires_grad(x, requires_grad)
+    _set_requires_grad(x, truth("requires_grad_", "requires_grad", requires_grad))
     return x
 
 

@@ -7,6 +7,8 @@ import inspect
 import threading
 from collections.abc import Callable
 
+from cresset.ops.arguments import truth
+
 
 class _Mode(threading.local):
     enabled = True
@@ -130,7 +132,7 @@ class set_grad_enabled(_GradMode):
         return object.__new__(cls)
 
     def __init__(self, mode):
-        self.enabled = bool(mode)
+        self.enabled = truth("set_grad_enabled", "mode", mode)
         self.before = [(is_grad_enabled(), is_inference_mode_enabled())]
         globals()["mode"].enabled = self.enabled
 

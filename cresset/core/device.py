@@ -41,7 +41,9 @@ class device:
                 "which names one by its number; need 'cpu' or 'meta'"
             )
         if not isinstance(type, str):
-            raise TypeError(f"device: need the name of a device; got {type!r}")
+            raise TypeError(f"device: need the name of a device; got {type!r}; give such as 'cpu'")
+        if index is not None and not isinstance(index, int):
+            raise TypeError(f"device: argument 'index' must be int; got {index!r}; 'cpu' has none")
         name, colon, number = type.partition(":")
         if name not in TYPES:
             raise RuntimeError(

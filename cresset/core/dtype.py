@@ -132,6 +132,11 @@ def promote(type1: dtype, type2: dtype) -> dtype:
     given. Raises RuntimeError for uint64 with a signed integer, which no integer type holds both,
     and for a float8 type with any other.
     """
+    for given in (type1, type2):
+        if type(given) is not dtype:
+            raise TypeError(
+                f"promote_types(): needs two types; got {given!r}; give such as cresset.float32"
+            )
     if type1 is type2:
         return type1
     if type1 in STORED or type2 in STORED:

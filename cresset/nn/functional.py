@@ -404,6 +404,10 @@ def bilinear(
     input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
     """x1 @ weight[k] @ x2 + bias[k] for every output k; weight has shape (out, in1, in2)."""
+    if weight.dim() != 3:
+        raise IndexError(
+            f"bilinear: weight has shape {tuple(weight.shape)}; need 3 dims, (out, in1, in2)"
+        )
     outputs, length1, length2 = weight.shape
     rows1 = input1.reshape(-1, length1)
     rows2 = input2.reshape(-1, length2)

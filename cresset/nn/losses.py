@@ -8,6 +8,7 @@ import warnings
 import cresset
 from cresset import Tensor
 from cresset.ops import cosine_similarity, pairwise_distance, softplus
+from cresset.ops.arguments import tensors as _tensors
 
 
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -24,7 +25,9 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
             return "none"
         return "sum" if size_average is False else "mean"
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction; need none, mean or sum")
+        raise ValueError(
+            f"loss: {reduction} is not a valid value for reduction; need 'none', 'mean' or 'sum'"
+        )
     return reduction
 
 
@@ -71,6 +74,12 @@ def margin_ranking_loss(
 ) -> Tensor:
     """max(0, -target * (x1 - x2) + margin); target is 1 where x1 should rank higher, else -1."""
     reduction = reduction_of(size_average, reduce, reduction)
+    _tensors("margin_ranking_loss", input1=input1, input2=input2, target=target)
+    if not input1.dim() == input2.dim() == target.dim():
+        raise RuntimeError(
+            "margin_ranking_loss: all input tensors should have as many dims; got shapes "
+            f"{tuple(input1.shape)}, {tuple(input2.shape)} and {tuple(target.shape)}"
+        )
     return _reduce((margin - target * (input1 - input2)).clamp(min=0), reduction)
 
 
@@ -84,6 +93,7 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """x where target is 1, max(0, margin - x) where it is -1."""
     reduction = reduction_of(size_average, reduce, reduction)
+    _tensors("hinge_embedding_loss", input=input, target=target)
     apart = cresset.where(target != 1, (margin - input).clamp(min=0), 0.0)
     together = cresset.where(target != -1, input, 0.0)
     return _reduce(apart + together, reduction)
@@ -98,6 +108,7 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + exp(-target * x)), target 1 or -1."""
     reduction = reduction_of(size_average, reduce, reduction)
+    _tensors("soft_margin_loss", input=input, target=target)
     return _reduce(softplus(-target * input), reduction)
 
 
@@ -119,6 +130,17 @@ def triplet_margin_loss(
     others (2016).
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    _tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "triplet_margin_loss: anchor, positive and negative should have as many dims; got "
+            f"shapes {tuple(anchor.shape)}, {tuple(positive.shape)} and {tuple(negative.shape)}"
+        )
+    if margin <= 0:
+        raise ValueError(
+            f"triplet_margin_loss: margin must be greater than 0, got {margin}; it is how much "
+            "nearer the positive should be"
+        )
     near = pairwise_distance(anchor, positive, p, eps)
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
@@ -141,6 +163,7 @@ def poisson_nll_loss(
     `full` adds Stirling's approximation of log(target!) where target > 1.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    _tensors("poisson_nll_loss", input=input, target=target)
     if log_input:
         loss = input.exp() - target * input
     else:

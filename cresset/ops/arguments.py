@@ -9,27 +9,29 @@ from __future__ import annotations
 
 from functools import wraps
 from inspect import unwrap
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 from cresset.core.tensor import Tensor
 from cresset.ops.naming import NAME, asked, publish, renamed
 
 # Not guarded, since they are called too often: they look for a plan first, or have little to ask
 # for, and check their arguments themselves.
-FREQUENT = frozenset((
-    "__getitem__", "__setitem__", "arange", "clone", "contiguous", "copy_", "data_ptr", "detach",
-    "dim", "element_size", "empty", "expand", "fill_", "full", "is_complex", "is_contiguous",
-    "is_floating_point", "item", "ndimension", "nelement", "numel", "ones", "permute", "pow",
-    "rand", "randn", "requires_grad_", "reshape", "size", "storage_offset", "stride", "tensor",
-    "to", "tolist", "view", "zero_", "zeros",
-))
+FREQUENT = {
+    "functions": frozenset(("empty", "full", "ones", "pow", "rand", "randn", "tensor", "zeros")),
+    "methods": frozenset((
+        "clone", "contiguous", "copy_", "data_ptr", "detach", "dim", "element_size", "expand",
+        "fill_", "is_complex", "is_contiguous", "is_floating_point", "item", "ndimension",
+        "nelement", "numel", "permute", "pow", "reshape", "size", "storage_offset", "stride", "to",
+        "tolist", "view", "zero_",
+    )),
+}
 # What functions without a name of their own are called.
 SPOKEN = {"__getitem__": "index", "__setitem__": "index"}
 # Modules in whose frames an error is ours to tell. What runs in others is a user's.
 OURS = ("cresset", "numpy")
 
 
-def guard(names: dict, public, prefix: str = "") -> dict:
+def guard(names, public, prefix: str = "", kind: str = "functions") -> dict:
     """The functions of `names` that are `public`, each behind its guard, by name.
 
     Operations guard themselves: a call that finds no plan ends in `dispatch.miss`, which is.
@@ -41,7 +43,7 @@ def guard(names: dict, public, prefix: str = "") -> dict:
             here = (function.__module__, function.__name__) == (names.get("__name__"), name)
             spoken = SPOKEN.get(name, name.removeprefix("__").removesuffix("__"))
             publish(unwrap(function), prefix + spoken, here)
-            if name not in FREQUENT:
+            if name not in FREQUENT[kind]:
                 function.guard = getattr(function, "guard", None) or guarded(function)
                 function = function.guard
         found[name] = function
@@ -68,7 +70,7 @@ def guard_methods(cls) -> None:
     """Put the methods that are hung on a class behind their guards."""
     for name, function in list(vars(cls).items()):
         if isinstance(function, FunctionType):
-            guarding = guard(vars(cls), [name])[name]
+            guarding = guard(vars(cls), [name], kind="methods")[name]
             if not name.startswith("_"):
                 setattr(cls, name, guarding)
 
@@ -81,8 +83,14 @@ def told(problem: Exception) -> Exception:
     name, words = asked(), str(problem)
     if name is None:
         return problem
-    if isinstance(problem, AttributeError):
-        return _no_tensor(name, problem)
+    if isinstance(problem, AttributeError) and _is_python(problem.obj):
+        if hasattr(Tensor, problem.name):
+            words = (
+                f"got {type(problem.obj).__name__}; need a tensor; make a tensor of it with "
+                "cresset.tensor(...)"
+            )
+            return TypeError(f"{name}(): an argument has the wrong type; {words}")
+        problem = TypeError(words)
     # Python's own words, which know nothing of the operation.
     if type(problem) is TypeError and not NAME.match(words) or words.startswith(CONVERSIONS):
         return TypeError(f"{name}(): an argument has the wrong type: {words}")
@@ -103,14 +111,32 @@ def _ours(problem: Exception) -> bool:
     return True
 
 
-def _no_tensor(name: str, problem: AttributeError) -> Exception:
-    """The error for an operand that lacks what tensors have; `problem` itself if it is another."""
-    if isinstance(problem.obj, (Tensor, type)) or not hasattr(Tensor, problem.name or ""):
-        return problem
-    return TypeError(
-        f"{name}(): an argument has the wrong type; got {type(problem.obj).__name__}; need a "
-        "tensor; make a tensor of it with cresset.tensor(...)"
-    )
+def _is_python(value) -> bool:
+    """Whether a value is of one of Python's own types, such as a number, a list or None."""
+    return type(value).__module__ == "builtins" and not isinstance(value, (type, *CODE))
+
+
+# What attributes are looked up in where nobody gave it.
+CODE = (FunctionType, ModuleType)
+
+
+def tensors(operation: str, **operands) -> None:
+    """TypeError for the first operand that is no tensor."""
+    for name, value in operands.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{operation}(): argument '{name}' must be Tensor; got {type(value).__name__}; "
+                "make a tensor of it with cresset.tensor(...)"
+            )
+
+
+def truth(operation: str, name: str, value) -> bool:
+    """The argument, True or False; TypeError for what is neither."""
+    if type(value) is not bool:
+        raise TypeError(
+            f"{operation}(): argument '{name}' must be bool; got {value!r}; need True or False"
+        )
+    return value
 
 
 def whole(operation: str, name: str, value) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from inspect import unwrap
 from types import FrameType
 
 # Modules within a call. Further out is who called: a module, the engine, the user.
@@ -72,4 +73,4 @@ def _public(frame: FrameType) -> str | None:
         return spelled(scope["op"].label)
     # Functions that were made by one another share their code; what is called is around them.
     around = frame.f_locals.get("function") if frame.f_code.co_name == "call" else None
-    return public.get(around) or public.get(frame.f_code)
+    return public.get(unwrap(around)) or public.get(frame.f_code)

@@ -351,11 +351,12 @@ def get_num_threads() -> int:
 def set_num_threads(threads: int) -> None:
     """Set the number of threads that share the work of one operation. Results do not depend on it.
 
-    Raises RuntimeError unless it is positive, TypeError unless it is an integer.
+    Raises RuntimeError unless it is a positive integer.
     """
     if not isinstance(threads, int) or isinstance(threads, bool):
-        raise TypeError(
-            f"set_num_threads: got a {type(threads).__name__}; need a positive integer"
+        raise RuntimeError(
+            f"set_num_threads: expects an int; got a {type(threads).__name__}; need a positive "
+            "integer"
         )
     if threads < 1:
         raise RuntimeError(f"set_num_threads: got {threads}; need a positive number of threads")

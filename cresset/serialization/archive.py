@@ -18,6 +18,16 @@ _ZIP64_EXTRA = 20
 _PADDING_FIELD = 0xC4E5
 
 
+def path_of(operation: str, f: Any) -> Any:
+    """f, a path; TypeError for what is neither that nor a file, such as a number."""
+    if not isinstance(f, (str, os.PathLike)):
+        raise TypeError(
+            f"{operation}: needs a path or a binary file; got {type(f).__name__}; give such as "
+            "'model.pt'"
+        )
+    return f
+
+
 class AtomicFile:
     """A file written beside `path` that takes its place when it is complete, and never otherwise.
 
@@ -25,7 +35,12 @@ class AtomicFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.realpath(path)
+        self.path = os.path.realpath(path_of("save", path))
+        folder = os.path.dirname(self.path)
+        if not os.path.isdir(folder):
+            raise RuntimeError(
+                f"save: Parent directory {folder} does not exist; make it with os.makedirs(...)"
+            )
         self.mode: int | None = None
         try:
             self.mode = os.stat(self.path).st_mode
@@ -89,7 +104,7 @@ class Archive:
     def __init__(self, f: Any) -> None:
         self._owned = None
         if not hasattr(f, "read"):
-            f = self._owned = open(f, "rb")
+            f = self._owned = open(path_of("load", f), "rb")
         elif not hasattr(f, "seek"):
             raise RuntimeError(
                 "load: the file cannot be rewound; need one with seek; read it into an io.BytesIO"
@@ -99,6 +114,11 @@ class Archive:
             self._length = f.tell()
             self._zip = zipfile.ZipFile(f)
         except zipfile.BadZipFile:
+            if not self._length:
+                self.close()
+                raise EOFError(
+                    "load: the file is empty; need one that `save` wrote; was it closed after that?"
+                ) from None
             f.seek(0)
             pickled = f.read(1) == b"\x80"
             self.close()

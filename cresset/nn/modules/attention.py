@@ -118,8 +118,16 @@ class MultiheadAttention(Module):
                 f"MultiheadAttention: query, key and value have {query.dim()}, {key.dim()} and "
                 f"{value.dim()} dims; need 3 each, or 2 each without a batch"
             )
+        if query.shape[-1] != self.embed_dim:
+            raise AssertionError(
+                f"MultiheadAttention: was expecting embedding dimension of {self.embed_dim}, but "
+                f"got {query.shape[-1]}; features are the last dim of shape {tuple(query.shape)}"
+            )
         if is_causal and attn_mask is None:
-            raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+            raise RuntimeError(
+                "MultiheadAttention: Need attn_mask if specifying the is_causal hint; got None; "
+                "nn.Transformer.generate_square_subsequent_mask(length) makes one"
+            )
         batched = query.dim() == 3
         batch_dim = 0 if batched and self.batch_first else 1
         q, k, v = self._project(query, key, value)

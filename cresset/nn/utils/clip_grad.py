@@ -53,7 +53,7 @@ def clip_grad_norm_(
     gradients = _gradients(parameters)
     total = get_total_norm(gradients, norm_type, error_if_nonfinite)
     with cresset.no_grad():
-        factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+        factor = (float(max_norm) / (total + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(factor)
     return total

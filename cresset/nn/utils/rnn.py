@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cresset
 from cresset import Tensor
@@ -25,6 +25,15 @@ def pad_sequence(
     if padding_side not in ("right", "left"):
         raise ValueError(
             f"pad_sequence: padding_side is {padding_side!r}; need 'right' or 'left'"
+        )
+    if not isinstance(sequences, Iterable):
+        raise RuntimeError(
+            f"pad_sequence: Expected iterable for input sequences; got {type(sequences).__name__}; "
+            "need a list of tensors"
+        )
+    if not len(sequences):
+        raise RuntimeError(
+            "pad_sequence: received an empty list of sequences; got none; give one or more"
         )
     longest = max(len(sequence) for sequence in sequences)
     padded = []

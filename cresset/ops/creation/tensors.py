@@ -18,6 +18,7 @@ from cresset.core.scalar import Expression
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch, meta
+from cresset.ops.arguments import whole
 from cresset.ops.kinds.promotion import computed, kept
 from cresset.ops.memory.conversion import fill
 from cresset.ops.naming import renamed
@@ -34,6 +35,8 @@ def _shape(operation: str, size) -> tuple:
     if len(size) == 1 and not isinstance(size[0], int):
         size = size[0]
     try:
+        if isinstance(size, (dict, set, str)):
+            raise TypeError
         size = tuple([n.__index__() for n in size])
     except (AttributeError, TypeError):
         raise renamed(TypeError(
@@ -49,6 +52,18 @@ def _shape(operation: str, size) -> tuple:
     return size
 
 
+def _sizes(operation: str, shape, more, size) -> tuple:
+    """The sizes of `f(2, 3)`, `f((2, 3))` or `f(size=(2, 3))`, as `_shape` takes them."""
+    if size is None:
+        return (shape, *more)
+    if shape is not None or more or isinstance(size, int):
+        raise renamed(TypeError(
+            f"{operation}(): argument 'size' must be a tuple of ints, given once; got {size!r}"
+            f"{f' beside {(shape, *more)}' if shape is not None else ''}; need sizes such as (2, 3)"
+        ))
+    return (size,)
+
+
 def _finish(operation, x, requires_grad, device=None, out=None):
     if device is not None and x.layout.device != placed(operation, device):
         x = x.to(device=device)
@@ -59,7 +74,7 @@ def _finish(operation, x, requires_grad, device=None, out=None):
     return x
 
 
-def empty(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+def empty(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False, memory_format=contiguous_format):
     """An uninitialised tensor.
 
@@ -68,7 +83,7 @@ def empty(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=
     torch.Size([2, 3])
     """
     d = kept("empty", dtype or types.get_default_dtype())
-    shape = _shape("empty", (shape, *more) if size is None else (size,))
+    shape = _shape("empty", _sizes("empty", shape, more, size))
     strides = (memory_format or contiguous_format).strides(shape)
     x = meta.new(Layout.of(shape, strides, d, placed("empty", device)))
     return _finish("empty", x, requires_grad, None, out)
@@ -139,7 +154,7 @@ def filled(shape, d: DType, value, device=None) -> Tensor:
     return launch(value)
 
 
-def zeros(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+def zeros(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False):
     """A tensor of zeros, of a shape given as one tuple, or as one size after the other.
 
@@ -147,7 +162,7 @@ def zeros(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=
     >>> cresset.zeros(2)
     tensor([0., 0.])
     """
-    size = (shape, *more) if size is None else (size,)
+    size = (shape, *more) if size is None else _sizes("zeros", shape, more, size)
     try:
         where = default_device.device if device is None else device
         x = dispatch.plans["full", size, dtype or types._Default.dtype, int, where](0)
@@ -158,19 +173,17 @@ def zeros(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=
     return x
 
 
-def ones(shape=(), *more, size=None, out=None, dtype=None, layout=None, device=None,
+def ones(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """A tensor of ones, of a shape given as for `zeros`."""
-    size = (shape, *more) if size is None else (size,)
+    size = _sizes("ones", shape, more, size)
     x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1, device)
     return _finish("ones", x, requires_grad, None, out)
 
 
-def full(shape=(), fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
+def full(shape=None, fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """A tensor of one number; its type follows the number unless given."""
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
     fill_value = _one_number("full", fill_value)
     d = dtype or types.of_number(fill_value)
     shape = shape if size is None else size
@@ -178,14 +191,18 @@ def full(shape=(), fill_value=None, *, size=None, out=None, dtype=None, layout=N
     return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
 
 
-def _one_number(operation, value):
+def _one_number(operation, value, name="fill_value"):
     """The number itself, as one of Python's; TypeError for anything else."""
+    if isinstance(value, Tensor) and not value.layout.ndim:
+        return value.item()
     number = dispatch.freeze(value)
     if not isinstance(number, (int, float, complex)):
-        raise TypeError(
-            f"{operation}(): argument 'fill_value' must be a number; got {value!r}; fill with one "
-            "number, or give all of them to cresset.tensor(...)"
-        )
+        shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else value
+        mending = "fill with one number, or give all of them to cresset.tensor(...)"
+        raise renamed(TypeError(
+            f"{operation}(): argument {name!r} must be a number; got {shown!r}; "
+            f"{mending if name == 'fill_value' else 'need an integer or a floating number'}"
+        ))
     return number
 
 
@@ -291,10 +308,10 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
         start, end = 0, start
     elif start is None:
         start = 0
-    numbers = [
-        n.item() if isinstance(n, Tensor) else dispatch.freeze(n) for n in (start, end, step)
+    numbers = start, end, step = [
+        _one_number("arange", n, name)
+        for n, name in ((start, "start"), (end, "end"), (step, "step"))
     ]
-    start, end, step = numbers
     if step == 0:
         raise RuntimeError(
             "arange: step must be nonzero; got 0; need a positive step to count up, or a negative "
@@ -330,7 +347,11 @@ def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=N
     if not endpoint:
         x = linspace(start, end, steps + 1, dtype=dtype, device=device)[:-1]
         return _finish("linspace", x, requires_grad, None, out)
-    ends = [n.item() if isinstance(n, Tensor) else n for n in (start, end)]
+    ends = [
+        n.item() if isinstance(n, Tensor) else _one_number("linspace", n, name)
+        for n, name in ((start, "start"), (end, "end"))
+    ]
+    steps = whole("linspace", "steps", steps)
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}; need "
                            "how many numbers to make")
@@ -394,6 +415,10 @@ CODES = {"b": types.int8, "B": types.uint8, "h": types.int16, "i": types.int32, 
          "f": types.float32, "d": types.float64}
 WRITERS = {d: code for code, d in CODES.items()}
 
+# What to do about values that make no tensor.
+NUMBERS = "need numbers, or lists of numbers"
+RAGGED = "need lists of one length, as a tensor has no ragged rows"
+
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new tensor with the values of a number, nested lists, an array or a tensor, copied.
@@ -439,29 +464,31 @@ def _nested_shape(data) -> tuple:
         if not data:
             break
         data = data[0]
-    if isinstance(data, Tensor):
-        shape += data.layout.shape
+    if isinstance(data, str) and shape:
+        raise ValueError(f"tensor: too many dimensions 'str'; got {data!r}; {NUMBERS}")
     return tuple(shape)
 
 
 def _flatten(data, shape, depth, flat):
-    if isinstance(data, Tensor):
-        data = data.tolist()
     if depth == len(shape):
         if isinstance(data, (list, tuple)):
-            raise ValueError(
-                f"tensor: the lists are ragged; got a sequence at depth {depth}, where elsewhere "
-                "there is a number"
+            raise TypeError(
+                f"tensor: a sequence cannot be interpreted as a number; got {data!r} at dim "
+                f"{depth}, where the first entry is a number; {RAGGED}"
             )
         flat.append(data)
         return
-    if not isinstance(data, (list, tuple, range)) or len(data) != shape[depth]:
-        got = len(data) if isinstance(data, (list, tuple, range)) else type(data).__name__
-        raise ValueError(
-            f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {got}); need "
-            "lists of one length, as a tensor has no ragged rows"
+    if not isinstance(data, (list, tuple, range)):
+        raise TypeError(
+            f"tensor: not a sequence; got {_number(data)!r} at dim {depth}, where the first entry "
+            f"is a list; {RAGGED}"
         )
-    if depth == len(shape) - 1 and not any(isinstance(v, (list, tuple, Tensor)) for v in data):
+    if len(data) != shape[depth]:
+        raise ValueError(
+            f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {len(data)}); "
+            f"{RAGGED}"
+        )
+    if depth == len(shape) - 1 and not any(isinstance(v, (list, tuple)) for v in data):
         flat.extend(data)
         return
     for part in data:
@@ -522,18 +549,20 @@ def _from_complex_numbers(flat, shape, d) -> Tensor:
 
 def _number(v):
     if isinstance(v, Tensor):
+        if v.layout.numel != 1:
+            raise ValueError(
+                "tensor: only one element tensors can be converted to Python scalars; got one of "
+                f"shape {tuple(v.layout.shape)} in a list; stack() makes one tensor of several"
+            )
         return v.item()
     frozen = dispatch.freeze(v)
     if not isinstance(frozen, (bool, int, float, complex)):
         given = type(v).__name__
         if isinstance(v, (str, bytes)):
             raise TypeError(
-                f"tensor: new(): invalid data type {given!r}; got {v!r}; need numbers, or lists of "
-                "numbers"
+                f"tensor: new(): invalid data type {given!r}; got {v!r}; {NUMBERS}"
             )
-        raise RuntimeError(
-            f"tensor: Could not infer dtype of {given}; need numbers, or lists of numbers"
-        )
+        raise RuntimeError(f"tensor: Could not infer dtype of {given}; {NUMBERS}")
     # A number of a class of its own, such as NumPy's float64, as one of Python's.
     for kind in (bool, int, float):
         if isinstance(frozen, kind):

@@ -113,9 +113,9 @@ def from_dlpack(ext_tensor, *, device=None, copy=None) -> Tensor:
             # Libraries from before the standard's version 2023.12 know no such argument.
             thing = ext_tensor.__dlpack__()
     elif type(ext_tensor).__name__ != "PyCapsule":
-        raise TypeError(
-            f"from_dlpack: got {type(ext_tensor).__name__}; need an array or tensor with "
-            "__dlpack__, or a DLPack capsule"
+        raise RuntimeError(
+            f"from_dlpack: received what is no capsule; got {type(ext_tensor).__name__}; need an "
+            "array or tensor with __dlpack__, or a DLPack capsule"
         )
     x = _taken(thing)
     return clone(x) if copy else x

@@ -246,7 +246,12 @@ def _from_sequence(i) -> Tensor:
     """A list, a range or an array as a mask or an index tensor."""
     if isinstance(i, range):
         return arange(i.start, i.stop, i.step, device="cpu")
-    made = tensor(i, device="cpu")
+    try:
+        made = tensor(i, device="cpu")
+    except ValueError as problem:
+        if "'str'" not in str(problem):
+            raise
+        raise TypeError(f"index: {problem}") from None
     return made if _is_mask(made) or made.layout.dtype is types.int64 else made.long()
 
 

@@ -6,6 +6,7 @@ from cresset.core import dtype as types
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
 from cresset.kernels import compaction as kernels
+from cresset.ops.arguments import truth
 from cresset.ops.creation.tensors import full, zeros
 from cresset.ops.kinds import overwrite, special
 from cresset.ops.operation import called, method
@@ -99,6 +100,7 @@ def nonzero(input, *, as_tuple=False, out=None):
     tensor([[1],
             [2]])
     """
+    truth("nonzero", "as_tuple", as_tuple)
     mask = input.detach()
     if mask.layout.dtype is not types.bool:
         mask = mask.ne(0)

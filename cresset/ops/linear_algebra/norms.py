@@ -37,7 +37,10 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     """
     x = _typed("linalg.vector_norm", x, dtype)
     if isinstance(ord, str):
-        raise TypeError(f"linalg.vector_norm: ord must be a number; got {ord!r}")
+        raise TypeError(
+            f"linalg.vector_norm: ord must be a number; got {ord!r}; names such as 'fro' are norms "
+            "of matrices"
+        )
     shape = x.layout.shape
     dims = range(x.layout.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
     if (ord < 0 or ord == INFINITY) and any(shape[d] == 0 for d in dims):

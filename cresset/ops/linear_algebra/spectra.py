@@ -10,6 +10,7 @@ from __future__ import annotations
 from cresset.core.layout import Layout
 from cresset.core.return_types import linalg_eig, linalg_eigh, linalg_svd
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import truth
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import (
@@ -315,7 +316,8 @@ def svd(A, full_matrices=True, *, driver=None):
     tensor([4., 3.])
     """
     _check_driver("linalg.svd", driver)
-    return linalg_svd(singular_spectrum(A, bool(full_matrices)))
+    truth("linalg.svd", "full_matrices", full_matrices)
+    return linalg_svd(singular_spectrum(A, full_matrices))
 
 
 @with_out

@@ -43,7 +43,13 @@ def _storage_offset(x):
 
 def _is_contiguous(x, memory_format=contiguous_format):
     """Whether the elements lie in row order, or that of another format, without gaps."""
-    return memory_format.fits(x.layout)
+    try:
+        return memory_format.fits(x.layout)
+    except AttributeError:
+        raise TypeError(
+            "is_contiguous(): argument 'memory_format' must be torch.memory_format; got "
+            f"{memory_format!r}; need such as cresset.channels_last"
+        ) from None
 
 
 def _length(x):

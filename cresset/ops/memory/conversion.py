@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numbers
+
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.device import placed
 from cresset.core.layout import Layout
 from cresset.core.limits import RANGES, fitted
 from cresset.core.memory_format import contiguous_format, preserve_format
+from cresset.core.memory_format import memory_format as MemoryFormat
 from cresset.core.tensor import Number, Tensor
 from cresset.ops import dispatch, meta
 from cresset.ops.kinds.elementwise import Elementwise, refuse_overlapping
@@ -123,6 +126,11 @@ def contiguous(x, memory_format=contiguous_format):
     >>> x.stride()
     (12, 1, 6, 3)
     """
+    if type(memory_format) is not MemoryFormat:
+        raise TypeError(
+            "contiguous(): argument 'memory_format' must be torch.memory_format; got "
+            f"{memory_format!r}; need such as cresset.channels_last"
+        )
     if memory_format.fits(x.layout):
         return x
     if memory_format is preserve_format:
@@ -146,6 +154,11 @@ def _copy_(x, other, non_blocking=False):
             dispatch.note_write(x, COPY)
         return x
     if not isinstance(other, Tensor):
+        if not isinstance(other, numbers.Number):
+            raise TypeError(
+                f"copy_(): argument 'other' must be Tensor; got {type(other).__name__}; make a "
+                "tensor of it with cresset.tensor(...)"
+            )
         other = dispatch.namespace["tensor"](other)
     if other is x:
         return x
@@ -272,7 +285,7 @@ for _name, _target in {
     "short": types.int16, "int": types.int32, "long": types.int64,
     "cfloat": types.complex64, "cdouble": types.complex128,
 }.items():
-    def _convert(x, memory_format=None, _target=_target):
+    def _convert(x, *, memory_format=None, _target=_target):
         return x if x.layout.dtype is _target else copy_as(x, _target, preserve_format)
 
     _convert.__name__ = _name

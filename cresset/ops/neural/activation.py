@@ -177,7 +177,7 @@ def hardshrink(x, lambd: Number = 0.5):
 
 @elementwise(promote="floating")
 def softshrink(x, lambd: Number = 0.5):
-    """x moved towards zero by lambd; NaN and the sign of zero stay."""
+    """x moved towards zero by lambd, not negative; NaN and the sign of zero stay."""
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0))
 
 

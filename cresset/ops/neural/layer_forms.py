@@ -48,8 +48,15 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_
 
 
 def _dropout(function, inplace):
-    """A dropout that has to be told its probability and whether it trains."""
+    """A dropout that has to be told its probability and whether it trains.
+
+    What is no probability is a RuntimeError here, as in PyTorch, and no ValueError.
+    """
     def form(input, p, train):
+        if not 0 <= p <= 1:
+            raise RuntimeError(
+                f"{function.__name__}: dropout probability has to be between 0 and 1, but got {p}"
+            )
         return function(input, p, train, inplace)
 
     form.__name__ = form.__qualname__ = function.__name__ + "_" * inplace

@@ -152,7 +152,7 @@ def _same_shape(operation, x, target):
             f"{operation}: the target's size {tuple(target.layout.shape)} is different from the "
             f"input's {tuple(x.layout.shape)}; please ensure they have the same size"
         )
-    if not target.layout.dtype.is_floating_point:
+    if x.layout.dtype.is_floating_point and not target.layout.dtype.is_floating_point:
         raise RuntimeError(
             f"{operation}: Found dtype {target.layout.dtype} but expected {x.layout.dtype}; a "
             "target is a probability; convert it with .float()"
@@ -266,22 +266,29 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     return reduce_loss("kl_div", terms, reduction)
 
 
+@lru_cache(256)
+def _without(shape, dim):
+    """The shape without a dim."""
+    return shape[:dim] + shape[dim + 1 :]
+
+
 def _check_target(operation, input, target, dim):
     shape = input.layout.shape
+    needed = _without(shape, dim)
+    if target.layout.shape == needed:
+        return
     if operation == "cross_entropy" and target.layout.shape == shape:
         raise RuntimeError(
             "cross_entropy: Expected floating point type for target with class probabilities, got "
             f"{target.layout.dtype}; convert with .float(), or give class indices of shape "
-            f"{list(shape[:dim] + shape[dim + 1:])}"
+            f"{list(needed)}"
         )
-    if tuple(target.layout.shape) != tuple(shape[:dim]) + tuple(shape[dim + 1 :]):
-        # Of batches of one size PyTorch raises another class.
-        alike = dim and target.layout.ndim and target.layout.shape[0] == shape[0]
-        raise (RuntimeError if alike else ValueError)(
-            f"{operation}: expected target size {list(shape[:dim] + shape[dim + 1:])}, got "
-            f"{list(target.layout.shape)}; the input has shape {tuple(shape)}, classes along dim "
-            f"{dim}"
-        )
+    # Of batches of one size PyTorch raises another class.
+    alike = dim and target.layout.ndim and target.layout.shape[0] == shape[0]
+    raise (RuntimeError if alike else ValueError)(
+        f"{operation}: expected target size {list(needed)}, got {list(target.layout.shape)}; the "
+        f"input has shape {tuple(shape)}, classes along dim {dim}"
+    )
 
 
 def _check_weight(operation, weight, classes):
@@ -303,6 +310,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     reduction = _legacy(size_average, reduce, reduction)
     _check_reduction("nll_loss", reduction)
     dim = 0 if input.layout.ndim == 1 else 1
+    if not input.layout.ndim:
+        raise ValueError("nll_loss: Expected 1 or more dimensions; got none; need (N, C) or (C)")
     _check_target("nll_loss", input, target, dim)
     _check_weight("nll_loss", weight, input.layout.shape[dim])
     if target.layout.dtype not in (types.int64, types.uint8):

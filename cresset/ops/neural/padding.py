@@ -7,6 +7,7 @@ from cresset.core.layout import Layout
 from cresset.core.limits import fitted
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops.arguments import whole
 from cresset.ops.creation.tensors import arange
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
@@ -51,6 +52,7 @@ def _bordered_gradient(g, counts):
 
 def _pairs(x, pad):
     """(before, after) for each padded dim, from the last on."""
+    pad = tuple(whole("pad", "pad", n) for n in pad)
     if len(pad) % 2 or len(pad) // 2 > x.layout.ndim:
         raise RuntimeError(f"pad: Padding length must be divisible by 2 and at most twice the "
                            f"number of dims; got {list(pad)} for {x.layout.ndim} dims; need a pair "

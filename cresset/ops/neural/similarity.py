@@ -6,6 +6,7 @@ from cresset.core.families import required
 from cresset.ops.pointwise.comparison import clamp
 from cresset.ops.reductions.norms import norm
 from cresset.ops.reductions.reduction import sum
+from cresset.ops.shapes.broadcasting import broadcast_tensors
 from cresset.ops.shapes.shape import expand
 
 __all__ = ["cosine_similarity", "normalize"]
@@ -26,5 +27,6 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along a dim."""
     for x in (x1, x2):
         required("cosine_similarity", "a real floating type", x.layout.dtype)
+    x1, x2 = broadcast_tensors(x1, x2)
     lengths = clamp(norm(x1, 2, dim, True), eps), clamp(norm(x2, 2, dim, True), eps)
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)

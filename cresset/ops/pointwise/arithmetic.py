@@ -176,6 +176,11 @@ def div_(input, other, *, rounding_mode=None):
 
 
 def _division(rounding_mode):
+    if rounding_mode is not None and not isinstance(rounding_mode, str):
+        raise TypeError(
+            f"div(): argument 'rounding_mode' must be str; got {rounding_mode!r}; need 'trunc', "
+            "'floor' or None"
+        )
     division = DIVISIONS.get(rounding_mode)
     if division is None:
         raise RuntimeError(
@@ -446,14 +451,14 @@ def reverse_right_shift(x, y):
 
 @method()
 @elementwise(promote="numbers")
-def addcmul(x, tensor1, tensor2, *, value: Number | None = None):
+def addcmul(x, tensor1: Tensor, tensor2: Tensor, *, value: Number | None = None):
     """input + value * tensor1 * tensor2."""
     return x + tensor1 * tensor2 if value is None else x + value * (tensor1 * tensor2)
 
 
 @method()
 @elementwise
-def addcdiv(x, tensor1, tensor2, *, value: Number | None = None):
+def addcdiv(x, tensor1: Tensor, tensor2: Tensor, *, value: Number | None = None):
     """input + value * tensor1 / tensor2; tensor1 and tensor2 are not both integers."""
     if not tensor1.dtype.is_differentiable and not tensor2.dtype.is_differentiable:
         raise RuntimeError(

@@ -74,6 +74,10 @@ def _spelled(args):
         if not operands:
             raise ValueError("einsum(): must provide at least one operand")
         return equation, operands
+    if args and not isinstance(args[0], Tensor):
+        raise TypeError(
+            f"einsum(): argument 'equation' must be str; got {args[0]!r}; give such as 'ij,jk->ik'"
+        )
     if len(args) < 2:
         raise ValueError("einsum(): must specify the equation string and at least one operand, or "
                          "at least one operand and its subscripts list")
@@ -307,6 +311,11 @@ def tensordot(a, b, dims=2):
                 f"{tuple(a.layout.shape)} and {tuple(b.layout.shape)}"
             )
         dims = (range(-dims, 0), range(dims))
+    if isinstance(dims, str) or len(dims) != 2:
+        raise RuntimeError(
+            f"tensordot: expects dims to be a number, or two lists of dims; got {dims!r}; give "
+            "such as 2, or ([0, 1], [1, 0])"
+        )
     first, second = dims
     if len(first) != len(second):
         raise RuntimeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from cresset.core.tensor import Tensor
+from cresset.ops.arguments import tensors
 from cresset.ops.kinds import composite
 from cresset.ops.operation import called, counted_as
 from cresset.ops.pointwise.arithmetic import absolute, sign, sqrt
@@ -126,4 +127,5 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     >>> cresset.pairwise_distance(cresset.tensor([3.0, 4.0]), cresset.zeros(2))
     tensor(5.0000)
     """
+    tensors("pairwise_distance", x1=x1, x2=x2)
     return norm(x1 - x2 + eps, p, -1, keepdim)

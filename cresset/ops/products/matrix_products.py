@@ -111,7 +111,8 @@ def _of_rank(name, *ranks):
         for shape, rank, place in zip(shapes, ranks, ("first", "second", "third")):
             if len(shape) != rank:
                 raise RuntimeError(
-                    f"{name}: the {place} operand must be {rank}-D; got shape {shape}; matmul() takes operands of any rank"
+                    f"{name}: the {place} operand must be {rank}-D; got shape {shape}; matmul() "
+                    "takes operands of any rank"
                 )
 
     return check

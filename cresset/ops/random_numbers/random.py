@@ -92,7 +92,11 @@ def manual_seed(seed) -> Generator:
     >>> cresset.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return default_generator.manual_seed(int(seed))
+    try:
+        seed = int(seed)
+    except ValueError:
+        raise ValueError(f"manual_seed: the seed must be an integer; got {seed!r}") from None
+    return default_generator.manual_seed(seed)
 
 
 def seed() -> int:
@@ -185,6 +189,11 @@ def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
+    if size is None or isinstance(size, int):
+        raise TypeError(
+            f"randint(): argument 'size' must be a tuple of ints; got {size!r}; need sizes such as "
+            "(2, 3)"
+        )
     x = empty(size, dtype=_type(dtype, out, types.int64), device=device)
     low, span = _range("randint", x, low, high)
     draw("integers", x, low, span, generator=generator)
@@ -223,10 +232,12 @@ def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=No
     return _finish("randn_like", made, requires_grad)
 
 
-def randint_like(input, low=0, high=None, *, dtype=None, layout=None, requires_grad=False,
+def randint_like(input, low=None, high=None, *, dtype=None, layout=None, requires_grad=False,
                  device=None, generator=None, pin_memory=False, memory_format=None):
     """randint in the shape and type of a tensor."""
-    low, high = (0, low) if high is None else (low, high)
+    low, high = (0, low) if high is None else (low or 0, high)
+    if high is None:
+        raise TypeError("randint_like() missing 1 required positional argument: 'high'")
     made = empty_like(input, dtype=dtype, device=device)
     low, span = _range("randint_like", made, low, high)
     draw("integers", made, low, span, generator=generator)

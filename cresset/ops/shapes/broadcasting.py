@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cresset.core.layout import Size
 from cresset.core.layout import broadcast_shapes as common_shape
+from cresset.ops.arguments import whole
 from cresset.ops.naming import renamed
 from cresset.ops.shapes.shape import expand
 
@@ -19,7 +20,10 @@ def broadcast_shapes(*shapes):
     >>> cresset.broadcast_shapes((3, 1), 4)
     torch.Size([3, 4])
     """
-    shapes = tuple((s,) if isinstance(s, int) else tuple(s) for s in shapes)
+    shapes = tuple(
+        (s,) if isinstance(s, int) else tuple(whole("broadcast_shapes", "shapes", n) for n in s)
+        for s in shapes
+    )
     try:
         return Size(common_shape(*shapes))
     except ValueError as problem:

@@ -114,8 +114,7 @@ def cat(tensors, dim=0):
     >>> cresset.cat([cresset.tensor([1, 2]), cresset.tensor([3])])
     tensor([1, 2, 3])
     """
-    if isinstance(tensors, Tensor):
-        tensors = tensors.unbind(0)
+    _check_list("cat", tensors)
     if not tensors:
         raise ValueError("cat: expected a non-empty list of Tensors; got none; give one or more")
     if dim is None:
@@ -126,13 +125,20 @@ def cat(tensors, dim=0):
 concat = concatenate = cat
 
 
+def _check_list(operation, tensors):
+    if isinstance(tensors, Tensor):
+        raise TypeError(
+            f"{operation}(): argument 'tensors' must be a list or tuple of tensors; got one tensor "
+            f"of shape {tuple(tensors.layout.shape)}; write {operation}([a, b])"
+        )
+
+
 @with_out
 def stack(tensors, dim=0):
     """The tensors, all of one shape, joined along a new dim."""
-    if isinstance(tensors, Tensor):
-        tensors = tensors.unbind(0)
+    _check_list("stack", tensors)
     if not tensors:
-        raise RuntimeError("stack: expects a non-empty TensorList")
+        raise RuntimeError("stack: expects a non-empty list of tensors; got none; give one or more")
     shape = tensors[0].layout.shape
     for k, x in enumerate(tensors):
         if x.layout.shape != shape:

@@ -18,7 +18,7 @@ from cresset.ops.operation import called, counted_as, method
 from cresset.ops.ordering.histograms import searchsorted
 from cresset.ops.reductions.reduction import amin
 from cresset.ops.reductions.scans import cumsum_dim
-from cresset.ops.shapes.shape import canonical_dim, expand, reshape, transpose
+from cresset.ops.shapes.shape import _shape_of, canonical_dim, expand, reshape, transpose
 from cresset.runtime.program import Program
 
 __all__ = ["flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile"]
@@ -54,12 +54,7 @@ def flip(input, *sizes, dims=None, axis=None):
     named = dims if dims is not None else axis
     if named is not None:
         sizes = (named,)
-    return flipped(input, _numbers(sizes or (tuple(range(input.layout.ndim)),)))
-
-
-def _numbers(numbers) -> tuple:
-    """The numbers of `f(1, 2)` or `f((1, 2))`."""
-    return tuple(numbers[0]) if numbers and not isinstance(numbers[0], int) else numbers
+    return flipped(input, _shape_of(sizes or (tuple(range(input.layout.ndim)),)))
 
 
 @method()
@@ -170,7 +165,8 @@ def repeat(x, *sizes, repeats=None):
     >>> cresset.tensor([1, 2]).repeat(2)
     tensor([1, 2, 1, 2])
     """
-    sizes = _numbers(sizes) if repeats is None else tuple(repeats)
+    sizes = _shape_of(sizes) if repeats is None else tuple(repeats)
+    sizes = tuple(whole("repeat", "repeats", n) for n in sizes)
     shape = (1,) * (len(sizes) - x.layout.ndim) + tuple(x.layout.shape)
     if len(sizes) < x.layout.ndim:
         raise RuntimeError(
@@ -190,7 +186,7 @@ def repeat(x, *sizes, repeats=None):
 @counted_as("repeat")
 def tile(input, *counts, dims=None):
     """repeat, with missing leading counts taken as 1."""
-    dims = _numbers(counts) if dims is None else tuple(dims)
+    dims = _shape_of(counts) if dims is None else tuple(dims)
     return repeat(input, (1,) * (input.layout.ndim - len(dims)) + dims)
 
 

@@ -12,6 +12,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.arguments import whole
 from cresset.ops.dispatch import plans
 from cresset.ops.kinds import view
+from cresset.ops.naming import renamed
 from cresset.ops.operation import called, method
 
 __all__ = ["as_strided", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim", "narrow",
@@ -197,10 +198,18 @@ def _view_gradient(g, x_layout):
 
 
 def _shape_of(shape) -> tuple:
-    """The shape from `f(2, 3)` or `f((2, 3))`."""
+    """The shape from `f(2, 3)` or `f((2, 3))`; TypeError for `f()` and what is neither."""
     if len(shape) == 1 and not isinstance(shape[0], int):
-        return tuple(shape[0])
-    return shape
+        try:
+            return tuple(shape[0])
+        except TypeError:
+            pass
+    elif shape:
+        return shape
+    raise renamed(TypeError(
+        f"view(): needs integers, or a tuple of them; got {shape[0] if shape else 'none'!r}; give "
+        "such as 2, 3 or (2, 3)"
+    ))
 
 
 @called("view")
@@ -558,6 +567,10 @@ def unfold(x, dimension, size, step):
 def movedim(input, source, destination):
     """The dims `source` moved to the places `destination`, the others in order."""
     rank = input.layout.ndim
+    if isinstance(source, int) is not isinstance(destination, int):
+        raise TypeError(
+            f"movedim(): got {source!r} and {destination!r}; need two dims, or two tuples of dims"
+        )
     source = [source] if isinstance(source, int) else source
     destination = [destination] if isinstance(destination, int) else destination
     source = [canonical_dim("movedim", d, rank) for d in source]

@@ -58,6 +58,11 @@ class DataLoader:
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
+        if timeout < 0:
+            raise ValueError(
+                f"DataLoader: timeout option should be non-negative; got {timeout}; 0 waits as "
+                "long as it takes"
+            )
         if num_workers < 0:
             raise ValueError(
                 "num_workers option should be non-negative; use num_workers=0 to disable "

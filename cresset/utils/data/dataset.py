@@ -113,7 +113,7 @@ class ConcatDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
-            raise ValueError(
+            raise (ValueError if index < 0 else IndexError)(
                 f"ConcatDataset: index {index} is outside of the dataset, which has {len(self)} "
                 "samples; absolute value of index should not exceed dataset length"
             )

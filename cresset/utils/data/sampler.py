@@ -51,10 +51,14 @@ class RandomSampler(Sampler[int]):
         self._num_samples = num_samples
         self.generator = generator
         if not isinstance(replacement, bool):
-            raise TypeError(f"replacement should be a boolean value, but got {replacement=}")
-        if not isinstance(self.num_samples, int) or self.num_samples < 0:
+            raise TypeError(
+                f"RandomSampler: replacement should be a boolean value, but got {replacement=}"
+            )
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
-                f"num_samples should be a positive integer value, but got {self.num_samples}"
+                "RandomSampler: num_samples should be a positive integer value, but got "
+                f"num_samples={self.num_samples}; by default it is the dataset's length: is the "
+                "dataset empty?"
             )
 
     @property
