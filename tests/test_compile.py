@@ -296,8 +296,12 @@ def test_modules_that_change():
         ):
             change()
             check()
-    assert compiled.training
-    assert compiled.state_dict().keys() == model.state_dict().keys()
+    assert isinstance(compiled, nn.Sequential)
+    assert len(compiled) == 3 and compiled[1] is model[1]
+    compiled.training = False
+    assert not model.training
+    whole = nn.Sequential(compiled, nn.ReLU())
+    assert whole.state_dict().keys() == {f"0.{key}" for key in model.state_dict()}
 
 
 def test_gradient_mode_is_part_of_a_call():

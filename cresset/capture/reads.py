@@ -166,20 +166,21 @@ class Reads:
             self.changes = [c for c in self.changes if id(c.owner) not in loose]
             self.found = {k: pair for k, pair in self.found.items() if id(pair[0]) not in loose}
 
-    def conditions(self, known: Callable[[Any], str]) -> list[str]:
-        """Expressions that are true while everything is as it was read.
+    def conditions(self, known: Callable[[Any], str]) -> list[tuple[str, str]]:
+        """(an expression that is true while something is as it was read, what that is).
 
         `known(value)` is the name by which an expression finds a value.
         """
         written = []
         for (_, kind, name), (owner, value) in tuple(self.found.items()):
             if kind == "cell":
-                place = f"{known(owner)}.cell_contents"
+                place, what = f"{known(owner)}.cell_contents", f"the variable {name}"
             elif kind == "attribute":
-                place = _place(owner, name, known)
+                place, what = _place(owner, name, known), f"{name} of a {type(owner).__name__}"
             else:
                 place = f"{known(owner)}[{name!r}]"
-            written.append(_condition(place, value, known))
+                what = f"the global {name}" if kind == "global" else f"the entry {name!r}"
+            written.append((_condition(place, value, known), what))
         return written
 
 

@@ -31,7 +31,20 @@ class Segment(NamedTuple):
     peak: int
 
     def launcher(self):
+        """The builtin that runs the program."""
         return dispatch.make_launcher(self.program)
+
+    def __str__(self):
+        made = sum(m.nbytes for m in self.outputs)
+        return (f"{counted(len(self.program.steps), 'launch')}, makes "
+                f"{counted(len(self.outputs), 'tensor')} of {made:,} bytes, {self.peak:,} bytes of "
+                "temporaries at once")
+
+
+def counted(n: int, what: str) -> str:
+    """So many of something in words."""
+    plural = what + ("es" if what.endswith("ch") else "s")
+    return f"{n:,} {what if n == 1 else plural}"
 
 
 def segment(
