@@ -31,7 +31,7 @@ def listings(function, *arguments):
 
 # --- listings -------------------------------------------------------------------------------------
 SOFTMAX = """\
-nest kept=1 reduced=1 width=16 rows=1 lanes=reduced in place
+nest kept=1 reduced=1 width=16 lanes=reduced in place
   a0: in float32 stride 1
   a1: known float32 stride d still
   a2: out float32 stride 1
@@ -50,7 +50,7 @@ nest kept=1 reduced=1 width=16 rows=1 lanes=reduced in place
   store a2 = t15"""
 
 LOG_SOFTMAX = """\
-nest kept=1 reduced=1 width=16 rows=1 lanes=reduced
+nest kept=1 reduced=1 width=16 lanes=reduced
   a0: in float32 stride 1
   a1: out float32 stride 1
   t3 = maximum(arg0:f32, arg1:f32) : f32
@@ -66,7 +66,7 @@ nest kept=1 reduced=1 width=16 rows=1 lanes=reduced
   store a1 = t12"""
 
 LAYER_NORM = """\
-nest kept=1 reduced=1 width=32 rows=1 lanes=reduced
+nest kept=1 reduced=1 width=32 lanes=reduced
   a0: in float32 stride 1
   a1: known float32 stride d still
   a2: known float32 stride d still
@@ -92,7 +92,7 @@ nest kept=1 reduced=1 width=32 rows=1 lanes=reduced
   store a5 = t22"""
 
 SCALED_MEAN = """\
-nest kept=1 reduced=1 width=32 rows=1 lanes=reduced
+nest kept=1 reduced=1 width=32 lanes=reduced
   a0: in float32 stride 1
   a1: known float32 stride d still
   a2: known float32 stride i still

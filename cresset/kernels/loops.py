@@ -68,8 +68,9 @@ def listing(form: Form) -> str:
     """The form as text: one line per operand and per value; equal text means equal code."""
     names: dict[Expression, str] = {}
     lines = [
-        f"nest kept={form.kept} reduced={form.reduced} width={form.width} rows={form.rows} "
-        f"lanes={form.lanes}{' in place' if form.in_place else ''}"
+        f"nest kept={form.kept} reduced={form.reduced} width={form.width}"
+        f"{f' rows={form.rows}' if form.rows > 1 else ''} lanes={form.lanes}"
+        f"{' in place' if form.in_place else ''}"
     ]
     for k, role in enumerate(form.roles):
         still = " still" if role.still and form.reduced else ""
@@ -161,9 +162,11 @@ class Writer:
             return f.load("i64", f.offset(args, self._next - 1, "i64"))
 
         self.sizes = [word() for _ in range(form.kept + form.reduced)]
-        # The lane dim is cut into `tiles` tiles; so is the dim before it where it is turned.
-        self.tile, self.tiles = word(), word()
-        self.turned_tile, self.turned_tiles = word(), word()
+        # How the lane dim is cut, if it is kept, and the dim before it, if operands are turned.
+        if form.lanes != "reduced":
+            self.tile, self.tiles = word(), word()
+        if form.lanes == "turned":
+            self.turned_tile, self.turned_tiles = word(), word()
         self.pointers: dict[int, Value] = {}
         self.strides: dict[int, list[Value]] = {}
         for k in self.arrays:
@@ -391,7 +394,8 @@ class Writer:
     def _tile(self, number, tile, tiles, size):
         """(first, count) of a tile; the last one takes the rest."""
         first = number * tile
-        return first, self.f.select(number.eq(tiles - 1), size - first, tile)
+        rest = size - first
+        return first, self.f.select(number.eq(tiles - 1), rest, tile)
 
     def moved(self, bases, position, dim, at):
         """The pointers and the position `at` steps further along a dim."""

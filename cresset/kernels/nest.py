@@ -170,17 +170,17 @@ def _launch(nest: Nest) -> Step:
     )
     points = prod(nest.shape)
     units = prod(n for n, _ in kept_dims)
-    tiling = [1, 1, 1, 1]
+    tiling: list[int] = []
     if lanes != "reduced":
         most = TURNED[1] if lanes == "turned" else TILE
         if lanes == "columns":
             least, most = COLUMNS
             while most > least and most * prod(n for n, _ in reduced_dims) > PIECE:
                 most //= 2
-        tiling[:2] = _tiles(extent, most)
+        tiling += _tiles(extent, most)
         units = units // max(extent, 1) * tiling[1]
     if lanes == "turned":
-        tiling[2:] = _tiles(kept_dims[-2][0], TURNED[0])
+        tiling += _tiles(kept_dims[-2][0], TURNED[0])
         units = units // kept_dims[-2][0] * tiling[3]
     constants = [o.word() for o in nest.operands if o.value is not None]
     constants += [n for n, _ in kept_dims] + [n for n, _ in reduced_dims] + tiling
