@@ -9,6 +9,7 @@ import numpy as np
 
 import cresset
 import cresset.nn.functional as F
+from cresset.nn.modules.recurrence import Scan
 
 # Around the widths of vectors and tiles.
 AROUND = (0, 1, 3, 7, 8, 9, 15, 16, 17, 33, 64, 65)
@@ -290,3 +291,21 @@ def _(x):
             optimizer.step()
         found += parameters
     return found
+
+
+# --- recurrences ----------------------------------------------------------------------------------
+for _kind, _gates in (("tanh", 1), ("lstm", 4), ("gru", 3)):
+    @family(f"recurrent layer {_kind}", (1, 3, 4, 6, 16), lambda n: numbers(2, n, 16) / 8,
+            lambda n, g=_gates: numbers(g * 16, 16) / 8)
+    def _(state, weight, kind=_kind, gates=_gates):
+        """Batches that read the weights in panels, and others; hidden sizes of one panel and none.
+        """
+        found = []
+        for hidden, backwards in ((16, False), (5, True)):
+            w = weight[: gates * hidden, :hidden].clone().requires_grad_()
+            h, c = state[:, :, :hidden].clone().requires_grad_().unbind()
+            first = (h, c) if kind == "lstm" else (h,)
+            inputs = h.repeat(3, 1, gates) / 2
+            out = Scan.apply(kind, backwards, inputs, w, None, None, *first)[: len(first)]
+            found += [*out, *cresset.autograd.grad(sum(x.sum() for x in out), (w, *first))]
+        return [x.detach() for x in found]
