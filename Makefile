@@ -3,10 +3,11 @@
 PYTHON ?= python3
 GROUP ?= small models
 CALLS ?= 100000
+PROGRAMS ?= 10000
 SUITE ?= ../array-api-tests
 venv := .venv/bin/python
 
-.PHONY: demo test compare bench lint coverage fuzz notes array-api
+.PHONY: demo test compare bench lint accuracy coverage fuzz notes array-api
 .NOTPARALLEL:
 
 demo: .venv/installed-plot  ## train a network on handwritten digits
@@ -30,8 +31,9 @@ coverage: .venv/installed-test  ## how many of the names that programs use are t
 notes: .venv/installed-test  ## build the notebooks of docs/notes from their sources
 	$(venv) scripts/build_notes.py
 
-fuzz: .venv/installed-test  ## random calls with bad arguments: make fuzz CALLS=100000
+fuzz: .venv/installed-test  ## random calls with bad arguments, and random programs, compiled
 	$(venv) tests/fuzz.py --calls $(CALLS)
+	$(venv) tests/test_compile_random.py --programs $(PROGRAMS)
 
 array-api: .venv/installed-array-api  ## the standard's suite, a copy of which lies in SUITE
 	@for module in cresset.array_api cresset; do \
@@ -39,6 +41,9 @@ array-api: .venv/installed-array-api  ## the standard's suite, a copy of which l
 			$(CURDIR)/$(venv) -m pytest array_api_tests --max-examples=5 --derandomize \
 			--disable-deadline --xfails-file=$(CURDIR)/tests/array_api/$$module.txt) || exit; \
 	done
+
+accuracy: .venv/installed-test  ## the errors of the mathematics over millions of floats
+	$(venv) tests/accuracy.py
 
 lint: .venv/installed-lint  ## style and types
 	$(venv) -m ruff check .

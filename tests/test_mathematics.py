@@ -178,6 +178,26 @@ def test_floats_over_the_whole_range(name):
     assert_close(name, apply(name, x), exact, x)
 
 
+@pytest.mark.parametrize("dtype", [cresset.float16, cresset.bfloat16], ids=str)
+@pytest.mark.parametrize("name", SINGLE)
+def test_every_number_of_16_bits(name, dtype):
+    """All of them: computed in float32 and rounded once, so within one unit."""
+    x = cresset.arange(-(2**15), 2**15, dtype=cresset.int16).view(dtype)
+    given, got = x.double().numpy(), getattr(cresset, name)(x).double().numpy()
+    with np.errstate(all="ignore"):
+        exact = np.asarray(IN_DOUBLE[name](given), np.float64)
+    digits, least, bound = {
+        cresset.float16: (10, -14, 65520.0), cresset.bfloat16: (7, -126, 2.0**128 - 2.0**119),
+    }[dtype]
+    size = np.where(np.isfinite(exact), np.abs(exact), 1.0)
+    unit = np.exp2(np.maximum(np.frexp(size)[1] - 1, least) - digits)
+    exact = np.where(np.abs(exact) >= bound, np.copysign(np.inf, exact), exact)
+    with np.errstate(invalid="ignore"):
+        close = (np.abs(got - exact) <= unit) & (np.signbit(got) == np.signbit(exact))
+    right = close | (got == exact) | np.isnan(got) & np.isnan(exact)
+    assert right.all(), [(given[k], got[k], exact[k]) for k in np.flatnonzero(~right)[:5]]
+
+
 def test_the_cosine_of_zero_is_one():
     for dtype in (cresset.float32, cresset.float64):
         assert cresset.zeros(3, dtype=dtype).cos().tolist() == [1, 1, 1]
