@@ -155,7 +155,7 @@ def test_packed_and_deep_products_are_the_plain_ones(monkeypatch, vector_bytes):
     monkeypatch.setattr(products, "PACKED_DEPTH", 1)
     monkeypatch.setattr(products, "CACHED_BYTES", 1 << 12)
     monkeypatch.setattr(products, "SPAN_BYTES", 0)
-    depth = 2 * blocks.DEEPEST + 5
+    depth = 2 * blocks.DEEPEST // 4 + 5
     for m, k, n in [(18, 70, 40), (19, depth, 33), (24, depth, 48), (48, 64, 96)]:
         for shape in [(), (2,)]:
             a = normal(rng, (*shape, m, k), "f4", flip=bool(shape))
@@ -229,6 +229,10 @@ CONVOLUTIONS = [
     (2, 3, (20, 20), 5, (2, 2), 1, 2, 3, 1),
     (0, 3, (20, 20), 5, (3, 3), 1, 1, 1, 1),
     (2, 16, (12, 17), 70, (3, 3), 1, 1, 1, 1),
+    (1, 70, (5, 21), 160, (3, 3), 1, 1, 1, 1),
+    (2, 3, (9, 40), 4, (1, 1), 2, 0, 1, 1),
+    (2, 2, (21, 43), 3, (4, 4), 2, 1, 1, 1),
+    (1, 2, (5, 50), 3, (3, 3), (1, 5), 1, 1, 1),
     (2, 4, (50,), 6, (3,), 1, 1, 1, 2),
     (3, 2, (50,), 5, (4,), 3, 2, 2, 1),
     (2, 3, (6,), 5, (3,), 2, 1, 1, 1),

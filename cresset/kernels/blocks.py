@@ -6,21 +6,25 @@ stays in the first cache while the rows of a pass, from the second.
 
 from __future__ import annotations
 
+from typing import Any
+
 from cresset.kernels.batch import Batch
-from cresset.kernels.pack import copy_across, copy_along, copy_strided
-from cresset.kernels.tile import Tile, in_step, product
+from cresset.kernels.pack import copy_along, copy_panel, starts_of
+from cresset.kernels.tile import Tile, in_step, long_product, product
 from cresset.kernels.words import Words
+from cresset.runtime import ir
 from cresset.runtime.ir import Module
 
-DEEPEST = 384  # the most k that the copy of a panel of b holds; it lies on the stack
+DEEPEST = 1 << 12  # bytes of a column of b that a pass takes; copies of panels lie on the stack
 
 
-def tiles(tile: Tile, reading: str, bias: str) -> Module:
+def tiles(tile: Tile, reading: str, bias: str, long: bool) -> Module:
     """c = a b (+ bias); c has unit column strides.
 
-    `reading` is how b's panels are read: "along" (unit column strides) where they lie or copied,
-    "across" (unit strides from k to k) and "strided" always copied, which holds DEEPEST k. `bias`
-    is "none", "row" (unit column stride) or "column" (column stride 0).
+    `reading` is how b's panels are read: "packed" (the stride of a column is that of a panel),
+    "along" (unit column strides) where they lie or copied, "across" (unit strides from k to k) and
+    "strided" always copied. `bias` is "none", "row" (unit column stride) or "column" (column stride
+    0). `long` says that k passes CHAIN.
 
     Words: pointers a, b, c, bias; m, n, k, rows of a unit, number of row blocks and of panels,
     whether to copy; strides in a of a panel's row (0: it is not packed), of a row and from k to k;
@@ -35,7 +39,9 @@ def tiles(tile: Tile, reading: str, bias: str) -> Module:
     a_panel, a_row, a_step, b_column, b_step, c_row, bias_row, a_start, b_start = words.integers(9)
     batch = Batch(words, 4)
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
-    copied = f.alloca(tile.vector, DEEPEST * tile.vectors) if tile.rows > 1 else None
+    copied: Any = None
+    if tile.rows > 1 and reading != "packed":
+        copied = f.alloca(tile.type, DEEPEST // ir.size(tile.type) * tile.columns)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         blocks = unit.udiv(panels)
@@ -44,25 +50,27 @@ def tiles(tile: Tile, reading: str, bias: str) -> Module:
         offsets = batch.offsets(f, blocks.udiv(row_blocks))
         offsets[0], offsets[1] = offsets[0] + a_start, offsets[1] + b_start
         x, y, z, w = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
-        starts = [f.minimum(column + v * tile.lanes, n - tile.lanes) for v in range(tile.vectors)]
-        if reading == "along":
+        starts = starts_of(f, tile, column, n)
+        if reading == "packed":
+            panel = f.offset(y, unit.urem(panels) * b_column, tile.type)
+            panel = [f.offset(panel, v, tile.vector) for v in range(tile.vectors)]
+            step = b_step
+        elif reading == "along":
             panel = [f.offset(y, start, tile.type) for start in starts]
             panel, step = _along(f, tile, panel, b_step, k, copies, copied)
         else:
-            copy = copy_across if reading == "across" else copy_strided
-            with f.loop(0, tile.vectors) as v:
-                start = f.minimum(column + v * tile.lanes, n - tile.lanes)
-                group = f.offset(y, start * b_column, tile.type)
-                target = f.offset(copied, v, tile.vector)
-                copy(f, tile, tile.lanes, group, b_column, b_step, target, tile.columns, k)
+            copy_panel(f, tile, reading, y, column, n, b_column, b_step, copied, k)
             panel, step = _copied(f, tile, copied)
         with f.loop(first, f.minimum(first + tall, m), tile.rows) as turn:
             row = f.minimum(turn, m - tile.rows)
             plain = f.offset(x, row * a_row, tile.type)
             x_tile = f.select(a_panel.eq(0), plain, f.offset(x, turn * a_panel, tile.type))
-            sums = product(f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
+            out = f.offset(z, row * c_row, tile.type)
+            _fetch(f, tile, starts, out, c_row)
+            multiply = long_product if long else product
+            sums = multiply(f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
             terms = (f.offset(w, row * bias_row, tile.type), bias_row)
-            _store(f, tile, sums, starts, f.offset(z, row * c_row, tile.type), c_row, bias, terms)
+            _store(f, tile, sums, starts, out, c_row, bias, terms)
     f.ret()
     return module
 
@@ -73,7 +81,7 @@ def _along(f, tile, panel, step, k, copies, copied):
         return panel, step
     copies = copies.ne(0)
     with f.when(copies):
-        copy_along(f, tile, panel, copied, k, step)
+        copy_along(f, tile, panel, copied, tile.columns, k, step)
     mine, pitch = _copied(f, tile, copied)
     return [f.select(copies, *pair) for pair in zip(mine, panel)], f.select(copies, pitch, step)
 
@@ -81,6 +89,13 @@ def _along(f, tile, panel, step, k, copies, copied):
 def _copied(f, tile, copied):
     vectors = [f.offset(copied, v, tile.vector) for v in range(tile.vectors)]
     return vectors, f.constant("i64", tile.columns)
+
+
+def _fetch(f, tile, starts, out, c_row):
+    """Have what the tile will be stored to come near while its sums are made."""
+    for _ in range(tile.rows):
+        f.prefetch(f.offset(out, starts[0], tile.type))
+        out = f.offset(out, c_row, tile.type)
 
 
 def _store(f, tile, sums, starts, out, c_row, bias, terms):

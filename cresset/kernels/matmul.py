@@ -18,16 +18,16 @@ from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
 from cresset.kernels import blocks, dot, row_sums
 from cresset.kernels.batch import batch_words, merge
-from cresset.kernels.pack import pack_rows
+from cresset.kernels.pack import pack_columns, pack_rows, reading_of
 from cresset.kernels.schedule import PIECE, Schedule
-from cresset.kernels.tile import FEW_ROWS, Tile, lanes_of
+from cresset.kernels.tile import CHAIN, FEW_ROWS, Tile, lanes_of
 
 COPIED_ROWS = 16  # a panel of b is read from a copy if so many rows need it
 SPAN_BYTES = 1 << 14  # and its rows lie so far apart that they do not stay in the first cache
 PACKED_COLUMNS = 256  # a is packed if so many columns need it
 PACKED_DEPTH = 256  # and so much of it is read at a time, or k by k
 PACKED_BYTES = 1 << 18  # and it is larger than this
-CACHED_BYTES = 1 << 18  # what a unit may read of a, which stays in the second cache
+CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 PACE = {"tiles": 40, "dots": 20, "row_sums": 4, "plain": 1}  # products in a nanosecond
 
@@ -202,6 +202,14 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     m, n, k = problem.m, problem.n, problem.k
     tile = Tile.of(dtype, m)
     copies = tile.rows > 1 and _copies_columns(dtype, problem)
+    passes = max(1, -(-k * dtype.itemsize // blocks.DEEPEST)) if copies else 1
+    deep = -(-k // passes)
+    tall = _rounded(min(m, CACHED_BYTES // max(1, deep * dtype.itemsize)), tile.rows)
+    reading = reading_of(*problem.b.matrix[::-1])
+    if copies and m > tall:
+        # Copied once, not by every block of rows.
+        copies, reading = False, "packed"
+        problem = problem._replace(b=_packed_columns(schedule, dtype, tile, problem))
     panel = 0
     if _packs_rows(dtype, problem):
         panel = k
@@ -209,8 +217,6 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     if problem.bias and problem.bias.matrix[1] > 1:
         rows = problem._replace(a=problem.bias, k=n)
         problem = problem._replace(bias=_packed_rows(schedule, dtype, Tile.of(dtype, 1), rows))
-    passes = max(1, -(-k // blocks.DEEPEST)) if copies else 1
-    deep = -(-k // passes)
     # Each pass adds to what the one before it stored. Tiles that store some sums twice must not
     # read what they write, so such passes go to and fro between c and a temporary.
     targets = [problem.c]
@@ -223,22 +229,22 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
         start = number * deep
         target = targets[(passes - 1 - number) % len(targets)]
         problem = problem._replace(c=target)
-        _tile_pass(schedule, dtype, tile, problem, start, min(deep, k - start), panel, copies)
+        _tile_pass(schedule, dtype, tile, problem, start, min(deep, k - start), tall, panel,
+                   copies, reading)
         problem = problem._replace(bias=target)
 
 
-def _tile_pass(schedule, dtype, tile, problem, start, depth, panel, copies):
+def _tile_pass(schedule, dtype, tile, problem, start, depth, tall, panel, copies, reading):
     """One launch over `depth` values of k from `start`."""
     m, n = problem.m, problem.n
     (a_row, a_step), (b_step, b_column) = problem.a.matrix, problem.b.matrix
-    reading = "along" if b_column == 1 else "across" if b_step == 1 else "strided"
     bias_row, bias_column = problem.operands[3].matrix
     bias = "none" if problem.bias is None else "row" if bias_column == 1 else "column"
     panels = -(-n // tile.columns)
-    tall = _rounded(min(m, CACHED_BYTES // max(1, depth * dtype.itemsize)), tile.rows)
     row_blocks = -(-m // tall)
-    _launch(schedule, f"tiles_{tile.name}_{reading}_{bias}",
-            lambda: blocks.tiles(tile, reading, bias), problem,
+    long = depth > CHAIN
+    _launch(schedule, f"tiles_{tile.name}_{reading}_{bias}_{long}",
+            lambda: blocks.tiles(tile, reading, bias, long), problem,
             (m, n, depth, tall, row_blocks, panels, copies, panel, a_row, a_step, b_column, b_step,
              problem.c.matrix[0], bias_row, start * a_step, start * b_step),
             problem.matrices * row_blocks * panels,
@@ -272,6 +278,21 @@ def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem)
     outer = [next(steps) if stride else 0 for stride in a.outer]
     matrix = (problem.k, 1) if tile.rows == 1 else (1, tile.rows)
     return Operand(place, (*outer, *matrix))
+
+
+def _packed_columns(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:
+    """b in panels of the tile's columns; what is broadcast is packed once."""
+    b = problem.b
+    moving = [(size, stride) for size, stride in zip(problem.batch, b.outer) if stride]
+    sizes = [size for size, _ in moving]
+    step, column = b.matrix
+    place = pack_columns(schedule, dtype, tile, b.place, problem.n, problem.k, column, step, sizes,
+                         [stride for _, stride in moving])
+    panel = problem.k * tile.columns
+    panels = -(-problem.n // tile.columns)
+    steps = iter(contiguous_strides((*sizes, panels * panel))[:-1])
+    outer = [next(steps) if stride else 0 for stride in b.outer]
+    return Operand(place, (*outer, tile.columns, panel))
 
 
 # --- all ------------------------------------------------------------------------------------------

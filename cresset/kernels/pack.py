@@ -15,6 +15,7 @@ from cresset.kernels.batch import Batch, batch_words
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import Tile
 from cresset.kernels.words import Words
+from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 
 PACE = 1  # elements copied in a nanosecond
@@ -37,16 +38,88 @@ def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: i
     units = panels * prod(sizes)
     size = prod(shape)
     target = schedule.temporary(size * dtype.itemsize)
+    reading = reading_of(row, step)
     schedule.launch(
-        f"pack_{tile.type}_{tile.rows}", lambda: row_panels(tile), (source, target),
+        f"pack_{tile.type}_{tile.rows}x{tile.lanes}_{reading}", lambda: row_panels(tile, reading),
+        (source, target),
         (rows, k, row, step, panels, panel, *batch_words(sizes, (strides, packed))), units,
         size / PACE,
     )
     return target
 
 
-def row_panels(tile: Tile) -> Module:
-    """The kernel of `pack_rows`; a unit is a panel.
+def pack_columns(schedule: Schedule, dtype: dtype, tile: Tile, source: int, columns: int, k: int,
+                 column: int, step: int, sizes: Sequence[int] = (), strides: Sequence[int] = ()):
+    """Panels of `tile.columns` columns of a matrix, as a temporary: (*sizes, panels, k, columns).
+
+    `source` is a value of the program; `column` and `step` are the strides of a column and along k,
+    `strides` those of the batch `sizes`.
+    """
+    panels = -(-columns // tile.columns)
+    shape = (*sizes, panels, k, tile.columns)
+    target = schedule.temporary(prod(shape) * dtype.itemsize)
+    reading = reading_of(column, step)
+    schedule.launch(
+        f"pack_{tile.type}_{reading}_{tile.vectors}x{tile.lanes}",
+        lambda: column_panels(tile, reading), (source, target),
+        (columns, k, column, step, panels,
+         *batch_words(sizes, (strides, contiguous_strides(shape)[: len(sizes)]))),
+        panels * prod(sizes), prod(shape) / PACE,
+    )
+    return target
+
+
+def column_panels(tile: Tile, reading: str) -> Module:
+    """The kernel of `pack_columns`; a unit is a panel.
+
+    Words: pointers source, target; columns, k, strides of a column and along k, panels of a matrix;
+    the batch of (source, target).
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    source, target = words.pointer(), words.pointer()
+    columns, k, column, step, panels = words.integers(5)
+    batch = Batch(words, 2)
+    _, begin, end = f.arguments
+    with f.loop(begin, end) as unit:
+        read, write = batch.offsets(f, unit.udiv(panels))
+        panel = unit.urem(panels)
+        out = f.offset(target, write + panel * (k * tile.columns), tile.type)
+        first = panel * tile.columns
+        copy_panel(f, tile, reading, f.offset(source, read, tile.type), first, columns, column,
+                   step, out, k)
+    f.ret()
+    return module
+
+
+def reading_of(item: int, step: int) -> str:
+    """How panels are read, by the strides of their rows or columns and along k."""
+    return "along" if item == 1 else "across" if step == 1 else "strided"
+
+
+def starts_of(f: Function, tile: Tile, first: Value, columns: Value) -> list[Value]:
+    """Where the vectors of a panel start; those that would pass the last column start earlier."""
+    return [f.minimum(first + v * tile.lanes, columns - tile.lanes) for v in range(tile.vectors)]
+
+
+def copy_panel(f: Function, tile: Tile, reading: str, source: Value, first: Value, columns: Value,
+               column: Value, step: Value, target: Value, k: Value):
+    """target[k][c] = source[k][first + c] for the columns of a panel."""
+    if reading == "along":
+        vectors = [f.offset(source, s, tile.type) for s in starts_of(f, tile, first, columns)]
+        copy_along(f, tile, vectors, target, tile.columns, k, step)
+        return
+    copy = copy_across if reading == "across" else copy_strided
+    with f.loop(0, tile.vectors) as v:
+        start = f.minimum(first + v * tile.lanes, columns - tile.lanes)
+        group = f.offset(source, start * column, tile.type)
+        copy(f, tile, tile.lanes, group, column, step, f.offset(target, v, tile.vector),
+             tile.columns, k)
+
+
+def row_panels(tile: Tile, reading: str) -> Module:
+    """The kernel of `pack_rows`; a unit is a panel; `reading` is that of `reading_of`.
 
     Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix and
     their stride; the batch of (source, target).
@@ -64,18 +137,28 @@ def row_panels(tile: Tile) -> Module:
         read = read + f.minimum(panel * tile.rows, rows - tile.rows) * row
         group = f.offset(source, read, tile.type)
         out = f.offset(target, write + panel * pitch, tile.type)
-        copy_strided(f, tile, tile.rows, group, row, step, out, tile.rows, k)
+        for start in range(0, tile.rows, tile.lanes):
+            width = min(tile.lanes, tile.rows - start)
+            part = f.offset(group, row * start, tile.type)
+            into = f.offset(out, start, tile.type)
+            if reading == "along":
+                copy_along(f, tile, [part], into, tile.rows, k, step, [width])
+            else:
+                copy = copy_across if reading == "across" else copy_strided
+                copy(f, tile, width, part, row, step, into, tile.rows, k)
     f.ret()
     return module
 
 
-def copy_along(f: Function, tile: Tile, vectors: list[Value], target: Value, k: Value, step: Value):
-    """target[k][v] = vectors[v][k], whole vectors, `step` from k to k in the source."""
+def copy_along(f: Function, tile: Tile, vectors: list[Value], target: Value, pitch: int, k: Value,
+               step: Value, widths: Sequence[int] | None = None):
+    """target[k][v] = vectors[v][k], `step` from k to k in the source; `widths` of the vectors."""
     with f.loop(0, k) as at:
-        write = f.offset(target, at * tile.columns, tile.type)
-        for number, vector in enumerate(vectors):
-            value = f.load(tile.vector, f.offset(vector, at * step, tile.type))
-            f.store(value, f.offset(write, number, tile.vector))
+        write = f.offset(target, at * pitch, tile.type)
+        for vector, width in zip(vectors, widths or [tile.lanes] * len(vectors)):
+            type = ir.vector(tile.type, width)
+            f.store(f.load(type, f.offset(vector, at * step, tile.type)), write)
+            write = f.offset(write, width, tile.type)
 
 
 def copy_strided(f: Function, tile: Tile, width: int, group: Value, item: Value, step: Value,
@@ -91,16 +174,23 @@ def copy_strided(f: Function, tile: Tile, width: int, group: Value, item: Value,
 
 def copy_across(f: Function, tile: Tile, width: int, group: Value, item: Value, step: Value,
                 target: Value, pitch: Value | int, k: Value):
-    """As `copy_strided` where `step` is 1: squares of lanes by lanes, transposed in registers."""
-    whole = k.udiv(width) * width
-    with f.loop(0, whole, width) as at:
+    """As `copy_strided` where `step` is 1: squares of lanes by lanes, transposed in registers.
+
+    `width` is at most that of a vector.
+    """
+    lanes = tile.lanes
+    whole = k.udiv(lanes) * lanes
+    with f.loop(0, whole, lanes) as at:
         read = f.offset(group, at, tile.type)
         rows = []
         for _ in range(width):
             rows.append(f.load(tile.vector, read))
             read = f.offset(read, item, tile.type)
+        rows += rows[:1] * (lanes - width)
         write = f.offset(target, at * pitch, tile.type)
         for number, column in enumerate(transpose(f, rows)):
+            if width < lanes:
+                column = f.shuffle(column, None, range(width))
             f.store(column, f.offset(write, number * pitch, tile.type))
     copy_strided(f, tile, width, group, item, step, target, pitch, k, whole)
 

@@ -276,6 +276,11 @@ class Function:
     def store(self, value, pointer, align=None):
         self.emit(None, f"store {value}, ptr {pointer.text}, align {align or size(value.type)}")
 
+    def prefetch(self, pointer):
+        """Have the cache line at an address, which need not exist, fetched to be written."""
+        hint = [self.constant("i32", number) for number in (1, 3, 1)]  # to write, near, data
+        self.call("llvm.prefetch.p0", "void", pointer, *hint)
+
     def select(self, condition, yes, no):
         type = yes.type if isinstance(yes, Value) else no.type
         yes, no = self.value(type, yes), self.value(type, no)
@@ -329,7 +334,12 @@ class Function:
         return self.emit(value.type, f"insertelement {value}, {scalar}, {self.value('i64', lane)}")
 
     def shuffle(self, a, b, order):
-        """Lanes picked by `order` (constants) from `a` then `b`; `b` may be None."""
+        """Lanes picked by `order` (constants) from `a` then `b`; `b` may be None.
+
+        A single one is a scalar.
+        """
+        if len(order) == 1 and lanes(a.type) > order[0]:
+            return self.extract(a, order[0])
         type = vector(element(a.type), len(order))
         second = f"{a.type} poison" if b is None else str(b)
         mask = ", ".join(f"i32 {lane}" for lane in order)
