@@ -1,13 +1,13 @@
-"""The errors of the mathematics that kernels are made of, over many more numbers than the suite has.
+"""The errors of the mathematics that kernels are made of, over millions of numbers.
 
     python tests/accuracy.py                 every function, 2^24 floats each, spread over all
     python tests/accuracy.py exp log         these functions
     python tests/accuracy.py --every         all 2^32 floats
 
 Floats are compared with the same function in double: NumPy's, or Cresset's own where NumPy has none
-(which tests/test_mathematics.py holds against mpmath). Printed is the greatest error in units in the
-last place, and where it is; the exit status is 1 where one is above two, or a NaN, an infinity or a
-sign is wrong.
+(which tests/test_mathematics.py holds against mpmath). Printed is the greatest error in units in
+the last place, and where it is; the exit status is 1 where one is above two, or a NaN, an infinity
+or a sign is wrong.
 """
 
 import argparse

@@ -329,13 +329,21 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
 
 
 def _width(nest: Nest, extent: int) -> int:
-    """Lanes of a block: a few registers' worth, fewer where the innermost dim is short."""
+    """Lanes of a block: a few registers' worth of what is computed, fewer where dims are short.
+
+    What is only read may take twice as many registers.
+    """
+    made = [
+        e.dtype for s in nest.body
+        for e in (s.narrow or s.lift if isinstance(s, Reduce) else (s.value,))
+    ]
     used = [o.dtype for o in nest.operands if o.strides is not None]
-    for s in nest.body:
-        used += [e.dtype for e in (s.narrow or s.lift if isinstance(s, Reduce) else (s.value,))]
-    widest = max((max(d.itemsize, ir.size(d.register)) for d in used), default=4)
+    widest, read = (
+        max((max(d.itemsize, ir.size(d.register)) for d in kinds), default=4)
+        for kinds in (made, made + used)
+    )
     registers = 2 if _heavy(nest.body) or any(o.part for o in nest.operands) else 4
-    full = registers * host().vector_bytes // widest
+    full = registers * host().vector_bytes // max(widest, read // 2)
     while full > max(extent, 1):
         full //= 2
     return full if full >= 4 else 1
