@@ -1,0 +1,181 @@
+"""Random programs, compiled and not: the same bits, call after call.
+
+`python tests/test_compile_random.py --programs 10000` runs that many, with seeds from 0 on.
+"""
+
+import argparse
+import random
+
+import pytest
+
+import cresset
+
+PROGRAMS = 60
+CALLS = 5
+SHAPES = [(3, 4), (4,), (2, 3, 4), (1, 4)]
+
+
+class Program:
+    """A program over tensors: views, writes, reductions, mixed types, draws, gradients, state."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.steps = [self.random.choice(STEPS) for _ in range(self.random.randint(2, 9))]
+        self.seeds = [self.random.random() for _ in self.steps]
+        self.backward = self.random.random() < 0.5
+        self.inputs = [self.random.choice(SHAPES) for _ in range(2)]
+
+    def state(self):
+        """A fresh state: a parameter and a buffer."""
+        generator = cresset.Generator().manual_seed(7)
+        w = cresset.randn(4, generator=generator).requires_grad_()
+        return w, cresset.zeros(4)
+
+    def function(self, w, buffer):
+        """The program as a function of two tensors."""
+        steps, seeds, backward = self.steps, self.seeds, self.backward
+
+        def run(x, y):
+            values = [x, y, w * 1, buffer.clone()]
+            for step, seed in zip(steps, seeds):
+                values.append(step(values, random_of(seed), buffer))
+            result = sum(v.to(cresset.float64).abs().clamp(max=10.0).mean() for v in values)
+            if backward:
+                w.grad = None
+                result.backward()
+                return result.detach(), values[-1].detach()
+            return result.detach(), values[-1].detach()
+
+        return run
+
+
+class random_of:
+    """Choices by a number, the same at every call."""
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def choice(self, values):
+        self.seed = (self.seed * 997.0) % 1.0
+        return values[int(self.seed * len(values))]
+
+
+def pick(values, choose):
+    return choose.choice(values)
+
+
+def unary(values, choose, buffer):
+    x = pick(values, choose)
+    name = choose.choice(["exp", "tanh", "sin", "abs", "neg", "square", "sigmoid", "relu"])
+    return getattr(x.float().clamp(-3, 3), name)()
+
+
+def binary(values, choose, buffer):
+    x, y = pick(values, choose), pick(values, choose)
+    operation = choose.choice([cresset.add, cresset.mul, cresset.sub, cresset.maximum])
+    try:
+        return operation(x, y)
+    except RuntimeError:
+        return operation(x, x)
+
+
+def view(values, choose, buffer):
+    x = pick(values, choose)
+    if x.ndim < 2:
+        return choose.choice([lambda: x[1:], lambda: x.flip(0), lambda: x.unsqueeze(0)])()
+    return choose.choice([
+        lambda: x.transpose(0, 1), lambda: x[0], lambda: x[:, ::2], lambda: x.reshape(-1),
+        lambda: x.expand(2, *x.shape), lambda: x.select(-1, 0),
+    ])()
+
+
+def reduction(values, choose, buffer):
+    x = pick(values, choose).float()
+    return choose.choice([
+        lambda: x.sum(-1), lambda: x.mean(), lambda: x.amax(0), lambda: x.softmax(-1),
+        lambda: x.cumsum(0), lambda: x.var(), lambda: x.argmax().float(),
+    ])()
+
+
+def write(values, choose, buffer):
+    x = pick(values, choose).clone()
+    return choose.choice([
+        lambda: x.mul_(2), lambda: x[..., :1].zero_(), lambda: x.clamp_(-1, 1),
+        lambda: x.view(-1)[1:].copy_(x.reshape(-1)[:-1].clone()), lambda: x.fill_(0.5),
+    ])()
+
+
+def remember(values, choose, buffer):
+    with cresset.no_grad():
+        # A play has to write the buffer as the function does.
+        buffer.mul_(0.5)
+        buffer[:2].add_(pick(values, choose).detach().float().mean())
+    return buffer * 2
+
+
+def convert(values, choose, buffer):
+    x = pick(values, choose)
+    return x.detach().to(choose.choice([cresset.float64, cresset.int64, cresset.bfloat16,
+                                        cresset.float16, cresset.bool]))
+
+
+def draw(values, choose, buffer):
+    x = pick(values, choose).float()
+    return choose.choice([
+        lambda: cresset.rand_like(x), lambda: cresset.nn.functional.dropout(x, 0.5),
+        lambda: x + cresset.randn(x.shape),
+    ])()
+
+
+def join(values, choose, buffer):
+    x = pick(values, choose)
+    return cresset.cat([x, x]) if x.ndim else cresset.stack([x, x])
+
+
+def product(values, choose, buffer):
+    x = pick(values, choose).float()
+    return x @ x.transpose(-1, -2) if x.ndim > 1 else cresset.outer(x, x) if x.ndim else x * x
+
+
+STEPS = [unary, unary, binary, binary, view, view, reduction, write, remember, convert, draw, join,
+         product]
+
+
+def compare(seed):
+    """Run one program both ways; returns how many calls were played."""
+    program = Program(seed)
+    outcomes = []
+    for compiled in (False, True):
+        w, buffer = program.state()
+        function = program.function(w, buffer)
+        call = cresset.compile(function) if compiled else function
+        cresset.manual_seed(seed)
+        found = []
+        for k in range(CALLS):
+            inputs = [cresset.randn(shape) for shape in program.inputs]
+            if k == CALLS - 1:
+                inputs = [inputs[0], inputs[0]]
+            found += call(*inputs)
+            found += [buffer.clone(), cresset.zeros(1) if w.grad is None else w.grad.clone()]
+        outcomes.append(found)
+    for number, (own, expected) in enumerate(zip(*reversed(outcomes), strict=True)):
+        assert own.dtype is expected.dtype and own.shape == expected.shape, (seed, number)
+        bits = [t.reshape(-1).contiguous().view(cresset.uint8) for t in (own, expected)]
+        assert cresset.equal(*bits), (seed, number)
+    return sum(variant.plays for variant in call._variants)
+
+
+@pytest.mark.parametrize("start", range(0, PROGRAMS, 20))
+def test_random_programs(start):
+    assert sum(map(compare, range(start, start + 20))) > 20
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--programs", type=int, default=10000)
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args()
+    played = 0
+    for seed in range(options.first, options.first + options.programs):
+        played += compare(seed)
+    print(f"{options.programs} programs, {played} plays")
