@@ -82,8 +82,8 @@ for _module, _names in _ALSO.items():
     globals().update({_name: _found[_name] for _name in _names})
 Tensor.hardshrink = globals()["hardshrink"]
 _guard_methods(Tensor)
-globals().update(_guard(globals(), ("can_cast", "promote_types")))
 detach, detach_ = Tensor.detach, Tensor.detach_
+globals().update(_guard(globals(), ("can_cast", "detach", "detach_")))
 globals().update(ops.functions("neural.layer_forms"))
 
 _generated.fill(

@@ -7,11 +7,13 @@ table of wrong calls pins them whole; where PyTorch is installed, the class is c
 import re
 import warnings
 
+import fuzz
 import pytest
 from wrong_calls import TABLE
 
 import cresset
 from cresset.core.errors import LinAlgError
+from cresset.ops.naming import NAME
 
 
 def helpers(torch):
@@ -80,12 +82,38 @@ def test_an_error_speaks_of_the_function_that_was_called():
             cresset.ones(3).index_fill(0, cresset.tensor([wrong]), 1.0)
 
 
+def test_what_is_no_tensor_is_told_by_every_function():
+    """No function fails in Python's words; a method is called on a tensor."""
+    wrong = object()
+    bare = []
+    for name, function in fuzz.functions():
+        method = name.startswith("Tensor.")
+        if "__" in name:
+            continue
+        for args in ([cresset.ones(2, 3), wrong], [wrong])[: 2 - method]:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    function(*args)
+            except Exception as error:
+                if not NAME.match(str(error)):
+                    bare.append(f"{name}: {error!r}")
+    assert not bare, "\n".join(bare)
+
+
 def test_errors_of_a_users_function_keep_their_words():
     def function(x):
         raise ValueError("sum: mine")
 
     with pytest.raises(ValueError, match="^sum: mine$"):
         cresset.trace(function, cresset.ones(2))
+    with pytest.raises(TypeError, match="^unsupported operand"):
+        cresset.ones(2).map_(cresset.ones(2), lambda a, b: a + [b])
+    x = cresset.ones(2, requires_grad=True)
+    y = x * 2
+    y.register_hook(lambda g: g + "1")
+    with pytest.raises(TypeError, match="^add"):
+        y.sum().backward()
 
 
 # --- modules --------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import cresset
-from cresset.ops.naming import NAME
 
 
 def read() -> dict:

@@ -372,10 +372,11 @@ def log_softmax(
 
 
 def _implicit_dim(name: str, input: Tensor) -> int:
+    # From here to the function, its guard, and who called it.
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
-        stacklevel=3,
+        stacklevel=4,
     )
     return 0 if input.dim() in (0, 1, 3) else 1
 

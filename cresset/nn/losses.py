@@ -17,9 +17,10 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
     Raises ValueError unless it is "none", "mean" or "sum".
     """
     if size_average is not None or reduce is not None:
+        # From here to the loss, its guard, and who called it.
         warnings.warn(
             "size_average and reduce args will be deprecated, please use reduction= instead.",
-            stacklevel=3,
+            stacklevel=4,
         )
         if reduce is False:
             return "none"

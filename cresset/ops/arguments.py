@@ -8,11 +8,11 @@ user called. So right calls pay for being called through a guard, and for nothin
 from __future__ import annotations
 
 from functools import wraps
-from inspect import unwrap
 from types import FunctionType, ModuleType
 
+from cresset.core.missing import MissingError
 from cresset.core.tensor import Tensor
-from cresset.ops.naming import NAME, asked, publish, renamed
+from cresset.ops.naming import NAME, asked, generated, publish, renamed
 
 # Not guarded, since they are called too often: they look for a plan first, or have little to ask
 # for, and check their arguments themselves.
@@ -39,15 +39,20 @@ def guard(names, public, prefix: str = "", kind: str = "functions") -> dict:
     found = {}
     for name in public:
         function = names[name]
-        if isinstance(function, FunctionType) and not hasattr(function, "op"):
+        if isinstance(function, FunctionType) and not generated(function):
             here = (function.__module__, function.__name__) == (names.get("__name__"), name)
             spoken = SPOKEN.get(name, name.removeprefix("__").removesuffix("__"))
-            publish(unwrap(function), prefix + spoken, here)
+            publish(function, prefix + spoken, here)
             if name not in FREQUENT[kind]:
-                function.guard = getattr(function, "guard", None) or guarded(function)
-                function = function.guard
+                if function not in guards:
+                    guards[function] = guarded(function)
+                function = guards[function]
         found[name] = function
     return found
+
+
+# The guards of functions, which many names may stand for; those of guards are themselves.
+guards: dict = {}
 
 
 def guarded(function):
@@ -62,7 +67,7 @@ def guarded(function):
                 raise
             raise error from None
 
-    call.guard = call
+    guards[call] = call
     return call
 
 
@@ -83,13 +88,16 @@ def told(problem: Exception) -> Exception:
     name, words = asked(), str(problem)
     if name is None:
         return problem
-    if isinstance(problem, AttributeError) and _is_python(problem.obj):
+    if isinstance(problem, AttributeError) and problem.name and _is_python(problem.obj):
         if hasattr(Tensor, problem.name):
             words = (
                 f"got {type(problem.obj).__name__}; need a tensor; make a tensor of it with "
                 "cresset.tensor(...)"
             )
             return TypeError(f"{name}(): an argument has the wrong type; {words}")
+        problem = TypeError(words)
+    if isinstance(problem, MissingError):
+        # A tensor, where something else is needed.
         problem = TypeError(words)
     # Python's own words, which know nothing of the operation.
     if type(problem) is TypeError and not NAME.match(words) or words.startswith(CONVERSIONS):

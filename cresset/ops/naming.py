@@ -16,7 +16,7 @@ from types import FrameType
 INSIDE = ("cresset.ops.", "cresset.generated", "cresset.compiler.", "cresset.capture.",
           "cresset.nn.functional", "cresset.nn.losses")
 # How an error starts: `name: ` or `name(): `.
-NAME = re.compile(r"([a-z_][\w.]*)(?=(\(\))?: |\(\) )")
+NAME = re.compile(r"([A-Za-z_][\w.]*)(?=(\(\))?: |\(\) )")
 NAMESPACES = ("linalg", "special", "fft")
 
 # What users call functions written in Python, by the function and by its code.
@@ -28,11 +28,20 @@ def publish(function, name: str, declared: bool) -> None:
 
     Of several names the first holds, or that under which it is declared.
     """
-    for known in (function, function.__code__):
+    layers = [function]
+    body = unwrap(function, stop=layers.append)
+    if not generated(body):
+        layers += body, body.__code__
+    for known in layers:
         if declared or known not in public:
             public[known] = name
-    if function.__name__.startswith(("_", "<")):
-        function.__name__ = function.__qualname__ = name
+    if body.__name__.startswith("_") or "<" in body.__qualname__:
+        body.__name__ = body.__qualname__ = name
+
+
+def generated(function) -> bool:
+    """Whether a function is that of an operation."""
+    return function.__globals__["__name__"] == "cresset.generated"
 
 
 def renamed(problem: Exception) -> Exception:
@@ -73,4 +82,6 @@ def _public(frame: FrameType) -> str | None:
         return spelled(scope["op"].label)
     # Functions that were made by one another share their code; what is called is around them.
     around = frame.f_locals.get("function") if frame.f_code.co_name == "call" else None
-    return public.get(unwrap(around)) or public.get(frame.f_code)
+    while around is not None and around not in public:
+        around = getattr(around, "__wrapped__", None)
+    return public.get(around) or public.get(frame.f_code)

@@ -12,7 +12,7 @@ from functools import wraps
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.arguments import told
+from cresset.ops.arguments import guards, told
 from cresset.ops.kinds.promotion import can_cast
 
 
@@ -114,7 +114,7 @@ def with_out(function):
     # A parameter that collects all other keywords comes last.
     parameters.sort(key=lambda p: p.kind)
     call.__signature__ = signature.replace(parameters=parameters)
-    call.guard = call
+    guards[call] = call
     return call
 
 

@@ -459,6 +459,9 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
             f"cross_entropy: label_smoothing must be between 0.0 and 1.0; got {label_smoothing}; "
             "it is the share of the target that is spread over all classes"
         )
+    if not input.layout.ndim:
+        raise RuntimeError("cross_entropy: Expected 1 or more dimensions; got none; need (N, C) "
+                           "or (C)")
     dim = 0 if input.layout.ndim == 1 else 1
     if weight is None and not label_smoothing and target.layout.dtype is types.int64:
         _check_target("cross_entropy", input, target, dim)
