@@ -372,6 +372,25 @@ def test_generators_and_clocks():
     assert len({r.item() for r in results}) == 5
 
 
+def test_generators_of_random_numbers():
+    def seeds(x):
+        cresset.manual_seed(3)
+        return x + cresset.rand(1)
+
+    def makes(x):
+        return x + cresset.rand(1, generator=cresset.Generator().manual_seed(5))
+
+    for function in (seeds, makes):
+        assert len({r.item() for r in refused(function, "generator", cresset.zeros(1))}) == 1
+
+    own = cresset.Generator().manual_seed(1)
+    compiled = cresset.compile(lambda x: x + cresset.rand(1, generator=own))
+    results = [compiled(cresset.zeros(1)).item() for _ in range(5)]
+    own.manual_seed(1)
+    assert results == [cresset.rand(1, generator=own).item() for _ in range(5)]
+    assert plays(compiled)
+
+
 def test_numpy_is_not_played():
     pytest.importorskip("numpy")
     results = refused(lambda x: cresset.linalg.eigvalsh(x), "NumPy", cresset.eye(3))

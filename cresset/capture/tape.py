@@ -16,11 +16,12 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from cresset.core.caller import caller
 from cresset.core.dtype import dtype
+from cresset.core.generator import Generator
 from cresset.core.layout import Layout
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
@@ -32,6 +33,8 @@ from cresset.runtime.program import Program
 LOOKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "storage", "untyped_storage",
          "__repr__", "__reduce_ex__", "__deepcopy__")
 
+# The methods after which random numbers start from elsewhere.
+SEEDING = ("__init__", "manual_seed", "restore")
 # What a function may do between a look and returning: see more, and put it together.
 SEEING = {"item", "detach", "float", "int", "bool"}
 RETURNING = {"LOAD_FAST", "LOAD_CONST", "LOAD_DEREF", "PRECALL", "CALL", "CACHE", "PUSH_NULL",
@@ -143,8 +146,15 @@ class Tape:
             self._patched.append((numbers.READ.__setitem__, d, read))
             numbers.READ[d] = self._reader(d, read)
         for name in LOOKS:
-            self._patched.append((lambda n, f: setattr(Tensor, n, f), name, Tensor.__dict__[name]))
-            setattr(Tensor, name, self._looker(name, Tensor.__dict__[name]))
+            self._watch(Tensor, name, "it calls {}(), which shows Python the elements of a tensor")
+        for name in SEEDING:
+            self._watch(Generator, name, "it calls {}() of a generator of random numbers")
+
+    def _watch(self, cls, name, reason):
+        """Refuse where a method is called."""
+        function = cls.__dict__[name]
+        self._patched.append((partial(setattr, cls), name, function))
+        setattr(cls, name, self._refusing(function, reason.format(name)))
 
     def _end(self):
         dispatch.tape = None
@@ -262,14 +272,13 @@ class Tape:
                 return memory, address - storage.ptr
         return None, 0
 
-    def _looker(self, name, function):
+    def _refusing(self, function, reason):
         @wraps(function)
-        def look(*args, **options):
-            if dispatch.tape is self and not self._foreign():
-                self.refuse(f"{name}() shows Python the elements of a tensor")
+        def call(*args, **options):
+            self.refuse(reason)
             return function(*args, **options)
 
-        return look
+        return call
 
 
 def _raise_fault(*words):

@@ -55,7 +55,11 @@ def replay(
 
     Raises NotReplayable where playing again would not do what the function does.
     """
-    return _Writer(tape, result, leaves, entry, backward).replay()
+    made = _Writer(tape, result, leaves, entry, backward).replay()
+    for memory in tape.memories:
+        # Found through its tensor from now on, which may be given other memory.
+        memory.kept = None
+    return made
 
 
 class _Writer:
