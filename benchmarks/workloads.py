@@ -11,6 +11,7 @@ how many bytes they have to read and write, and how many floating operations to 
 time can be held against what the machine can do.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -256,22 +257,40 @@ CONVOLUTIONS = [  # images, channels, height and width, output channels, kernel,
 ]
 
 
-def convolution(images, channels, size, outputs, kernel, stride, groups):
-    """Register a convolution whose padding keeps the size of the image, and both its gradients."""
-    name = f"{images}x{channels}x{size}_{outputs}k{kernel}s{stride}g{groups}"
-    reach = channels // groups * kernel * kernel
-    points = images * outputs * (-(-size // stride)) ** 2
+OTHERS = [  # name, function, shapes of the input and the weight, options
+    ("1d_16x64x1024_64k9", "conv1d", (16, 64, 1024), (64, 64, 9), {"padding": 4}),
+    ("1d_8x256x512_k5_depthwise", "conv1d", (8, 256, 512), (256, 1, 5),
+     {"padding": 2, "groups": 256}),
+    ("3d_2x32x16_32k3", "conv3d", (2, 32, 16, 16, 16), (32, 32, 3, 3, 3), {"padding": 1}),
+    ("8x64x32_64k3_dilated", "conv2d", (8, 64, 32, 32), (64, 64, 3, 3),
+     {"padding": 2, "dilation": 2}),
+    ("8x64x32_128k3s2", "conv2d", (8, 64, 32, 32), (128, 64, 3, 3), {"padding": 1, "stride": 2}),
+    ("8x256x8_256k3", "conv2d", (8, 256, 8, 8), (256, 256, 3, 3), {"padding": 1}),
+    ("transposed_16x64x16_32k4s2", "conv_transpose2d", (16, 64, 16, 16), (64, 32, 4, 4),
+     {"padding": 1, "stride": 2}),
+    ("transposed_8x64x32_32k2s2", "conv_transpose2d", (8, 64, 32, 32), (64, 32, 2, 2),
+     {"stride": 2}),
+]
+
+
+def convolution(name, function, x_shape, w_shape, options):
+    """Register a convolution and both its gradients."""
+    transposed = "transpose" in function
+    strides = options.get("stride", 1) ** (len(x_shape) - 2)
+    places = math.prod(x_shape[2:])
+    # Each place of the smaller side meets all of the weight.
+    met = x_shape[0] * (places if transposed else places // strides)
+    points = met * (strides * w_shape[1] if transposed else w_shape[0])
     costs = {
-        "bytes": 4 * (images * channels * size * size + outputs * reach + points),
-        "flops": 2 * points * reach,
+        "bytes": 4 * (math.prod(x_shape) + math.prod(w_shape) + points),
+        "flops": 2 * met * math.prod(w_shape),
     }
 
     def operands(t):
-        x = t.randn(images, channels, size, size)
-        return x, t.randn(outputs, channels // groups, kernel, kernel)
+        return t.randn(*x_shape), t.randn(*w_shape)
 
     def convolve(t, x, w):
-        return t.nn.functional.conv2d(x, w, stride=stride, padding=kernel // 2, groups=groups)
+        return getattr(t.nn.functional, function)(x, w, **options)
 
     def recorded(t, wanted):
         given = operands(t)
@@ -289,8 +308,15 @@ def convolution(images, channels, size, outputs, kernel, stride, groups):
         )
 
 
-for dimensions in CONVOLUTIONS:
-    convolution(*dimensions)
+for images, channels, size, outputs, kernel, stride, groups in CONVOLUTIONS:
+    convolution(
+        f"{images}x{channels}x{size}_{outputs}k{kernel}s{stride}g{groups}", "conv2d",
+        (images, channels, size, size), (outputs, channels // groups, kernel, kernel),
+        # The padding keeps the size of the image.
+        {"stride": stride, "padding": kernel // 2, "groups": groups},
+    )
+for row in OTHERS:
+    convolution(*row)
 
 IMAGES = 4 * 32 * 64 * 32 * 32  # bytes
 

@@ -13,20 +13,23 @@ written for volumes. There are three ways:
   multiplied (`matmul`).
 
 The gradient of the image, which is the transposed convolution, is a correlation of the padded
-gradient with the filters turned around, or, with a stride, the columns' gradient added back into
-the image.
+gradient with the filters turned around. With a stride, places of the image that leave the same rest
+by it meet the same taps: each such phase is a correlation of its own, which writes into the image
+in steps. Else it is the columns' gradient added back into the image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
+from cresset.core import scalar
 from cresset.core.dtype import dtype
-from cresset.core.layout import Layout
-from cresset.kernels.correlation import Filters, Images, correlate
+from cresset.core.layout import Layout, contiguous_strides
+from cresset.kernels import nest
+from cresset.kernels.correlation import Filters, Images, Results, correlate
 from cresset.kernels.filters import PARTS_BYTES, filter_gradient, sum_parts
 from cresset.kernels.matmul import Operand, matmul
 from cresset.kernels.pack import pack_rows
@@ -35,9 +38,11 @@ from cresset.kernels.tile import Tile, lanes_of
 from cresset.kernels.windows import Triple, add_windows, copy_windows, triple
 
 FEW_PIXELS = 64  # images of fewer pixels are multiplied all at once, which takes a copy
-DEPTHWISE_VECTORS = 4
+VECTORS_OF_FEW = {1: 4, 2: 4, 3: 4}  # of a tile, by the channels of a group where these are few
+MOST_PHASES = 8  # of an image's places by the stride, each of which is a correlation
 
 Numbers = Sequence[int]  # one for each dim after the channels
+
 
 class Shape(NamedTuple):
     """All sizes of a convolution; those of signals and images with leading ones."""
@@ -60,9 +65,9 @@ class Shape(NamedTuple):
         return cls(x.dtype, x.shape[0], groups, w.shape[1], w.shape[0] // groups, image, size, taps,
                    triple(stride), triple(padding, 0), triple(dilation))
 
-    def vectors(self, extents: Triple) -> bool:
-        """Whether rows of so many columns can be met in vectors."""
-        return self.dtype.is_floating_point and extents[-1] >= lanes_of(self.dtype)
+    def vectors(self, extents: Triple, step: int = 1) -> bool:
+        """Whether rows of so many columns can be met in vectors, in such steps."""
+        return self.dtype.is_floating_point and extents[-1] // step >= lanes_of(self.dtype)
 
     @property
     def depth(self) -> int:
@@ -125,7 +130,8 @@ def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: N
                   _weight(shape, filters).transposed(),
                   _planes(shape, source, shape.outputs, pixels),
                   _planes(shape, target, shape.inputs, pixels), _column(bias, shape.inputs))
-    elif shape.stride == (1, 1, 1) and shape.vectors(shape.image) and not shape.empty:
+    elif (shape.vectors(shape.image, shape.stride[-1]) and prod(shape.stride) <= MOST_PHASES
+          and not shape.empty):
         _correlate_back(schedule, shape, source, filters, target, bias)
     else:
         _columns_back(schedule, shape, source, filters, target, bias)
@@ -292,16 +298,9 @@ def _padded(schedule: Schedule, shape: Shape, x: int) -> tuple[Images, list[int]
                                               shape.dilation)
     )
     columns = width + (shape.taps[-1] - 1) * shape.dilation[-1] // across
-    fits = all(n >= needed for n, needed in zip(shape.image, (planes, rows, columns)))
-    if across == 1 and shape.padding == (0, 0, 0) and fits:
-        index, (planes, rows, columns) = x, shape.image
-    else:
-        sizes = (shape.images, channels, across, planes)
-        volume = prod(shape.image)
-        index = schedule.temporary(prod(sizes) * rows * columns * shape.dtype.itemsize)
-        moves = (channels * volume, volume, 0, 0), (0, 0, 0, 1), (0, 0, 0, 0), (0, 0, 1, 0)
-        copy_windows(schedule, shape.dtype, x, shape.image, (rows, columns), (1, across),
-                     _corner(shape), sizes, moves, index)
+    index, (planes, rows, columns) = _surrounded(
+        schedule, shape.dtype, x, (shape.images, channels), shape.image, shape.padding,
+        (planes, rows, columns), across)
     shifts = []
     for k, i, j in product(*map(range, shape.taps)):
         step, phase = divmod(j * shape.dilation[-1], across)
@@ -309,13 +308,31 @@ def _padded(schedule: Schedule, shape: Shape, x: int) -> tuple[Images, list[int]
         shifts.append((plane * rows + i * shape.dilation[1]) * columns + step)
     channel = across * planes * rows * columns
     return Images(index, channels * channel, shape.inputs * channel, channel,
-                  deep * rows * columns, down * columns,
-                  shape.inputs * across * down * columns * shape.dtype.itemsize), shifts
+                  deep * rows * columns, down * columns), shifts
+
+
+def _surrounded(schedule: Schedule, dtype: dtype, source: int, sizes: tuple[int, int],
+                extents: Triple, margins: Triple, needed: Triple, across: int = 1):
+    """Images with margins before them, so large as is needed, and their extents.
+
+    They are (*sizes, phases of the columns, *needed): a copy, unless they serve as they are.
+    """
+    if across == 1 and not any(margins) and all(n >= k for n, k in zip(extents, needed)):
+        return source, extents
+    (images, channels), (planes, *grid) = sizes, needed
+    volume = prod(extents)
+    front, top, left = margins
+    index = schedule.temporary(images * channels * across * prod(needed) * dtype.itemsize)
+    moves = (channels * volume, volume, 0, 0), (0, 0, 0, 1), (0, 0, 0, 0), (0, 0, 1, 0)
+    copy_windows(schedule, dtype, source, extents, grid, (1, across), (-front, -top, -left),
+                 (images, channels, across, planes), moves, index)
+    return index, needed
 
 
 def _tile(shape: Shape, channels: int) -> Tile:
     tile = Tile.of(shape.dtype, channels)
-    return tile._replace(vectors=DEPTHWISE_VECTORS) if tile.rows == 1 else tile
+    vectors = VECTORS_OF_FEW.get(channels)
+    return tile._replace(rows=channels, vectors=vectors) if vectors else tile
 
 
 def _correlate(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias: int | None):
@@ -325,9 +342,13 @@ def _correlate(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias:
     packed = pack_rows(schedule, shape.dtype, tile, w, shape.outputs, depth, depth, 1,
                        (shape.groups,), (shape.outputs * depth,))
     panels = -(-shape.outputs // tile.rows)
+    _, height, width = shape.out
+    volume = prod(shape.out)
+    group = shape.outputs * volume
+    results = Results(out, 0, shape.groups * group, group, volume, height * width, width, 1)
     filters = Filters(packed, panels * depth * tile.rows, depth * tile.rows,
                       len(shifts) * tile.rows, shifts)
-    correlate(schedule, shape.dtype, tile, images, filters, out, bias,
+    correlate(schedule, shape.dtype, tile, images, filters, results, bias,
               (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
 
 
@@ -335,20 +356,83 @@ def _correlate_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: 
                     bias: int | None):
     """The gradient, padded so far that every tap of the filters turned around stays inside it."""
     tile = _tile(shape, shape.inputs)
-    margins = [(taps - 1) * spacing - padding for taps, spacing, padding in zip(
-        shape.taps, shape.dilation, shape.padding)]
-    turned = shape._replace(
-        inputs=shape.outputs, outputs=shape.inputs, image=shape.out, out=shape.image,
-        padding=triple(margins),
-    )
-    images, shifts = _padded(schedule, turned, gradient)
-    taps = prod(shape.taps)
-    depth = shape.depth
-    packed = pack_rows(schedule, shape.dtype, tile, w, shape.inputs, taps, taps, 1,
-                       (shape.groups, shape.outputs), (shape.outputs * depth, depth), inner=1)
+    phases = [_phases(*sizes) for sizes in zip(shape.image, shape.taps, shape.stride,
+                                               shape.padding, shape.dilation)]
+    margins = triple([max(0, -min(min(phase.looks, default=0) for phase in along))
+                      for along in phases])
+    needed = triple([margin + max(phase.places + max(phase.looks, default=0) for phase in along)
+                     for margin, along in zip(margins, phases)])
+    channels = shape.groups * shape.outputs
+    index, (planes, rows, columns) = _surrounded(
+        schedule, shape.dtype, gradient, (shape.images, channels), shape.out, margins, needed)
+    volume = planes * rows * columns
+    images = Images(index, channels * volume, shape.outputs * volume, volume, rows * columns,
+                    columns)
+    _, height, width = shape.image
+    whole = prod(shape.image)
+    group = shape.inputs * whole
+    deep, down, across = shape.stride
+    for k, i, j in product(*phases):
+        first = (k.rest * height + i.rest) * width + j.rest
+        results = Results(x, first, shape.groups * group, group, whole, deep * height * width,
+                          down * width, across)
+        shifts = [((z + margins[0]) * rows + y + margins[1]) * columns + v + margins[2]
+                  for z, y, v in product(k.looks, i.looks, j.looks)]
+        filters = _filters_of_phase(schedule, shape, tile, w, (k, i, j), shifts)
+        # Where no tap looks one channel in is enough to write zeros, or the bias.
+        inputs = shape.outputs if shifts else 1
+        correlate(schedule, shape.dtype, tile, images, filters, results, bias,
+                  (shape.images, shape.groups, inputs, shape.inputs, k.places, i.places, j.places))
+
+
+class Phase(NamedTuple):
+    """Places along a dim of the image that leave the same rest by the stride."""
+
+    rest: int
+    places: int
+    taps: range  # those that meet them
+    looks: list[int]  # where, in the gradient, each looks from the first of them
+
+
+def _phases(extent: int, taps: int, stride: int, padding: int, dilation: int) -> list[Phase]:
+    """The phases of a dim."""
+    found = []
+    for rest in range(min(stride, extent)):
+        seen = [tap for tap in range(taps) if (rest + padding - tap * dilation) % stride == 0]
+        every = range(seen[0], taps, stride // gcd(stride, dilation)) if seen else range(0)
+        looks = [(rest + padding - tap * dilation) // stride for tap in every]
+        found.append(Phase(rest, -(-(extent - rest) // stride), every, looks))
+    return found
+
+
+def _filters_of_phase(schedule: Schedule, shape: Shape, tile: Tile, w: int,
+                      phases: tuple[Phase, Phase, Phase], shifts: list[int]) -> Filters:
+    """Panels of channels in: those taps of the filters, channel out by channel out."""
+    taps = len(shifts)
+    if 0 < taps < prod(shape.taps):
+        w = _chosen_taps(schedule, shape, w, phases)
+    depth = shape.inputs * taps
+    packed = w
+    if taps:
+        packed = pack_rows(schedule, shape.dtype, tile, w, shape.inputs, taps, taps, 1,
+                           (shape.groups, shape.outputs), (shape.outputs * depth, depth), inner=1)
     channel = taps * tile.rows
     panel = shape.outputs * channel
-    panels = -(-shape.inputs // tile.rows)
-    filters = Filters(packed, panels * panel, panel, channel, shifts[::-1])
-    correlate(schedule, shape.dtype, tile, images, filters, x, bias,
-              (shape.images, shape.groups, shape.outputs, shape.inputs, *shape.image))
+    return Filters(packed, -(-shape.inputs // tile.rows) * panel, panel, channel, shifts)
+
+
+def _chosen_taps(schedule: Schedule, shape: Shape, w: int,
+                 phases: tuple[Phase, Phase, Phase]) -> int:
+    """A copy of the filters with those taps alone."""
+    counts = tuple(len(phase.taps) for phase in phases)
+    channels = shape.groups * shape.outputs * shape.inputs
+    index = schedule.temporary(channels * prod(counts) * shape.dtype.itemsize)
+    strides = contiguous_strides((channels, *shape.taps))
+    first = sum(phase.taps[0] * stride for phase, stride in zip(phases, strides[1:]))
+    steps = (strides[0], *(phase.taps.step * stride for phase, stride in zip(phases, strides[1:])))
+    sizes = (channels, *counts)
+    operands = (nest.Operand(w, shape.dtype, steps, first),
+                nest.Operand(index, shape.dtype, contiguous_strides(sizes)))
+    body = (nest.Store(1, scalar.argument(0, shape.dtype), False),)
+    schedule.follow(nest.steps(nest.Nest(sizes, frozenset(), operands, body)))
+    return index

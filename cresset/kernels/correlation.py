@@ -7,6 +7,11 @@ Volumes are correlated plane by plane of the output; a tap's shift may lead to a
 The pixels of an output row are the lanes: each tap reads a row of the image from where it stands,
 without any copy. Rows that are no whole number of vectors end on a vector that starts earlier, so
 they are at least one vector long.
+
+A unit of work is a run of the plane's vectors and a share of the channels out. It goes through the
+channels in block by block, so that the pixels and the filters of a block are met in the first
+cache; sums that are not finished wait in a scratch, tile by tile. A block's terms are added up by
+themselves, so rounding grows with the size of blocks and their number, not with all channels.
 """
 
 from __future__ import annotations
@@ -19,10 +24,13 @@ from cresset.kernels.batch import Batch, batch_words
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import Tile, rank_one
 from cresset.kernels.words import Words
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import BITS, Function, Module, Value
 
-CACHED_BYTES = 1 << 17  # what a unit may read of an image, which stays in the second cache
-LEAST_UNITS = 16  # images and their blocks that are fewer have their channels shared out too
+CACHED_BYTES = 1 << 14  # of the pixels of a block of channels in, which stay in the first cache
+LEAST_CHANNELS = 8  # of a block
+MOST_PANELS = 24  # of filters that a unit goes through
+SCRATCH_BYTES = 1 << 16  # for the sums of a unit
+LEAST_UNITS = 16  # runs of vectors that are fewer have their channels out shared out further
 PACE = 35  # products in a nanosecond
 
 
@@ -38,7 +46,19 @@ class Images(NamedTuple):
     channel: int
     plane: int
     row: int
-    row_bytes: int  # that an output row takes of all channels of a group
+
+
+class Results(NamedTuple):
+    """Where results go: a place in the value table, the first's offset from it, and strides."""
+
+    place: int
+    first: int
+    image: int
+    group: int
+    channel: int
+    plane: int
+    row: int
+    column: int
 
 
 class Filters(NamedTuple):
@@ -52,117 +72,161 @@ class Filters(NamedTuple):
 
 
 def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filters: Filters,
-              out: int, bias: int | None, sizes: tuple[int, int, int, int, int, int, int]):
+              out: Results, bias: int | None, sizes: tuple[int, int, int, int, int, int, int]):
     """Add the correlation; `sizes` are images, groups, channels in and out, planes, rows, columns.
 
-    `out` is packed (images, groups, channels out, planes, rows, columns), `bias` (groups, channels
-    out).
+    `bias` is the place of the packed (groups, channels out).
     """
     count, groups, inputs, outputs, depth, height, width = sizes
     taps = len(filters.shifts)
-    tall = max(1, min(height, CACHED_BYTES // max(1, images.row_bytes)))
-    row_blocks = -(-height // tall)
-    tall = -(-height // row_blocks)
+    segments = -(-width // tile.lanes)
+    slots = height * segments
     panels = -(-outputs // tile.rows)
-    shares = max(1, min(panels, LEAST_UNITS // max(1, count * groups * depth * row_blocks)))
+    run = tile.vectors * (_tiles_kept(tile) // min(panels, MOST_PANELS))
+    runs = -(-slots // run)
+    run = -(-slots // (runs * tile.vectors)) * tile.vectors
+    runs = -(-slots // run)
+    least = -(-LEAST_UNITS // max(1, count * groups * depth * runs))
+    shares = min(panels, max(least, -(-panels // MOST_PANELS)))
     share = -(-panels // shares) * tile.rows
     shares = -(-outputs // share)
-    plane = height * width
-    volume = depth * plane
-    segments = -(-width // tile.lanes)
+    seen = (run * images.row // segments + max(filters.shifts, default=1)) * dtype.itemsize
+    blocks = -(-inputs // max(LEAST_CHANNELS, CACHED_BYTES // seen))
     batch = batch_words((count, groups, depth), (
         (images.image, images.group, images.plane), (0, filters.group, 0),
-        (groups * outputs * volume, outputs * volume, plane), (0, outputs, 0),
+        (out.image, out.group, out.plane), (0, outputs, 0),
     ))
+    biased, spaced = bias is not None, out.column != 1
     schedule.launch(
-        f"correlate_{tile.name}_{bias is not None}", lambda: correlation(tile, bias is not None),
-        (images.place, filters.place, out, out if bias is None else bias),
-        (inputs, outputs, taps, height, width, segments, tall, row_blocks, share, shares,
-         images.row, images.channel, filters.panel, filters.channel, volume, *batch,
-         *filters.shifts),
-        count * groups * depth * row_blocks * shares,
-        count * groups * outputs * volume * (inputs * taps + 8) / PACE,
+        f"correlate_{tile.name}_{biased}_{spaced}", lambda: correlation(tile, biased, spaced),
+        (images.place, filters.place, out.place, out.place if bias is None else bias),
+        (inputs, -(-inputs // blocks), outputs, taps, width, segments, slots, run, runs, share,
+         shares, images.row, images.channel, filters.panel, filters.channel, out.first,
+         out.channel, out.row, out.column, *batch, *filters.shifts),
+        count * groups * depth * runs * shares,
+        count * groups * outputs * depth * height * width * (inputs * taps + 8) / PACE,
     )
 
 
-def correlation(tile: Tile, biased: bool) -> Module:
-    """The kernel of `correlate`; a unit is a block of rows of a plane and a share of channels.
+def _tiles_kept(tile: Tile) -> int:
+    """Of how many tiles the scratch holds the sums."""
+    return SCRATCH_BYTES * 8 // (tile.rows * tile.columns * BITS[tile.type])
 
-    Words: pointers image, filters, out, bias; channels in and out, taps, rows, columns, vectors of
-    a row, rows of a block, blocks, channels of a share, shares; strides of the image (row, channel)
-    of the filters (panel, channel), of the result (channel); the batch of (image, filters, out,
-    bias); the taps' shifts.
+
+def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
+    """The kernel of `correlate`; a unit is a run of vectors of a plane and a share of channels out.
+
+    Words: pointers image, filters, out, bias; channels in, those of a block, channels out, taps,
+    columns, vectors of a row, of a plane, of a run, runs, channels of a share, shares; strides of
+    the image (row, channel), of the filters (panel, channel); the first result, and strides of
+    results (channel, row, column), of which the last is 1 unless they are `spaced`; the batch of
+    (image, filters, out, bias); the taps' shifts.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     pointers = [words.pointer() for _ in range(4)]
-    inputs, outputs, taps, height, width, segments = words.integers(6)
-    tall, row_blocks, share, shares, row_step, channel_step = words.integers(6)
-    panel_step, filter_step, out_step = words.integers(3)
+    inputs, block, outputs, taps, width, segments = words.integers(6)
+    slots, run, runs, share, shares = words.integers(5)
+    row_step, channel_step, panel_step, filter_step = words.integers(4)
+    out_first, out_channel, out_row, out_column = words.integers(4)
     batch = Batch(words, 4)
     shifts = batch.after(f)
+    scratch = f.alloca(tile.vector, _tiles_kept(tile) * tile.rows * tile.vectors)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         rest = unit.udiv(shares)
         first = unit.urem(shares) * share
-        top = rest.urem(row_blocks) * tall
-        offsets = batch.offsets(f, rest.udiv(row_blocks))
+        slot = rest.urem(runs) * run
+        offsets = batch.offsets(f, rest.udiv(runs))
         x, w, z, terms = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
-        x = f.offset(x, top * row_step, tile.type)
-        z = f.offset(z, top * width, tile.type)
-        slots = f.minimum(height - top, tall) * segments
-        with f.loop(first, f.minimum(first + share, outputs), tile.rows) as turn:
-            channel = f.minimum(turn, outputs - tile.rows)
-            filters = f.offset(w, turn.udiv(tile.rows) * panel_step, tile.type)
-            out = f.offset(z, channel * out_step, tile.type)
-            zero = f.constant("i64", 0)
-            with f.loop(0, slots, tile.vectors, carry=[zero, zero, zero]) as pixels:
-                place = pixels.values
-                sources, targets = [], []
-                for number in range(tile.vectors):
-                    segment, x_row, z_row = place
-                    start = f.minimum(segment * tile.lanes, width - tile.lanes)
-                    sources.append(f.offset(x, x_row + start, tile.type))
-                    targets.append(f.offset(out, z_row + start, tile.type))
-                    following = _following(f, place, segments, row_step, width)
-                    if number + 1 < tile.vectors:
-                        left = pixels.index + number + 1 < slots
-                        following = [f.select(left, new, old)
-                                     for new, old in zip(following, place)]
-                    place = following
-                pixels.next(*place)
-                sums = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
+        row = slot.udiv(segments)
+        place = [slot.urem(segments), row * row_step, out_first + row * out_row]
+        last = f.minimum(slot + run, slots)
+
+        def turn(channels, turns, pixels):
+            """One tile's sums over the channels of a block, which are not all of its sums."""
+            begins, ends = channels
+            channel = f.minimum(turns.index, outputs - tile.rows)
+            out = f.offset(z, channel * out_channel, tile.type)
+            *place, unfinished = pixels.values
+            sources, targets = [], []
+            for number in range(tile.vectors):
+                segment, x_row, z_row = place
+                start = f.minimum(segment * tile.lanes, width - tile.lanes)
+                sources.append(f.offset(x, begins * channel_step + x_row + start, tile.type))
+                column = start * out_column if spaced else start
+                targets.append(f.offset(out, z_row + column, tile.type))
+                following = _following(f, place, segments, row_step, out_row)
+                if number + 1 < tile.vectors:
+                    left = pixels.index + number + 1 < last
+                    following = [f.select(left, new, old) for new, old in zip(following, place)]
+                place = following
+            pixels.next(*place, f.offset(unfinished, tile.rows * tile.vectors, tile.vector))
+
+            def fresh():
                 if biased:
-                    sums = _biases(f, tile, f.offset(terms, channel, tile.type))
-                sums = _sums(f, tile, sources, filters, sums, inputs, taps, shifts, channel_step,
-                             filter_step)
+                    return _biases(f, tile, f.offset(terms, channel, tile.type))
+                return (f.constant(tile.vector, 0),) * (tile.rows * tile.vectors)
+
+            kept = [f.offset(unfinished, number, tile.vector)
+                    for number in range(tile.rows * tile.vectors)]
+            filters = f.offset(w, turns.index.udiv(tile.rows) * panel_step + begins * filter_step,
+                               tile.type)
+            zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
+            sums = _sums(f, tile, sources, filters, zeros, (begins, ends), taps, shifts,
+                         channel_step, filter_step)
+            before = f.either(begins.eq(0), fresh,
+                              lambda: tuple(f.load(tile.vector, place) for place in kept))
+            sums = [total + more for total, more in zip(before, sums)]
+
+            def store():
                 for number, total in enumerate(sums):
                     row, v = divmod(number, tile.vectors)
-                    f.store(total, f.offset(targets[v], out_step * row, tile.type))
+                    target = f.offset(targets[v], out_channel * row, tile.type)
+                    if not spaced:
+                        f.store(total, target)
+                    for lane in range(tile.lanes if spaced else 0):
+                        at = f.offset(target, out_column * lane, tile.type)
+                        f.store(f.extract(total, lane), at)
+
+            def keep():
+                for total, place in zip(sums, kept):
+                    f.store(total, place)
+
+            f.either(ends.eq(inputs), store, keep)
+
+        with f.loop(0, inputs, block) as begins:
+            channels = begins, f.minimum(begins + block, inputs)
+            stop = f.minimum(first + share, outputs)
+            with f.loop(first, stop, tile.rows, carry=[scratch]) as turns:
+                carry = [*place, turns.values[0]]
+                with f.loop(slot, last, tile.vectors, carry=carry) as pixels:
+                    turn(channels, turns, pixels)
+                turns.next(pixels.results[-1])
     f.ret()
     return module
 
 
-def _following(f, place, segments, row_step, width):
+def _following(f, place, segments, row_step, out_row):
     """The place (segment, image row, output row) of the next vector."""
     segment, x_row, z_row = place
     more = segment + 1 < segments
     return [f.select(more, segment + 1, 0), f.select(more, x_row, x_row + row_step),
-            f.select(more, z_row, z_row + width)]
+            f.select(more, z_row, z_row + out_row)]
 
 
-def _biases(f: Function, tile: Tile, terms: Value) -> list[Value]:
-    sums = []
+def _biases(f: Function, tile: Tile, terms: Value) -> tuple[Value, ...]:
+    sums: tuple[Value, ...] = ()
     for row in range(tile.rows):
         value = f.splat(f.load(tile.type, f.offset(terms, row, tile.type)), tile.lanes)
-        sums += [value] * tile.vectors
+        sums += (value,) * tile.vectors
     return sums
 
 
 def _sums(f, tile, sources, filters, sums, inputs, taps, shifts, channel_step, filter_step):
-    """The sums over channels and taps, tap by tap."""
-    with f.loop(0, inputs, carry=[f.constant("i64", 0), filters, *sums]) as channels:
+    """The sums over a range of channels in and all taps, tap by tap."""
+    with f.loop(*inputs, carry=[f.constant("i64", 0), filters, *sums]) as channels:
         offset, panel, *sums = channels.values
         images = [f.offset(source, offset, tile.type) for source in sources]
         with f.loop(0, taps, carry=[panel, *sums]) as tap:
