@@ -8,6 +8,7 @@ time are loops of this kind, and one launch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from cresset.core import scalar
@@ -61,25 +62,16 @@ class Slot(NamedTuple):
 
 
 class Turns(Schedule):
-    """A schedule whose steps are planned over slots.
+    """A schedule whose steps are planned over slots."""
 
-    `repeat` has the steps that were added since the last call run in turns.
-    """
-
-    def __init__(self, first_temporary: int):
-        super().__init__(first_temporary)
-        self.begun = 0  # the number of steps when the turn began
-
-    def begin(self) -> None:
-        """Here begin the steps of a turn."""
-        self.begun = len(self.steps)
-
-    def repeat(self, turns: int) -> None:
-        """Run the steps since `begin` in so many turns."""
-        count = len(self.steps) - self.begun
-        if count:
-            first = self.steps[self.begun]
-            self.steps[self.begun] = first._replace(repeats=(count, turns))
+    @contextmanager
+    def repeated(self, turns: int):
+        """The steps that are added inside are run in so many turns."""
+        begun = len(self.steps)
+        yield
+        if len(self.steps) > begun:
+            first = self.steps[begun]
+            self.steps[begun] = first._replace(repeats=(len(self.steps) - begun, turns))
 
     def scratch(self, layout: Layout) -> Slot:
         """A new temporary."""

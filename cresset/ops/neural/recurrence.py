@@ -108,8 +108,7 @@ def recurrence(inputs: Tensor, weight: Tensor, bias: Tensor | None, projection: 
     panels = turns.packed(weights.transposed(), batch)
     if projections:
         narrow = turns.packed(projections.transposed(), batch)
-
-    def turn():
+    with turns.repeated(time):
         before, after, during = _in_time(time, backwards)
         state = [x.along(*before) for x in states]
         following = [x.along(*after) for x in states]
@@ -120,10 +119,6 @@ def recurrence(inputs: Tensor, weight: Tensor, bias: Tensor | None, projection: 
         _compute(turns, rule.cell, _operands(rule, step, pre, state), [made, *following[1:]])
         if projections:
             turns.product_of_panels(made, narrow, following[0])
-
-    turns.begin()
-    turn()
-    turns.repeat(time)
     return _program(outs, places, turns)
 
 
@@ -174,8 +169,7 @@ def recurrence_backward(g_hidden: Tensor, g_cell: Tensor | None, inputs: Tensor 
         g_made = turns.scratch(makes.along(0, 0).layout)
     if rule.tail == 0:
         g_tail = turns.scratch(Layout.packed(hidden.shape[1:], pres.dtype))
-
-    def turn():
+    with turns.repeated(time):
         # Time runs the other way: what a step comes from is what its gradient goes to.
         after, before, during = _in_time(time, not backwards)
         g_after, g_before = ([x.along(*at) for x in g_states] for at in (after, before))
@@ -196,10 +190,6 @@ def recurrence_backward(g_hidden: Tensor, g_cell: Tensor | None, inputs: Tensor 
         _differentiate(turns, rule.cell, g_after, operands, result, targets, more)
         addend = g_tail if rule.tail == 0 else arriving.along(*before)
         turns.product_of_panels(g_pre, panels, g_before[0], addend)
-
-    turns.begin()
-    turn()
-    turns.repeat(time)
     return _program(outs, places, turns)
 
 
