@@ -98,6 +98,7 @@ class Nest(NamedTuple):
 
 
 AS_BITS = {d: types.uint8 if d.itemsize == 1 else types.uint16 for d in small_floats.FORMATS}
+AS_BITS[types.complex64] = types.int64
 
 # --- tuning: sizes at which the schedule changes --------------------------------------------------
 TILE = 8192  # elements of the innermost kept dim that one unit takes
@@ -124,7 +125,7 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
 
     `temporary` is the value-table index that the first temporary will have.
     """
-    nest = rewritten(paired(nest))
+    nest = rewritten(paired(_as_bits(nest)))
     if 0 in nest.shape and not any(isinstance(s, Reduce) for s in nest.body):
         return [], []
     rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
@@ -140,7 +141,6 @@ def _launch(nest: Nest) -> Step:
     """One kernel launch over the whole nest."""
     if check.ENABLED:
         verify(nest)
-    nest = _as_bits(nest)
     kept, reduced = _ordered(nest)
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
     columns: list = [nest.operands[k].strides for k in arrays]
@@ -262,7 +262,8 @@ def _schedule(nest, kept_dims, reduced_dims, where) -> str:
 
 
 def _as_bits(nest: Nest) -> Nest:
-    """A nest that copies small floats as they are, over integers of their size."""
+    """A nest that copies small floats or complex numbers as they are, over integers of their size.
+    """
     copied = all(isinstance(s, Store) and s.value.name == "argument" for s in nest.body)
     found = {o.dtype for o in nest.operands}
     if not copied or not found <= AS_BITS.keys():
