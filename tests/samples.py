@@ -87,6 +87,7 @@ INTERNAL = {
     "indexed_by_mask": "Tensor.__getitem__",
     "kl_log_terms": "nn.functional.kl_div",
     "kl_terms": "nn.functional.kl_div",
+    "kth_place": "kthvalue",
     "bordered": "nn.functional.pad",
     "columns_of_blocks": "nn.functional.unfold",
     "blocks_of_columns": "nn.functional.fold",

@@ -207,3 +207,31 @@ def test_channels_last():
     assert repr(cresset.channels_last) == "torch.channels_last"
     module = cresset.nn.Conv2d(2, 3, 2).to(memory_format=cresset.channels_last)
     assert module.weight.is_contiguous(memory_format=cresset.channels_last)
+
+
+# --- the few of many ------------------------------------------------------------------------------
+ROWS = {
+    "random": lambda n: np.cos(np.arange(n) * 1.7),
+    "ascending": lambda n: np.arange(n),
+    "descending": lambda n: -np.arange(n),
+    "equal": lambda n: np.ones(n),
+    "in few values": lambda n: np.arange(n) % 3,
+    "with NaN": lambda n: np.where(np.arange(n) % 7, np.sin(np.arange(n) * 2.1), np.nan),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "float16"])
+def test_the_first_of_a_long_row_are_those_of_the_sorted_row(kind, dtype):
+    for n in (65, 200, 1000, 5000):
+        with np.errstate(invalid="ignore"):
+            row = ROWS[kind](n).astype(dtype)
+        x = cresset.from_numpy(np.stack([row, row[::-1]]))
+        for largest in (True, False):
+            values, places = x.sort(1, descending=largest, stable=True)
+            for k in (1, 3, 10, 40, n // 3):
+                found = x.topk(k, largest=largest)
+                assert found.indices.equal(places[:, :k])
+                np.testing.assert_array_equal(found.values.numpy(), values[:, :k].numpy())
+        for k in (1, n // 2, n):
+            assert x.kthvalue(k, 1).indices.equal(places[:, k - 1])

@@ -1,6 +1,8 @@
 """Binary search: where values belong among boundaries in order.
 
-All values take the same number of steps, and a step is a load, a comparison and a select.
+All values take the same number of steps, and a step is a load, a comparison and an addition,
+without a branch that could be guessed wrong. Several values go through theirs side by side, since
+each step waits for the one before it.
 
 The schedule returns (steps, bytes of each temporary).
 """
@@ -14,6 +16,7 @@ from cresset.runtime.ir import Module
 from cresset.runtime.program import Step
 
 PIECE = 1024  # values that a piece of shared work should have
+TOGETHER = 8  # values that are looked up side by side
 
 
 def search(boundaries: Layout, values: Layout, sorter: Layout | None, out: Layout, places,
@@ -28,21 +31,22 @@ def search(boundaries: Layout, values: Layout, sorter: Layout | None, out: Layou
         return (), ()
     length = boundaries.shape[-1]
     across = values.shape[-1] if boundaries.ndim > 1 else values.numel
-    words = (length, across, 1 << length.bit_length() >> 1)
+    words = (length, across, length.bit_length())
     kind = values.dtype
+    form = (right, sorter is not None, boundaries.ndim > 1)
     step = Step(
-        f"search.{kind.name}.{out.dtype.name}.{right}.{sorter is not None}",
-        lambda: _write(kind, out.dtype, right, sorter is not None),
-        tuple(places), words, values.numel, PIECE, values.numel * 4 * (1 + length.bit_length()),
+        f"search.{kind.name}.{out.dtype.name}.{'.'.join(map(str, form))}",
+        lambda: _write(kind, out.dtype, *form),
+        tuple(places), words, values.numel, PIECE, values.numel * (1 + length.bit_length()),
     )
     return (step,), ()
 
 
-def _write(kind: dtype, result: dtype, right: bool, sorted_by: bool):
+def _write(kind: dtype, result: dtype, right: bool, sorted_by: bool, by_rows: bool):
     """The kernel; a unit is a value.
 
-    Words: boundaries, values, sorter if any, out; boundaries in a row; values that share a row; the
-    first step, the greatest power of two that is not more than the boundaries.
+    Words: boundaries, values, sorter if any, out; boundaries in a row; values that share a row;
+    steps of a search.
     """
     module = Module()
     f = module.kernel()
@@ -51,27 +55,42 @@ def _write(kind: dtype, result: dtype, right: bool, sorted_by: bool):
     boundaries, values = words.pointer(), words.pointer()
     sorter = words.pointer() if sorted_by else None
     out = words.pointer()
-    length, across, widest = words.integers(3)
-    with f.loop(begin, end) as index:
-        value = f.load(kind.llvm, f.offset(values, index, kind.llvm))
-        row = index.udiv(across) * length
-        bits = f.intrinsic("cttz", widest | (1 << 62), f.constant("i1", 0))
-        turns = f.select(widest.eq(0), 0, bits + 1)
-        zero = f.constant("i64", 0)
-        with f.loop(0, turns, carry=[zero, widest]) as loop:
-            place, step = loop.values
-            further = place + step
-            last = row + f.minimum(further, length) - 1
-            if sorter is not None:
-                last = row + f.load("i64", f.offset(sorter, last, "i64"))
-            boundary = f.load(kind.llvm, f.offset(boundaries, last, kind.llvm))
-            if kind.is_signed:
-                beyond = boundary > value if right else boundary >= value
-            else:
-                beyond = boundary.ugt(value) if right else boundary.uge(value)
-            moves = (further <= length) & (beyond ^ True)
-            loop.next(f.select(moves, further, place), step.lshr(1))
-        found = f.convert(loop.results[0], result.llvm)
-        f.store(found, f.offset(out, index, result.llvm))
+    length, across, turns = words.integers(3)
+    zero = f.constant("i64", 0)
+
+    def find(first, count):
+        """Look up `count` values side by side."""
+        indices = [first + k for k in range(count)]
+        wanted = [f.load(kind.llvm, f.offset(values, index, kind.llvm)) for index in indices]
+        rows = [index.udiv(across) * length if by_rows else zero for index in indices]
+        with f.loop(0, turns, carry=[length, *[zero] * count]) as loop:
+            # What is looked for lies among so many boundaries from `places` on, or behind them.
+            left, *places = loop.values
+            rest = left.lshr(1)
+            loop.next(rest, *[
+                place + further(row, place, left - rest, value)
+                for place, row, value in zip(places, rows, wanted)
+            ])
+        for index, place in zip(indices, loop.results[1:]):
+            f.store(f.convert(place, result.llvm), f.offset(out, index, result.llvm))
+
+    def further(row, place, half, value):
+        """`half` if the last of so many boundaries comes before the value, else 0."""
+        last = row + place + half - 1
+        if sorter is not None:
+            last = row + f.load("i64", f.offset(sorter, last, "i64"))
+        boundary = f.load(kind.llvm, f.offset(boundaries, last, kind.llvm))
+        if kind.is_signed:
+            stops = boundary > value if right else boundary >= value
+        else:
+            stops = boundary.ugt(value) if right else boundary.uge(value)
+        # A select would become a branch.
+        return half & (f.convert(stops, "i64") - 1)
+
+    whole = end - (end - begin).urem(TOGETHER)
+    with f.loop(begin, whole, TOGETHER) as index:
+        find(index, TOGETHER)
+    with f.loop(whole, end) as index:
+        find(index, 1)
     f.ret()
     return module

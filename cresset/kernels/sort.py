@@ -3,8 +3,10 @@
 Every element becomes an unsigned key whose order is the one asked for: descending is the complement
 of ascending, NaN counts as the greatest and -0 equals 0. Rows of a few elements are sorted by rank,
 counting for each element those before it. Longer ones go through a radix sort by bytes of the key,
-from the last to the first, and a byte that all share is skipped. The few greatest of a long row are
-picked by bytes from the first to the last, and only they are sorted. All of it is stable.
+from the last to the first, and a byte that all share is skipped. Some of the greatest of a long row
+are picked by bytes from the first to the last, and only they are sorted. Where few are asked for,
+those of the row's first part set a limit, and of the rest only what is beyond it is looked at. All
+of it is stable.
 
 An item is a key and a place: packed in one word where the key has up to 32 bits, else two words.
 
@@ -14,7 +16,7 @@ table. `indices` is int64.
 
 from __future__ import annotations
 
-from math import prod
+from math import isqrt, prod
 
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
@@ -26,8 +28,11 @@ from cresset.runtime.program import Step
 from cresset.runtime.target import host
 
 FEW = 64  # elements up to which sorting by rank is quicker
+FEW_KEPT = 160  # elements up to which it finds the first of them more quickly
+SIEVED = 16  # times as many elements as are asked for, from which on a limit pays
 PAD = 16  # items that may be read behind the last
 BUCKETS = 256
+PACE = {"rank": 12, "radix": 12, "select": 4, "sieve": 1}  # nanoseconds an element takes
 PIECES = 64  # of shared work at most; each has room of its own
 ROOM = 64 << 20  # bytes that the pieces should take together, if there are more than FEWEST
 FEWEST = 4
@@ -55,22 +60,31 @@ def _order(x, dim, k, out, indices, values, first_temporary, descending):
     sizes, strides = merge(sizes, strides)
     rows = prod(sizes)
     method = "rank" if count <= FEW else "select" if 4 * k <= count else "radix"
+    if method == "select" and SIEVED * k <= count and steps[0] == 1:
+        method = "sieve"
     capacity = count + PAD
-    room = _room(x.dtype, capacity)
-    pieces = min(rows, PIECES, max(FEWEST, ROOM // room))
-    grain = -(-rows // pieces)
-    words = (count, k, *steps, capacity, room, grain, *batch_words(sizes, strides))
+    room = room_of(x.dtype, capacity)
+    grain = -(-rows // pieces_of(rows, room))
+    # Limits are set anew while lists are short, else just once: for a random row one list of items
+    # then is as long as the other.
+    first, growth = (max(k, 32), 4) if 5 * k <= FEW_KEPT else (isqrt(k * count), count)
+    words = (count, k, first, growth, *steps, capacity, room, grain, *batch_words(sizes, strides))
     type, width = x.dtype, host().vector_bytes
     order = "descending" if descending else "ascending"
     step = Step(
         f"sort.{method}.{type.name}.{order}.{width}",
         lambda: _write(method, type, descending, width),
-        (*values, first_temporary), words, rows, grain, rows * count * 12,
+        (*values, first_temporary), words, rows, grain, rows * count * PACE[method],
     )
     return (step,), (-(-rows // grain) * room,)
 
 
-def _room(type, capacity):
+def pieces_of(rows, room):
+    """How many pieces of work there are, each with so many bytes of room."""
+    return min(rows, PIECES, max(FEWEST, ROOM // room))
+
+
+def room_of(type, capacity):
     """Bytes that sorting a row takes: two lists of items, and the sizes of buckets by byte."""
     return 2 * 8 * capacity * (2 if type.itemsize == 8 else 1) + 8 * BUCKETS * type.itemsize
 
@@ -100,28 +114,31 @@ class Items:
             self.f.store(word, self.f.offset(each, index, "i64"))
 
 
-def _make(f: Function, value: Value, place: Value, type: dtype, descending: bool) -> list[Value]:
-    """The item of an element that stands at `place`."""
+def key_of(f: Function, value: Value, type: dtype, descending: bool) -> Value:
+    """The keys of elements, in the order asked for as unsigned integers of the elements' size."""
     bits = 8 * type.itemsize
     sign = 1 << (bits - 1)
     if type.is_floating_point:
         # Adding 0 makes 0 of -0. The bits of negative numbers are complemented.
-        key = f.bitcast(value + 0.0, f"i{bits}")
+        key = f.bitcast(value + 0.0, ir.vector(f"i{bits}", ir.lanes(value.type)))
         key = key ^ ((key >> (bits - 1)) | sign)
         key = f.select(value.unordered(value), -1, key)
     else:
         key = value ^ sign if type.is_signed else value
-    if descending:
-        key = key ^ -1
-    key = f.convert(key, "i64", signed=False)
+    return key ^ -1 if descending else key
+
+
+def make_item(f: Function, value: Value, place: Value, type: dtype, descending: bool):
+    """The item of an element that stands at `place`."""
+    key = f.convert(key_of(f, value, type, descending), "i64", signed=False)
     return [key, place] if type.itemsize == 8 else [(key << 32) | place]
 
 
-def _place(item):
+def place_of(item):
     return item[1] if len(item) == 2 else item[0] & 0xFFFFFFFF
 
 
-def _digit(item, byte):
+def digit_of(item, byte):
     """The bucket of an item by a byte of its key, counted from the lowest."""
     return item[0].lshr(byte * 8 if len(item) == 2 else byte * 8 + 32) & (BUCKETS - 1)
 
@@ -200,8 +217,9 @@ def from_both_ends(f: Function, count: Value, visit):
 def _write(method, type, descending, width):
     """The kernel of a method; a unit is a row.
 
-    Words: x, out, indices, room; count, k; steps of the three; capacity of a list, bytes of room
-    and rows of a piece; batch.
+    Words: x, out, indices, room; count, k; elements that set the first limit, and how many times as
+    many have been looked at when the next is set; steps of the three; capacity of a list, bytes of
+    room and rows of a piece; batch.
     """
     module = Module()
     f = module.kernel()
@@ -209,7 +227,7 @@ def _write(method, type, descending, width):
     words = Words(f)
     pointers = [words.pointer() for _ in range(3)]
     room = words.pointer()
-    count, k = words.integers(2)
+    count, k, first, growth = words.integers(4)
     steps = words.integers(3)
     capacity, bytes, grain = words.integers(3)
     batch = Batch(words, 3)
@@ -225,12 +243,12 @@ def _write(method, type, descending, width):
 
         def make(i):
             value = f.load(type.llvm, f.offset(x, i * steps[0], type.llvm))
-            item = _make(f, value, i, type, descending)
+            item = make_item(f, value, i, type, descending)
             items.store(item, i)
             return item
 
         def write(item, rank):
-            place = _place(item)
+            place = place_of(item)
             value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
             f.store(value, f.offset(out, rank * steps[1], type.llvm))
             f.store(place, f.offset(indices, rank * steps[2], "i64"))
@@ -241,7 +259,7 @@ def _write(method, type, descending, width):
 
         def count_bytes(item, forward):
             for byte in range(type.itemsize):
-                buckets.of(byte).count(_digit(item, byte), forward)
+                buckets.of(byte).count(digit_of(item, byte), forward)
 
         if method == "rank":
             with f.loop(0, count) as i:
@@ -254,16 +272,44 @@ def _write(method, type, descending, width):
         else:
             top = type.itemsize - 1
             highest = buckets.of(top)
-            highest.clear()
-            from_both_ends(f, count, lambda i, way: highest.count(_digit(make(i), top), way))
-            _select(f, items, other, buckets, count, k, top)
+
+            def select(source, target, many):
+                """Leave the first k of so many items in another list; equal ones are in order."""
+                def by_bytes():
+                    highest.clear()
+                    from_both_ends(
+                        f, many, lambda i, way: highest.count(digit_of(source.load(i), top), way)
+                    )
+                    _select(f, source, target, buckets, many, k, top)
+
+                def by_rank():
+                    _by_rank(f, source, many, k, target.store, width)
+
+                f.either(many <= FEW_KEPT, by_rank, by_bytes)
+
+            if method == "select":
+                highest.clear()
+                from_both_ends(f, count, lambda i, way: highest.count(digit_of(make(i), top), way))
+                _select(f, items, other, buckets, count, k, top)
+                chosen, spare = other, items
+            else:
+                with f.loop(0, first) as i:
+                    make(i)
+                with f.repeat(first, first, items.keys, other.keys) as loop:
+                    at, many, *lists = loop.values
+                    source, target = map(items.at, lists)
+                    select(source, target, many)
+                    stop = f.minimum(at * growth, count)
+                    many = _beyond(f, x, at, stop, target, k, type, descending, width)
+                    loop.again(at < count, stop, many, target.keys, source.keys)
+                chosen, spare = map(items.at, loop.results[2:])
 
             def long():
                 buckets.clear(type.itemsize)
-                from_both_ends(f, k, lambda i, forward: count_bytes(other.load(i), forward))
-                write_first(_by_radix(f, other, items, buckets, k, type.itemsize))
+                from_both_ends(f, k, lambda i, forward: count_bytes(chosen.load(i), forward))
+                write_first(_by_radix(f, chosen, spare, buckets, k, type.itemsize))
 
-            f.either(k <= FEW, lambda: _by_rank(f, other, k, k, write, width), long)
+            f.either(k <= FEW, lambda: _by_rank(f, chosen, k, k, write, width), long)
     f.ret()
     return module
 
@@ -296,12 +342,12 @@ def _by_radix(f: Function, items, other, buckets, count, bytes):
 
             def put(i, forward):
                 item = source.load(i)
-                target.store(item, places.take(_digit(item, byte), forward))
+                target.store(item, places.take(digit_of(item, byte), forward))
 
             from_both_ends(f, count, put)
             return target.keys, source.keys
 
-        uneven = places.size(_digit(source.load(0), byte)).ne(count)
+        uneven = places.size(digit_of(source.load(0), byte)).ne(count)
         loop.next(*f.either(uneven, move, lambda: (source.keys, target.keys)))
     return items.at(loop.results[0])
 
@@ -322,7 +368,7 @@ def _select(f: Function, items, other, buckets, count, k, top):
             with f.when(byte < top):
                 sizes.clear()
                 from_both_ends(
-                    f, left, lambda i, way: sizes.count(_digit(items.load(i), byte), way)
+                    f, left, lambda i, way: sizes.count(digit_of(items.load(i), byte), way)
                 )
             with f.loop(0, BUCKETS, carry=[zero, zero, zero]) as each:
                 edge, below, passed = each.values
@@ -332,7 +378,7 @@ def _select(f: Function, items, other, buckets, count, k, top):
             edge, below, _ = each.results
             with f.loop(0, left, carry=[taken, zero]) as each:
                 item = items.load(each.index)
-                digit = _digit(item, byte)
+                digit = digit_of(item, byte)
                 for target, end in zip((other, items), each.values):
                     target.store(item, end)
                 each.next(each.values[0] + f.convert(digit < edge, "i64"),
@@ -343,3 +389,64 @@ def _select(f: Function, items, other, buckets, count, k, top):
     _, missing, taken = loop.results
     with f.loop(0, missing) as i:
         other.store(items.load(i), taken + i)
+
+
+def _beyond(f: Function, x, first, count, chosen, k, type, descending, width):
+    """Add the elements first..count that come before all k `chosen` ones; returns how many are
+    there then.
+
+    They are compared by vectors, several at a time, since hardly any passes.
+    """
+    key, vectors = f"i{8 * type.itemsize}", 4
+    lanes = width // type.itemsize
+
+    def last_of(i, limit):
+        """The greatest key of those chosen: of equals the first come first, so none is beyond."""
+        word = chosen.load(i)[0]
+        return f.select(word.ugt(limit), word, limit)
+
+    with f.loop(0, k, carry=[f.constant("i64", 0)]) as loop:
+        loop.next(last_of(loop.index, loop.values[0]))
+    limit = loop.results[0] if type.itemsize == 8 else loop.results[0].lshr(32)
+    limit = f.convert(limit, key)
+    limits = f.splat(limit, lanes)
+
+    def beyond(i, lanes, limit):
+        value = f.load(ir.vector(type.llvm, lanes), f.offset(x, i, type.llvm))
+        return key_of(f, value, type, descending).ult(limit)
+
+    def add(i, end):
+        value = f.load(type.llvm, f.offset(x, i, type.llvm))
+        chosen.store(make_item(f, value, i, type, descending), end)
+
+    block = lanes * vectors
+    whole = count - (count - first).urem(block)
+    with f.loop(first, whole, block, carry=[k]) as loop:
+        tests = [beyond(loop.index + v * lanes, lanes, limits) for v in range(vectors)]
+        some = tests[0]
+        for test in tests[1:]:
+            some = some | test
+
+        def gather():
+            end = loop.values[0]
+            for v, test in enumerate(tests):
+                bits = f.bitcast(test, f"i{lanes}")
+                if lanes < 64:
+                    bits = f.emit("i64", f"zext {bits} to i64")
+                with f.loop(0, f.intrinsic("ctpop", bits), carry=[bits, end]) as each:
+                    left, at = each.values
+                    lane = f.intrinsic("cttz", left, f.constant("i1", 1), suffix=".i64")
+                    add(loop.index + v * lanes + lane, at)
+                    each.next(left & (left - 1), at + 1)
+                end = each.results[1]
+            return end
+
+        any = f.intrinsic("vector.reduce.or", some, returns="i1")
+        loop.next(f.either(any, gather, lambda: loop.values[0]))
+    with f.loop(whole, count, carry=[loop.results[0]]) as rest:
+        (end,) = rest.values
+        passed = beyond(rest.index, 1, limit)
+        with f.when(passed):
+            add(rest.index, end)
+        rest.next(end + f.convert(passed, "i64"))
+    return rest.results[0]

@@ -17,6 +17,7 @@ from cresset.ops.kinds.promotion import computed, result_type
 from cresset.ops.operation import method
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.comparison import where
+from cresset.ops.reductions.extremes import aminmax
 from cresset.ops.reductions.reduction import amax, amin, any, sum
 from cresset.ops.shapes.shape import narrow, reshape
 from cresset.ops.shapes.splitting import unbind
@@ -131,12 +132,14 @@ def bincount(input, weights=None, minlength=0):
                            f"{tuple(weights.layout.shape)}")
     places, count = input.long(), minlength
     if input.layout.numel:
-        if amin(places).item() < 0:
+        least, greatest = (bound.item() for bound in aminmax(places))
+        if least < 0:
             raise RuntimeError("bincount: only supports 1-d non-negative integral inputs; the "
-                               f"least is {amin(places).item()}")
-        count = max(count, amax(places).item() + 1)
+                               f"least is {least}")
+        count = max(count, greatest + 1)
     if weights is None:
-        weights = ones(input.layout.numel, dtype=types.int64, device=input.layout.device)
+        one = ones(1, dtype=types.int64, device=input.layout.device)
+        weights = one.expand(input.layout.numel)
     elif weights.layout.dtype not in (types.float32, types.float64):
         weights = weights.to(types.float64)
     return index_add(weights.new_zeros(count), 0, places, weights)

@@ -11,13 +11,13 @@ from cresset.core.tensor import Tensor
 from cresset.ops.creation.tensors import arange, full, tensor
 from cresset.ops.indexing.gathering import gather
 from cresset.ops.operation import counted_as, counts_as, method
-from cresset.ops.ordering.sorting import argsort, sorted_dim
+from cresset.ops.ordering.sorting import argsort, kth_place, sorted_dim
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.arithmetic import lerp
 from cresset.ops.pointwise.comparison import where
 from cresset.ops.reductions.reduction import amax, any, argmax, least, sum
 from cresset.ops.reductions.scans import running_extreme, shifted
-from cresset.ops.shapes.shape import canonical_dim, movedim, narrow, reshape, squeeze
+from cresset.ops.shapes.shape import canonical_dim, movedim, reshape, squeeze
 
 __all__ = ["kthvalue", "median", "mode", "nanmedian", "nanquantile", "quantile"]
 
@@ -57,8 +57,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
             f"kthvalue: selected number k out of range for dimension {d}; got k={k}; need 1 <= k "
             f"<= {size}"
         )
-    order = argsort(input, d)
-    indices = narrow(order, d, k - 1, 1) if input.layout.ndim else order
+    indices = kth_place(input.detach(), k - 1, d)
     return kthvalue_result(_at(input, indices, d, keepdim))
 
 
@@ -97,16 +96,13 @@ def _median_along(name, x, dim, keepdim, ignore_nan):
 
 def _middle(x, dim, size, ignore_nan):
     """The index of the lower middle entry along a dim, which stays with size 1."""
-    order = argsort(x, dim)
-    middle = narrow(order, dim, (size - 1) // 2, 1) if x.layout.ndim else order
-    if not x.layout.dtype.is_floating_point:
-        return middle
-    nan = x.isnan()
-    if ignore_nan:
-        present = size - sum(nan, dim, True)
-        return gather(order, dim, ((present - 1) // 2).clamp(0))
+    real = x.layout.dtype.is_floating_point
+    if real and ignore_nan:
+        present = size - sum(x.isnan(), dim, True)
+        return gather(argsort(x, dim), dim, ((present - 1) // 2).clamp(0))
+    middle = kth_place(x, (size - 1) // 2, dim)
     # To argmax NaN is the greatest.
-    return where(any(nan, dim, True), argmax(x, dim, True), middle)
+    return where(any(x.isnan(), dim, True), argmax(x, dim, True), middle) if real else middle
 
 
 def _median_of_all(x, ignore_nan):

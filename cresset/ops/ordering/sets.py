@@ -52,10 +52,11 @@ def order_of_rows(rows: Tensor):
     return keys.argsort(kind="stable")
 
 
-def _grouped(entries, order):
+def _grouped(entries, order, inverse, sized):
     """(places of the first of each group of equal neighbours, its group for every entry, counts).
 
-    `order` is where the entries stood before they were sorted, None where they were not.
+    `order` is where the entries stood before they were sorted, None where they were not. Groups and
+    counts are None where they are not asked for.
     """
     count = entries.layout.shape[0]
     if not count:
@@ -63,10 +64,14 @@ def _grouped(entries, order):
         return nothing, nothing, nothing
     begins = _begins(entries)
     firsts = reshape(nonzero(begins), (-1,))
-    groups = cumsum_dim(begins, 0, False) - 1
-    if order is not None:
-        groups = order.new_zeros(count).scatter_(0, order, groups)
-    return firsts, groups, cat((firsts, firsts.new_tensor([count]))).diff()
+    groups = counts = None
+    if inverse:
+        groups = cumsum_dim(begins, 0, False) - 1
+        if order is not None:
+            groups = order.new_zeros(count).scatter_(0, order, groups)
+    if sized:
+        counts = cat((firsts, firsts.new_tensor([count]))).diff()
+    return firsts, groups, counts
 
 
 def _rows(name, x, dim):
@@ -79,26 +84,31 @@ def _rows(name, x, dim):
     return d, reshape(movedim(x, d, 0), (shape[d] if shape else 1, -1 if x.layout.numel else 0))
 
 
-def _distinct(name, x, dim, in_order):
-    """(the distinct elements or entries, the group of each element, the size of each group)."""
+def _distinct(name, x, dim, in_order, inverse, sized):
+    """The distinct elements or entries; with them, if asked for, the group of each element and the
+    size of each group.
+    """
     x = x.detach()
     if dim is None:
         flat = reshape(x, (-1,))
         entries, order = sorted_dim(flat, 0, False) if in_order else (flat, None)
-        firsts, groups, counts = _grouped(entries, order)
-        return entries[firsts], reshape(groups, tuple(x.layout.shape)), counts
+        firsts, groups, counts = _grouped(entries, order, inverse, sized)
+        if inverse:
+            groups = reshape(groups, tuple(x.layout.shape))
+        return _asked(entries[firsts], inverse, groups, sized, counts)
     d, rows = _rows(name, x, dim)
     order = None
     if in_order and rows.layout.numel:
         order = order_of_rows(rows.float() if rows.layout.dtype in types.HALVES else rows)
-    firsts, groups, counts = _grouped(rows if order is None else rows[order], order)
+    entries = rows if order is None else rows[order]
+    firsts, groups, counts = _grouped(entries, order, inverse, sized)
     chosen = firsts if order is None else order[firsts]
-    return x.index_select(d, chosen) if x.layout.ndim else x, groups, counts
+    values = x.index_select(d, chosen) if x.layout.ndim else x
+    return _asked(values, inverse, groups, sized, counts)
 
 
-def _asked(found, return_inverse, return_counts):
-    values, groups, counts = found
-    wanted = [values] + [groups] * bool(return_inverse) + [counts] * bool(return_counts)
+def _asked(values, inverse, groups, sized, counts):
+    wanted = [values] + [groups] * bool(inverse) + [counts] * bool(sized)
     return tuple(wanted) if len(wanted) > 1 else values
 
 
@@ -113,7 +123,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     >>> cresset.unique(cresset.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    return _asked(_distinct("unique", input, dim, True), return_inverse, return_counts)
+    return _distinct("unique", input, dim, True, return_inverse, return_counts)
 
 
 @method()
@@ -124,8 +134,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     >>> cresset.unique_consecutive(cresset.tensor([1, 1, 2, 1]))
     tensor([1, 2, 1])
     """
-    found = _distinct("unique_consecutive", input, dim, False)
-    return _asked(found, return_inverse, return_counts)
+    return _distinct("unique_consecutive", input, dim, False, return_inverse, return_counts)
 
 
 @with_out

@@ -8,6 +8,7 @@ from cresset.core.return_types import sort as sort_result
 from cresset.core.return_types import topk as topk_result
 from cresset.core.tensor import Tensor
 from cresset.kernels import sort as kernels
+from cresset.kernels.selection import kth
 from cresset.ops.creation.tensors import zeros
 from cresset.ops.indexing.gathering import scatter_put
 from cresset.ops.kinds import special
@@ -53,6 +54,19 @@ def greatest_dim(x: Tensor, k, dim, largest):
     out, indices = Layout.packed(tuple(shape), x.dtype), Layout.packed(tuple(shape), types.int64)
     launches, temporaries = kernels.topk(x, k, d, out, indices, (2, 0, 1), 3, largest)
     return Program("t", (out, indices), tuple(launches), tuple(temporaries))
+
+
+@special
+def kth_place(x: Tensor, k, dim):
+    """Where the k-th least entry along a dim stands, counted from 0 in stable order, as size 1."""
+    _refuse("kthvalue", x, types.complex64, types.complex128)
+    d = canonical_dim("kthvalue", dim, x.ndim)
+    shape = list(x.shape)
+    if shape:
+        shape[d] = 1
+    indices = Layout.packed(tuple(shape), types.int64)
+    launches, temporaries = kth(x, k, d, indices, (1, 0), 2)
+    return Program("t", (indices,), tuple(launches), tuple(temporaries))
 
 
 def _ordered_gradient(gs, outs, x_layout, dim):
