@@ -95,7 +95,7 @@ def write_stream(sources, past_caches):
     return module
 
 
-def best(call, seconds=0.5):
+def best(call, seconds=0.3):
     """The least seconds of a call, of as many as the time allows."""
     call()
     found, deadline = float("inf"), time.perf_counter() + seconds
