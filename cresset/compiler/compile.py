@@ -21,6 +21,8 @@ from cresset.ops import dispatch
 
 # Recordings of one function that are kept; beyond them it runs in immediate mode.
 MOST_VARIANTS = 64
+# Temporaries that a memory plan lists.
+SHOWN = 8
 # The attributes of what is compiled; all others are the function's.
 OWN = {"function", "fullgraph", "_variants", "_kinds", "__wrapped__", *WRAPPER_ASSIGNMENTS}
 
@@ -182,6 +184,24 @@ class Compiled:
         for problem in self._kinds.values():
             if isinstance(problem, NotReplayable):
                 lines.append(f"  in immediate mode: {_told(problem)}")
+        return "\n".join(lines)
+
+    def memory_plan(self) -> str:
+        """What memory the plays take: for each program what it makes, and the block that its
+        temporaries lie in with the largest of them that live when most do.
+        """
+        lines = []
+        for number, variant in enumerate(self._variants, start=1):
+            for place, part in enumerate(variant.replay.segments, start=1):
+                made = sum(memory.nbytes for memory in part.outputs)
+                alone = sum(nbytes for nbytes, _ in part.held)
+                lines.append(
+                    f"{number}. program {place}: makes {made:,} bytes; a block of {part.peak:,} "
+                    f"bytes, of which {alone:,} are in use at once:"
+                )
+                for nbytes, line in part.held[:SHOWN]:
+                    where = "" if line is None else f"  {os.path.basename(line[0])}:{line[1]}"
+                    lines.append(f"   {nbytes:>14,}{where}")
         return "\n".join(lines)
 
     def __repr__(self):

@@ -21,14 +21,15 @@ ALIGNMENT = 64
 class Segment(NamedTuple):
     """A program over memories: `launch(None, *tensors over inputs)` makes those of `outputs`.
 
-    `offsets` are the bytes of each input's memory that lie before its tensor's first element;
-    `peak` is the size of the block that temporaries lie in.
+    `peak` is the size of the block that temporaries lie in; `held` are those that live when most
+    do, the largest first: bytes, and the line that made them.
     """
 
     program: Program
     inputs: tuple[Memory, ...]
     outputs: tuple[Memory, ...]
     peak: int
+    held: list[tuple[int, tuple[str, int] | None]]
 
     def launcher(self):
         """The builtin that runs the program."""
@@ -91,6 +92,8 @@ class _Builder:
         for k, m in enumerate(self.inputs):
             self.places[m] = (count + 1 + k, -offsets.get(m, 0))
         self.arena = count + len(self.letters)
+        # The temporaries: bytes, the first and the last launch, and what each is.
+        self.wanted: list[tuple[int, int, int, object]] = []
 
     def segment(self) -> Segment:
         peak = self._lay_out()
@@ -103,11 +106,20 @@ class _Builder:
         layouts = tuple(m.layout for m in self.outputs if m.layout is not None)
         room = (peak,) if peak else ()
         program = Program(self.letters, layouts, tuple(steps), room, joined(explained))
-        return Segment(program, self.inputs, self.outputs, peak)
+        return Segment(program, self.inputs, self.outputs, peak, self._held())
+
+    def _held(self) -> list[tuple[int, tuple[str, int] | None]]:
+        """The temporaries that live at the launch at which they take most memory."""
+        living: list[list] = [[] for _ in self.entries]
+        for nbytes, first, last, _ in self.wanted:
+            for k in range(first, last + 1):
+                living[k].append((nbytes, self.entries[first].line))
+        most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
+        return sorted(most, key=lambda held: -held[0])
 
     def _lay_out(self) -> int:
         """Give every temporary its place in the block; returns the block's size."""
-        wanted: list[tuple[int, int, int, object]] = []
+        wanted = self.wanted
         for m in self.temporaries:
             first, last = self.lives[m]
             wanted.append((m.nbytes, first, last, m))

@@ -10,7 +10,8 @@ import warnings
 def caller() -> types.FrameType | None:
     """The innermost frame outside of the package, None where there is none."""
     frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("cresset."):
+    # Functions that were written out at run time belong to no module.
+    while frame is not None and frame.f_globals.get("__name__", "cresset.").startswith("cresset."):
         frame = frame.f_back
     return frame
 

@@ -61,7 +61,10 @@ class Program(NamedTuple):
 
 
 def joined(parts: Sequence[tuple[int, Callable]]) -> Callable | None:
-    """The `explain` of a program made of others: `parts` are (number of the first step, its own)."""
+    """The `explain` of a program made of others: `parts` are (number of the first step, its own).
+
+    None where no part has one.
+    """
     if not parts:
         return None
 
