@@ -117,7 +117,7 @@ def rounds_of(steps: Sequence[Step]) -> list[tuple[range, int]]:
 
 
 def _packed_step(step: Step, address: int, status: int) -> list[int]:
-    """The words of a step behind its number; `status` is the place of the status block, the last of the values."""
+    """The words of a step behind its number; `status` is the place of the status block."""
     operands = [status if place == STATUS else place for place in step.operands]
     moves = step.moves or ((0, 0),) * len(operands)
     if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
