@@ -27,7 +27,32 @@ def heavy(*expressions) -> bool:
 
 def rewritten(nest: Nest) -> Nest:
     """The nest as it is run."""
-    return narrow_sums(kept_values(short_positions(nest)))
+    return narrow_sums(kept_values(short_positions(truths_in_bytes(nest))))
+
+
+# --- truths ---------------------------------------------------------------------------------------
+def truths_in_bytes(nest: Nest) -> Nest:
+    """The nest with states that are booleans carried as bytes: vectors hold no bits in between."""
+    body: list = []
+    replaced: dict[Expression, Expression] = {}
+    states = 0
+    for s in nest.body:
+        if not hasattr(s, "lift"):
+            body.append(s._replace(value=scalar.substitute(s.value, replaced)))
+            continue
+        lift = [scalar.substitute(e, replaced) for e in s.lift]
+        merge, count = list(s.merge), len(lift)
+        for k, e in enumerate(s.lift):
+            sides = scalar.argument(k, types.bool), scalar.argument(count + k, types.bool)
+            if e.dtype is types.bool and merge[k] in (sides[0] & sides[1], sides[0] | sides[1]):
+                bytes = tuple(scalar.argument(a.value, types.uint8) for a in sides)
+                lift[k] = scalar.cast(lift[k], types.uint8)
+                merge[k] = scalar.node(merge[k].name, types.uint8, bytes)
+                state = scalar.accumulator(states + k, types.uint8)
+                replaced[scalar.accumulator(states + k, types.bool)] = scalar.ne(state, 0)
+        states += count
+        body.append(s._replace(lift=tuple(lift), merge=tuple(merge)))
+    return nest._replace(body=tuple(body)) if replaced else nest
 
 
 # --- sums -----------------------------------------------------------------------------------------
