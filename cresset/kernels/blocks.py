@@ -67,6 +67,8 @@ def tiles(tile: Tile, reading: str, bias: str, long: bool) -> Module:
             x_tile = f.select(a_panel.eq(0), plain, f.offset(x, turn * a_panel, tile.type))
             out = f.offset(z, row * c_row, tile.type)
             _fetch(f, tile, starts, out, c_row)
+            if bias == "row":
+                _fetch(f, tile, starts, f.offset(w, row * bias_row, tile.type), bias_row)
             multiply = long_product if long else product
             sums = multiply(f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
             terms = (f.offset(w, row * bias_row, tile.type), bias_row)
@@ -91,11 +93,11 @@ def _copied(f, tile, copied):
     return vectors, f.constant("i64", tile.columns)
 
 
-def _fetch(f, tile, starts, out, c_row):
-    """Have what the tile will be stored to come near while its sums are made."""
+def _fetch(f, tile, starts, place, step):
+    """Have rows that the tile is stored to, or added to, come near while its sums are made."""
     for _ in range(tile.rows):
-        f.prefetch(f.offset(out, starts[0], tile.type))
-        out = f.offset(out, c_row, tile.type)
+        f.prefetch(f.offset(place, starts[0], tile.type))
+        place = f.offset(place, step, tile.type)
 
 
 def _store(f, tile, sums, starts, out, c_row, bias, terms):
