@@ -76,6 +76,8 @@ _ALSO = {
                           "threshold", "threshold_"),
     "neural.convolution": ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
                            "conv_transpose3d"),
+    "neural.pooling": ("adaptive_avg_pool1d", "avg_pool1d", "max_pool1d", "max_pool2d",
+                       "max_pool3d"),
 }
 for _module, _names in _ALSO.items():
     _found = ops.functions(_module)
