@@ -184,3 +184,17 @@ def test_compiling_looks_like_the_function():
     assert compiled.__doc__ == "What it does."
     assert "function" in repr(compiled)
     assert cresset.compile(fullgraph=True)(function).fullgraph
+
+
+def test_functions_that_are_not_to_be_compiled():
+    seen = []
+
+    @cresset.compiler.disable(reason="it counts")
+    def counts(x):
+        seen.append(cresset.compiler.is_compiling())
+        return x + len(seen)
+
+    results = refused(lambda x: counts(x) * 2, "not to be compiled: it counts", cresset.ones(1))
+    assert [r.item() for r in results] == [4, 6, 8, 10, 12]
+    assert seen == [True, True, False, False, False]
+    assert cresset.compiler.disable(counts)(cresset.ones(1)).item() == 7
