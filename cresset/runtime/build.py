@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache as once
 
 from cresset.runtime.cache import Cache, directory
@@ -69,11 +70,27 @@ def load_all(steps: Iterable[Step]) -> list[int]:
     threads = min(len(missing), get_num_threads())
     if threads > 1:
         refuse_foreign()
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(threads) as others:
-            list(others.map(load, missing.keys(), missing.values()))
+        _load_at_once(missing, threads)
     return [load(step.key, step.write) for step in steps]
+
+
+def _load_at_once(missing, threads):
+    """Load kernels in so many threads. What fails will fail again, where it is asked for."""
+    left = list(missing.items())
+
+    def load_some():
+        while left:
+            with suppress(Exception):
+                load(*left.pop(0))
+
+    helpers = [threading.Thread(target=load_some) for _ in range(threads - 1)]
+    with suppress(RuntimeError):  # no thread can be had, as when the interpreter exits
+        for helper in helpers:
+            helper.start()
+    load_some()
+    for helper in helpers:
+        if helper.ident is not None:
+            helper.join()
 
 
 def load_module(
