@@ -222,8 +222,8 @@ class Variant:
     """One recording of a function, and what has to hold for it to be played."""
 
     def __init__(self, tape, reads, entry, result, args, options, cause):
-        for change in reads.changes:
-            raise NotReplayable(change.reason, change.line)
+        for refused in (*tape.refused, *((c.reason, c.line) for c in reads.changes)):
+            raise NotReplayable(*refused)
         self.plays = 0
         self.cause = cause
         self.checks = Checks()

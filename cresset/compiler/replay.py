@@ -68,8 +68,6 @@ class _Writer:
         self.backward = backward
         self.result = result
         self.leaves = leaves
-        if tape.refused:
-            raise NotReplayable(*tape.refused[0])
         places = (a for e in tape.entries for a in getattr(e, "arguments", ()))
         self.used = {a.memory for a in places if isinstance(a, Place)}
         # Results may lie in memory that no launch has touched.
