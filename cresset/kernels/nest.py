@@ -334,10 +334,12 @@ def _width(nest: Nest, extent: int) -> int:
 
     What is only read may take twice as many registers.
     """
-    made = [
-        e.dtype for s in nest.body
-        for e in (s.narrow or s.lift if isinstance(s, Reduce) else (s.value,))
-    ]
+    made: list[dtype] = []
+    for s in nest.body:
+        if isinstance(s, Reduce):
+            made += [e.dtype for e in s.narrow or s.lift]
+        elif not s.kept:
+            made.append(s.value.dtype)
     used = [o.dtype for o in nest.operands if o.strides is not None]
     widest, read = (
         max((max(d.itemsize, ir.size(d.register)) for d in kinds), default=4)
