@@ -113,13 +113,17 @@ class Module(Hookable, Stateful):
 
     def _need_init(self, what: str) -> None:
         if "_parameters" not in self.__dict__:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+            raise AttributeError(
+                f"{type(self).__name__}: cannot assign {what} before Module.__init__() call; call "
+                "super().__init__() first"
+            )
 
     def _need_kind(self, name: str, value: Any, kind: type, what: str, needed: str) -> None:
         if value is not None and not isinstance(value, kind):
             given = f"{type(value).__module__}.{type(value).__qualname__}"
             raise TypeError(
-                f"cannot assign '{given}' as {what} '{name}' ({needed} or None expected)"
+                f"{type(self).__name__}: cannot assign '{given}' as {what} '{name}' ({needed} or "
+                "None expected)"
             )
 
     def _unregister(self, name: str, keep: str) -> None:
@@ -134,7 +138,9 @@ class Module(Hookable, Stateful):
 
     def _check_name(self, name: Any, what: str, registry: dict[str, Any]) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
+            raise TypeError(
+                f"{type(self).__name__}: {what} name should be a string. Got {type(name).__name__}"
+            )
         if "." in name:
             raise KeyError(f'{what} name can\'t contain ".", got: {name}')
         if name == "":
@@ -178,7 +184,11 @@ class Module(Hookable, Stateful):
         """Adds a child under `name`. Errors as `register_parameter`."""
         self._need_init("module")
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__qualname__} is not a Module subclass")
+            hint = "; make one of it: call it" if isinstance(module, type) else ""
+            raise TypeError(
+                f"{type(self).__name__}: {type(module).__qualname__} is not a Module subclass; "
+                f"need a module{hint}"
+            )
         self._check_name(name, "module", self._modules)
         self._modules[name] = module
 
@@ -334,7 +344,7 @@ class Module(Hookable, Stateful):
     def train(self, mode: bool = True) -> Self:
         """Sets training mode in the whole tree: Dropout drops, BatchNorm uses the batch itself."""
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ValueError(f"train: training mode is expected to be boolean; got {mode!r}")
         self.training = mode
         for module in self.children():
             module.train(mode)
@@ -389,8 +399,8 @@ class Module(Hookable, Stateful):
         order = kwargs.get("memory_format")
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
-                "nn.Module.to only accepts floating point or complex dtypes, but got desired "
-                f"dtype={dtype}"
+                "to: nn.Module.to only accepts floating point or complex dtypes, but got desired "
+                f"dtype={dtype}; parameters are learnt, which integers cannot be"
             )
 
         def convert(tensor: Tensor) -> Tensor:

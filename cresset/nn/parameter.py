@@ -6,6 +6,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor
+from cresset.ops.arguments import tensors
 
 
 class Parameter(Tensor):
@@ -22,6 +23,7 @@ class Parameter(Tensor):
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is None:
             data = cresset.empty(0)
+        tensors("Parameter", data=data)
         return Tensor._make_subclass(cls, data, requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
@@ -52,6 +54,7 @@ class Buffer(Tensor):
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         if data is None:
             data = cresset.empty(0)
+        tensors("Buffer", data=data)
         buffer = Tensor._make_subclass(cls, data, data.requires_grad)
         buffer.persistent = persistent
         return buffer

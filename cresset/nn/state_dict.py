@@ -148,8 +148,8 @@ class Stateful:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
-                f"Expected state_dict to be dict-like, got {type(state_dict)}. "
-                "Give what `state_dict()` returned, or what `load` read of it."
+                f"load_state_dict: Expected state_dict to be dict-like, got {type(state_dict)}; "
+                "give what `state_dict()` returned, or what `load` read of it"
             )
         metadata = getattr(state_dict, "_metadata", {})
         keys = IncompatibleKeys([], [])

@@ -85,7 +85,8 @@ class Adam(StepCounting):
         for index, beta in enumerate(betas):
             if not 0.0 <= beta < 1.0:
                 raise ValueError(
-                    f"Invalid beta parameter at index {index}: {beta}; need 0 <= beta < 1"
+                    f"optimizer: Invalid beta parameter at index {index}: {beta}; need 0 <= beta "
+                    "< 1"
                 )
         check_at_least_zero(weight_decay_value=weight_decay)
         check_immediate(type(self).__name__, differentiable)

@@ -28,16 +28,25 @@ class Optimizer:
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
-                f"but got {type(params).__name__}"
+                f"{type(self).__name__}: params argument given to the optimizer should be an "
+                "iterable of Tensors or dicts, but got Tensor; put it in a list: [tensor]"
             )
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self._make_hook_tables()
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: params must be an iterable of Tensors or dicts; got "
+                f"{type(params).__name__}; give model.parameters()"
+            )
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(
+                f"{type(self).__name__}: optimizer got an empty parameter list; give "
+                "model.parameters() of a model that has some; what they were read from once, such "
+                "as a generator, is empty afterwards"
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -86,12 +95,16 @@ class Optimizer:
         Errors as the class.
         """
         if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+            raise TypeError(
+                f"{type(self).__name__}: param_group must be a dict, but got {type(param_group)}; "
+                'give such as {"params": [...]}'
+            )
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the "
-                "ordering of tensors in sets will change between runs. Please use a list instead."
+                f"{type(self).__name__}: optimizer parameters need to be organized in ordered "
+                "collections, but the ordering of tensors in sets will change between runs. Please "
+                "use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
         if params and all(isinstance(param, tuple) for param in params):
@@ -99,7 +112,8 @@ class Optimizer:
             params = [param for _, param in params]
         elif any("param_names" in group for group in self.param_groups):
             raise ValueError(
-                "all optimizer params should be with/without names. Some param names are missing"
+                f"{type(self).__name__}: all optimizer params should be with/without names. Some "
+                "param names are missing; give all or none of them as (name, tensor)"
             )
         param_group["params"] = params
         self._check_params(params)
@@ -111,11 +125,15 @@ class Optimizer:
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(
-                    "optimizer can only optimize Tensors, but one of the params is "
-                    f"{type(param).__name__}"
+                    f"{type(self).__name__}: optimizer can only optimize Tensors, but one of the "
+                    f"params is {type(param).__name__}; give model.parameters()"
                 )
             if not param.is_leaf:
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise ValueError(
+                    f"{type(self).__name__}: can't optimize a non-leaf Tensor; got the result of "
+                    f"an operation, of shape {tuple(param.shape)}; give what it was computed from, "
+                    "or .detach().requires_grad_()"
+                )
         numbers = {id(param) for param in params}
         if len(numbers) != len(params):
             warnings.warn(
@@ -125,7 +143,10 @@ class Optimizer:
             )
         taken = chain.from_iterable(group["params"] for group in self.param_groups)
         if any(id(param) in numbers for param in taken):
-            raise ValueError("some parameters appear in more than one parameter group")
+            raise ValueError(
+                f"{type(self).__name__}: some parameters appear in more than one parameter group; "
+                "need each in one group"
+            )
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -180,15 +201,15 @@ class Optimizer:
         saved = deepcopy(state_dict["param_groups"])
         if len(saved) != len(self.param_groups):
             raise ValueError(
-                "loaded state dict has a different number of parameter groups: "
-                f"{len(saved)}; need {len(self.param_groups)}"
+                f"{type(self).__name__}: loaded state dict has a different number of parameter "
+                f"groups: {len(saved)}; need {len(self.param_groups)}"
             )
         for number, (group, saved_group) in enumerate(zip(self.param_groups, saved)):
             if len(group["params"]) != len(saved_group["params"]):
                 raise ValueError(
-                    "loaded state dict contains a parameter group that doesn't match the size of "
-                    f"optimizer's group: group {number} has {len(saved_group['params'])} "
-                    f"parameters; need {len(group['params'])}"
+                    f"{type(self).__name__}: loaded state dict contains a parameter group that "
+                    f"doesn't match the size of optimizer's group: group {number} has "
+                    f"{len(saved_group['params'])} parameters; need {len(group['params'])}"
                 )
         params = dict(
             zip(
@@ -319,7 +340,9 @@ def check_at_least_zero(**settings: float) -> None:
     """Raises ValueError for the first setting below 0 or no number, naming it."""
     for name, value in settings.items():
         if not value >= 0:
-            raise ValueError(f"Invalid {name.replace('_', ' ')}: {value}; need 0 or more")
+            raise ValueError(
+                f"optimizer: Invalid {name.replace('_', ' ')}: {value}; need 0 or more"
+            )
 
 
 def check_immediate(optimizer: str, differentiable: bool) -> None:

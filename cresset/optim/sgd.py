@@ -68,7 +68,10 @@ class SGD(Optimizer):
         check_at_least_zero(weight_decay_value=weight_decay)
         check_immediate("SGD", differentiable)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+            raise ValueError(
+                "SGD: Nesterov momentum requires a momentum and zero dampening; got "
+                f"momentum={momentum} and dampening={dampening}; give such as momentum=0.9"
+            )
         defaults = {
             "lr": lr,
             "momentum": momentum,

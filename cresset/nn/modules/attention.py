@@ -55,7 +55,10 @@ class MultiheadAttention(Module):
                 f"num_heads={num_heads} instead"
             )
         if embed_dim % num_heads != 0:
-            raise AssertionError("embed_dim must be divisible by num_heads")
+            raise AssertionError(
+                "MultiheadAttention: embed_dim must be divisible by num_heads; got "
+                f"{embed_dim} and {num_heads}; each head takes an equal share of it"
+            )
         super().__init__()
         place = {"device": device, "dtype": dtype}
         self.embed_dim = embed_dim

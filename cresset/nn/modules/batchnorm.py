@@ -77,7 +77,10 @@ class _NormBase(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in self.ranks:
             needed = " or ".join(f"{rank}D" for rank in self.ranks)
-            raise ValueError(f"expected {needed} input (got {input.dim()}D input)")
+            raise ValueError(
+                f"{type(self).__name__}: expected {needed} input (got {input.dim()}D input); got "
+                f"shape {tuple(input.shape)}; dims are the batch, channels, and places"
+            )
 
     def _load_from_state_dict(
         self,

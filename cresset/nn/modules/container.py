@@ -17,7 +17,10 @@ def _position(index: Any, length: int) -> int:
     """`index` counted from the start; raises IndexError unless it lies in the container."""
     index = operator.index(index)
     if not -length <= index < length:
-        raise IndexError(f"index {index} is out of range; the container holds {length} entries")
+        raise IndexError(
+            f"container: index {index} is out of range; it holds {length} entries; need "
+            f"{-length} <= index < {length}"
+        )
     return index % length
 
 

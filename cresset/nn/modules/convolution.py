@@ -46,14 +46,22 @@ class _Filters(Module):
         dtype: Any,
     ) -> None:
         if groups <= 0:
-            raise ValueError("groups must be a positive integer")
+            raise ValueError(
+                f"{type(self).__name__}: groups must be a positive integer; got {groups}"
+            )
         if in_channels % groups != 0:
-            raise ValueError("in_channels must be divisible by groups")
+            raise ValueError(
+                f"{type(self).__name__}: in_channels must be divisible by groups; got "
+                f"{in_channels} and {groups}"
+            )
         if out_channels % groups != 0:
-            raise ValueError("out_channels must be divisible by groups")
+            raise ValueError(
+                f"{type(self).__name__}: out_channels must be divisible by groups; got "
+                f"{out_channels} and {groups}"
+            )
         if padding_mode not in _PADDING_MODES:
             raise ValueError(
-                f"padding_mode must be one of {_PADDING_MODES}, but got "
+                f"{type(self).__name__}: padding_mode must be one of {_PADDING_MODES}, but got "
                 f"padding_mode='{padding_mode}'"
             )
         self.in_channels = in_channels
@@ -82,10 +90,14 @@ class _Filters(Module):
             return
         if self.padding not in ("same", "valid"):
             raise ValueError(
-                f"Invalid padding string {self.padding!r}, should be one of 'same', 'valid'"
+                f"{type(self).__name__}: Invalid padding string {self.padding!r}, should be one of "
+                "'same', 'valid'; or give a number"
             )
         if self.padding == "same" and any(step != 1 for step in self.stride):
-            raise ValueError("padding='same' is not supported for strided convolutions")
+            raise ValueError(
+                f"{type(self).__name__}: padding='same' is not supported for strided convolutions; "
+                f"got stride {self.stride}; give the padding as a number"
+            )
 
     def reset_parameters(self) -> None:
         """Draws weight and bias anew, evenly over ±1/sqrt(n), n the numbers of a filter."""

@@ -221,25 +221,28 @@ def _check_sizes(
 ) -> None:
     for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
         if not isinstance(size, int):
-            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+            raise TypeError(f"RNN: {name} should be of type int, got: {type(size).__name__}")
         if size <= 0:
-            raise ValueError(f"{name} must be greater than zero")
+            raise ValueError(f"RNN: {name} must be greater than zero; got {size}")
     if num_layers <= 0:
-        raise ValueError("num_layers must be greater than zero")
+        raise ValueError(f"RNN: num_layers must be greater than zero; got {num_layers}")
     if isinstance(dropout, bool) or not 0 <= dropout <= 1:
         raise ValueError(
-            "dropout should be a number in range [0, 1] representing the probability of an element "
-            "being zeroed"
+            "RNN: dropout should be a number in range [0, 1] representing the probability of an "
+            f"element being zeroed; got {dropout!r}"
         )
     if proj_size < 0:
-        raise ValueError("proj_size should be a positive integer or zero to disable projections")
+        raise ValueError(
+            f"RNN: proj_size should be a positive integer or zero to disable projections; got "
+            f"{proj_size}"
+        )
     if proj_size >= hidden_size:
-        raise ValueError("proj_size has to be smaller than hidden_size")
+        raise ValueError("RNN: proj_size has to be smaller than hidden_size")
 
 
 def _without_projection(kwargs: dict[str, Any]) -> dict[str, Any]:
     if "proj_size" in kwargs:
-        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        raise ValueError("RNN: proj_size argument is only supported for LSTM, not RNN or GRU")
     return kwargs
 
 

@@ -65,8 +65,8 @@ class DataLoader:
             )
         if num_workers < 0:
             raise ValueError(
-                "num_workers option should be non-negative; use num_workers=0 to disable "
-                "multiprocessing."
+                f"DataLoader: num_workers option should be non-negative; got {num_workers}; use "
+                "num_workers=0 to disable multiprocessing"
             )
         if num_workers > 0:
             raise NotImplementedError(
@@ -83,18 +83,21 @@ class DataLoader:
         if self._streams:
             self._refuse_order(shuffle, sampler, batch_sampler)
         if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
+            raise ValueError(
+                "DataLoader: sampler option is mutually exclusive with shuffle; leave one out; the "
+                "sampler gives the order"
+            )
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ValueError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, "
-                    "and drop_last"
+                    "DataLoader: batch_sampler option is mutually exclusive with batch_size, "
+                    "shuffle, sampler, and drop_last; leave those out"
                 )
             batch_size = None
         elif batch_size is None and drop_last:
             raise ValueError(
-                "batch_size=None option disables auto-batching and is mutually exclusive with "
-                "drop_last"
+                "DataLoader: batch_size=None option disables auto-batching and is mutually "
+                "exclusive with drop_last; leave that out"
             )
         if sampler is None and not self._streams:
             if shuffle:
@@ -121,7 +124,7 @@ class DataLoader:
         ):
             if option is not None:
                 raise ValueError(
-                    "DataLoader with IterableDataset: expected unspecified "
+                    "DataLoader: with IterableDataset: expected unspecified "
                     f"{name} option, but got {name}={option}"
                 )
 

@@ -51,9 +51,18 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     tensors: tuple[Tensor, ...]
 
     def __init__(self, *tensors: Tensor) -> None:
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"TensorDataset: needs tensors; got {type(tensor).__name__}; make one of it "
+                    "with cresset.tensor(...)"
+                )
         lengths = [tensor.shape[0] for tensor in tensors]
         if len(set(lengths)) > 1:
-            raise AssertionError(f"Size mismatch between tensors: lengths {lengths}")
+            raise AssertionError(
+                f"TensorDataset: Size mismatch between tensors: lengths {lengths}; need as many "
+                "samples in each, along dim 0"
+            )
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
@@ -103,7 +112,7 @@ class ConcatDataset(Dataset[Sample]):
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise AssertionError("datasets should not be an empty iterable")
+            raise AssertionError("ConcatDataset: datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
             raise AssertionError("ConcatDataset does not support IterableDataset; use +")
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
@@ -180,7 +189,7 @@ def random_split(
         lengths = _whole_lengths(total, lengths)
     if sum(lengths) != total:
         raise ValueError(
-            "Sum of input lengths does not equal the length of the input dataset!"
+            "random_split: Sum of input lengths does not equal the length of the input dataset!"
             f" Lengths {list(lengths)} add up to {sum(lengths)}; need {total}, or fractions that "
             "add up to 1"
         )

@@ -126,17 +126,19 @@ class WeightedRandomSampler(Sampler[int]):
     ) -> None:
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
             raise ValueError(
-                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
+                "WeightedRandomSampler: num_samples should be a positive integer value, but got "
+                f"num_samples={num_samples}"
             )
         if not isinstance(replacement, bool):
             raise ValueError(
-                f"replacement should be a boolean value, but got replacement={replacement}"
+                "WeightedRandomSampler: replacement should be a boolean value, but got "
+                f"replacement={replacement}"
             )
         self.weights = cresset.as_tensor(weights, dtype=cresset.float64)
         if self.weights.dim() != 1:
             raise ValueError(
-                "weights should be a 1d sequence but given weights have shape "
-                f"{tuple(self.weights.shape)}"
+                "WeightedRandomSampler: weights should be a 1d sequence but given weights have "
+                f"shape {tuple(self.weights.shape)}"
             )
         self.num_samples = num_samples
         self.replacement = replacement
@@ -165,11 +167,13 @@ class BatchSampler(Sampler[list[int]]):
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(
-                "batch_size should be a positive integer value, but got "
+                "DataLoader: batch_size should be a positive integer value, but got "
                 f"batch_size={batch_size}"
             )
         if not isinstance(drop_last, bool):
-            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
+            raise ValueError(
+                f"DataLoader: drop_last should be a boolean value, but got drop_last={drop_last}"
+            )
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
