@@ -38,7 +38,7 @@ def creation():
     for name in ("zeros", "ones"):
         yield sample(name, 2, 3)
         yield sample(name, (2, 0), dtype=Type("bool"))
-        yield sample(name)
+        yield sample(name, ())
         yield sample(f"{name}_like", real(2, 3))
         yield sample(f"{name}_like", real(2, 3), dtype=Type("int64"))
         yield sample(f"Tensor.new_{name}", real(2), (3, 1))

@@ -154,3 +154,25 @@ def test_moving_to_meta_is_recorded():
         moved.sum().backward()
     with cresset.no_grad():
         assert not x.to("meta").requires_grad
+
+
+def test_memory_is_not_pinned(torch):
+    calls = ("zeros(2, pin_memory=True)", "empty(2, pin_memory=True)", "rand(2, pin_memory=True)",
+             "tensor([1], pin_memory=True)", "zeros_like(p.zeros(2), pin_memory=True)",
+             "arange(2, pin_memory=True)", "randint(3, (2,), pin_memory=True)",
+             "ones(2).new_zeros(2, pin_memory=True)", "eye(2, pin_memory=True)")
+    for package in (torch, cresset):
+        for call in calls:
+            with pytest.raises(RuntimeError, match="pin_memory=True requires a CUDA"):
+                eval(f"p.{call}", {"p": package})
+        assert package.zeros(2, device="meta", pin_memory=True).is_meta
+
+
+def test_sizes_are_integers_also_the_second_time():
+    """2.0 == 2, but asks for no tensor that 2 asks for."""
+    assert cresset.zeros(2).shape == cresset.zeros(2, pin_memory=False).shape == (2,)
+    for wrong in (lambda: cresset.zeros(2.0), lambda: cresset.ones((2.0,)),
+                  lambda: cresset.rand(2.0), lambda: cresset.ones(2).as_strided((2.0,), (1,)),
+                  lambda: cresset.diagflat(cresset.ones(7), 0.0)):
+        with pytest.raises(TypeError):
+            wrong()

@@ -7,6 +7,7 @@ so they are compared and hashed by identity: that is what makes the plan table a
 from __future__ import annotations
 
 from math import prod
+from operator import index
 
 from cresset.core.dtype import dtype
 
@@ -72,8 +73,9 @@ class Layout:
     def _make(cls, key):
         shape, strides, dtype, device = key
         layout = object.__new__(cls)
-        layout.shape = Size(shape)
-        layout.strides = tuple(strides)
+        # Integers alone: 2.0 == 2, and who asks for 2 later finds what was made first.
+        layout.shape = shape = Size(map(index, shape))
+        layout.strides = strides = tuple(map(index, strides))
         layout.dtype = dtype
         layout.device = device
         layout.absent = device != "cpu"

@@ -20,7 +20,6 @@ from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch, meta
 from cresset.ops.arguments import whole
 from cresset.ops.kinds.promotion import computed, kept
-from cresset.ops.memory.conversion import fill
 from cresset.ops.naming import renamed
 from cresset.ops.out import write_out
 from cresset.runtime import native
@@ -64,7 +63,30 @@ def _sizes(operation: str, shape, more, size) -> tuple:
     return (size,)
 
 
-def _finish(operation, x, requires_grad, device=None, out=None):
+def laid_out(operation: str, size, dtype, device) -> Layout:
+    """The layout of a new tensor of some sizes; what was asked for before is found at once."""
+    if len(size) == 1 and type(size[0]) is tuple:
+        (size,) = size
+    d = types._Default.dtype if dtype is None else dtype
+    where = default_device.device if device is None else device
+    # The types of the sizes, since 2.0 == 2 and True == 1.
+    key = laid_out, size, (*map(type, size),), d, where
+    try:
+        return dispatch.plans[key]
+    except (KeyError, TypeError):
+        pass
+    layout = Layout.packed(_shape(operation, size), kept(operation, d), placed(operation, device))
+    if all(type(n) is int for n in size):
+        dispatch.remember(key, layout)
+    return layout
+
+
+def _finish(operation, x, requires_grad, device=None, out=None, pin_memory=False):
+    if pin_memory and x.layout.device == "cpu":
+        raise renamed(RuntimeError(
+            f"{operation}: pin_memory=True requires a CUDA or other accelerator backend; there is "
+            "none here; leave it out"
+        ))
     if device is not None and x.layout.device != placed(operation, device):
         x = x.to(device=device)
     if out is not None:
@@ -82,11 +104,10 @@ def empty(shape=None, *more, size=None, out=None, dtype=None, layout=None, devic
     >>> cresset.empty(2, 3).shape
     torch.Size([2, 3])
     """
-    d = kept("empty", dtype or types.get_default_dtype())
-    shape = _shape("empty", _sizes("empty", shape, more, size))
-    strides = (memory_format or contiguous_format).strides(shape)
-    x = meta.new(Layout.of(shape, strides, d, placed("empty", device)))
-    return _finish("empty", x, requires_grad, None, out)
+    made = laid_out("empty", _sizes("empty", shape, more, size), dtype, device)
+    if memory_format not in (None, contiguous_format):
+        made = made.restride(made.shape, memory_format.strides(made.shape))
+    return _finish("empty", meta.new(made), requires_grad, None, out, pin_memory)
 
 
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False,
@@ -95,7 +116,8 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
     d = kept("empty_strided", dtype or types.get_default_dtype())
     reach = Layout.of(tuple(size), tuple(stride), d).reach()
     memory = meta.new(Layout.packed((reach,), d, placed("empty_strided", device)))
-    return _finish("empty_strided", memory.as_strided(size, stride), requires_grad)
+    made = memory.as_strided(size, stride)
+    return _finish("empty_strided", made, requires_grad, pin_memory=pin_memory)
 
 
 def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None,
@@ -121,37 +143,46 @@ def filled(shape, d: DType, value, device=None) -> Tensor:
 
     Raises RuntimeError where the type does not hold the number.
     """
+    return _fitting(laid_out("full", (tuple(shape),), d, device), value)
+
+
+def _fitting(layout, value) -> Tensor:
+    """A tensor of one number; RuntimeError where the type does not hold it."""
     try:
-        if type(d) is not DType:
-            d = types.asked("full", d)
-        value = fitted("full", value, d)
-        where = placed("full", device)
+        value = fitted("full", value, layout.dtype)
     except Exception as problem:
         raise renamed(problem) from None
-    try:
-        return dispatch.plans["full", shape, d, type(value), where](value)
-    except (KeyError, TypeError):
-        pass
-    out = Layout.packed(shape, kept("full", d), where)
-    if type(value) is complex:
+    return _full(layout, value)
+
+
+def _full(layout, value) -> Tensor:
+    """A tensor of one number that its type holds."""
+    launch = dispatch.plans.get(("full", layout, type(value)))
+    if launch is None:
+        launch = _plan_full(layout, type(value))
+        dispatch.remember(("full", layout, type(value)), launch)
+    return launch(value)
+
+
+def _plan_full(out, given):
+    d = out.dtype
+    if given is complex:
         if not d.is_complex:
             raise RuntimeError(
-                f"full: value cannot be converted to type {d.name} without overflow; got {value}; "
-                "need a real number, or a complex type"
+                f"full: value cannot be converted to type {d.name} without overflow; got a complex "
+                "number; need a real number, or a complex type"
             )
         # The second part follows the first in the table of values.
         kind, numbers = "c", [Operand(k, types.float64, None, 0, "d") for k in (1, 2)]
         number = scalar.join(*(scalar.argument(k, types.float64) for k in (0, 1)))
     else:
-        kind = "d" if type(value) is float else "i"
+        kind = "d" if given is float else "i"
         number = scalar.argument(0, types.float64 if kind == "d" else types.int64)
         numbers = [Operand(1, number.dtype, None, 0, kind)]
     operands = (*numbers, Operand(0, d, out.strides))
     body = (Store(len(numbers), scalar.cast(number, d), False),)
     launches, _ = steps(Nest(tuple(out.shape), frozenset(), operands, body))
-    launch = dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
-    dispatch.remember(("full", tuple(shape), d, type(value), where), launch)
-    return launch(value)
+    return dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
 
 
 def zeros(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
@@ -163,22 +194,20 @@ def zeros(shape=None, *more, size=None, out=None, dtype=None, layout=None, devic
     tensor([0., 0.])
     """
     size = (shape, *more) if size is None else _sizes("zeros", shape, more, size)
-    try:
-        where = default_device.device if device is None else device
-        x = dispatch.plans["full", size, dtype or types._Default.dtype, int, where](0)
-    except (KeyError, TypeError):
-        x = filled(_shape("zeros", size), dtype or types.get_default_dtype(), 0, device)
-    if requires_grad or out is not None:
-        return _finish("zeros", x, requires_grad, None, out)
+    x = _full(laid_out("zeros", size, dtype, device), 0)
+    if requires_grad or out is not None or pin_memory:
+        return _finish("zeros", x, requires_grad, None, out, pin_memory)
     return x
 
 
 def ones(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """A tensor of ones, of a shape given as for `zeros`."""
-    size = _sizes("ones", shape, more, size)
-    x = filled(_shape("ones", size), dtype or types.get_default_dtype(), 1, device)
-    return _finish("ones", x, requires_grad, None, out)
+    size = (shape, *more) if size is None else _sizes("ones", shape, more, size)
+    x = _full(laid_out("ones", size, dtype, device), 1)
+    if requires_grad or out is not None or pin_memory:
+        return _finish("ones", x, requires_grad, None, out, pin_memory)
+    return x
 
 
 def full(shape=None, fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
@@ -187,8 +216,9 @@ def full(shape=None, fill_value=None, *, size=None, out=None, dtype=None, layout
     fill_value = _one_number("full", fill_value)
     d = dtype or types.of_number(fill_value)
     shape = shape if size is None else size
-    shape = _shape("full", (shape,) if isinstance(shape, int) else (tuple(shape),))
-    return _finish("full", filled(shape, d, fill_value, device), requires_grad, None, out)
+    size = shape if type(shape) is tuple or isinstance(shape, int) else tuple(shape)
+    x = _fitting(laid_out("full", (size,), d, device), fill_value)
+    return _finish("full", x, requires_grad, None, out, pin_memory)
 
 
 def _one_number(operation, value, name="fill_value"):
@@ -206,46 +236,49 @@ def _one_number(operation, value, name="fill_value"):
     return number
 
 
-def _like(x, dtype, device, memory_format):
-    layout = x.layout.like(kept("empty_like", dtype or x.layout.dtype))
+def _like(x, dtype, device, memory_format) -> Layout:
+    layout = x.layout
+    if dtype is not None or not layout.dense:
+        layout = layout.like(kept("empty_like", dtype or layout.dtype))
     if memory_format not in (None, preserve_format):
         layout = layout.restride(layout.shape, memory_format.strides(layout.shape))
     if device is None and layout.device != "captured":
-        return meta.new(layout)
-    return meta.new(layout.on(placed("empty_like", x.device if device is None else device)))
+        return layout
+    return layout.on(placed("empty_like", layout.device if device is None else device))
 
 
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
                pin_memory=False, memory_format=preserve_format):
     """An uninitialised tensor of input's shape and type."""
-    return _finish("empty_like", _like(input, dtype, device, memory_format), requires_grad)
+    made = meta.new(_like(input, dtype, device, memory_format))
+    return _finish("empty_like", made, requires_grad, pin_memory=pin_memory)
 
 
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
                pin_memory=False, memory_format=preserve_format):
     """Zeros in input's shape and type."""
-    made = fill.in_place(_like(input, dtype, device, memory_format), 0)
-    return _finish("zeros_like", made, requires_grad)
+    made = _full(_like(input, dtype, device, memory_format), 0)
+    return _finish("zeros_like", made, requires_grad, pin_memory=pin_memory)
 
 
 def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False,
               pin_memory=False, memory_format=preserve_format):
     """Ones in input's shape and type."""
-    made = fill.in_place(_like(input, dtype, device, memory_format), 1)
-    return _finish("ones_like", made, requires_grad)
+    made = _full(_like(input, dtype, device, memory_format), 1)
+    return _finish("ones_like", made, requires_grad, pin_memory=pin_memory)
 
 
 def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
               pin_memory=False, memory_format=preserve_format):
     """One number in input's shape and type."""
-    made = _like(input, dtype, device, memory_format).fill_(fill_value)
-    return _finish("full_like", made, requires_grad)
+    made = meta.new(_like(input, dtype, device, memory_format)).fill_(fill_value)
+    return _finish("full_like", made, requires_grad, pin_memory=pin_memory)
 
 
 for _name, _make in {"empty": empty, "zeros": zeros, "ones": ones, "full": full}.items():
     def _new(x, *size, _make=_make, dtype=None, device=None, **options):
         return _make(*size, dtype=dtype or x.layout.dtype,
-                     device=x.device if device is None else device, **options)
+                     device=x.layout.device if device is None else device, **options)
 
     _new.__name__ = "new_" + _name
     _new.__doc__ = f"{_name}(...) of the tensor's own type unless told otherwise."
@@ -256,7 +289,7 @@ def _new_empty_strided(x, size, stride, *, dtype=None, layout=None, device=None,
                        requires_grad=False, pin_memory=False):
     """empty_strided(...) of the tensor's own type unless told otherwise."""
     return empty_strided(size, stride, dtype=dtype or x.layout.dtype, requires_grad=requires_grad,
-                         device=x.device if device is None else device)
+                         device=x.layout.device if device is None else device)
 
 
 Tensor.new_empty_strided = _new_empty_strided
@@ -308,16 +341,18 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
         start, end = 0, start
     elif start is None:
         start = 0
-    numbers = start, end, step = [
-        _one_number("arange", n, name)
-        for n, name in ((start, "start"), (end, "end"), (step, "step"))
-    ]
+    whole_numbers = type(start) is type(end) is type(step) is int
+    if not whole_numbers:
+        start, end, step = [
+            _one_number("arange", n, name)
+            for n, name in ((start, "start"), (end, "end"), (step, "step"))
+        ]
     if step == 0:
         raise RuntimeError(
             "arange: step must be nonzero; got 0; need a positive step to count up, or a negative "
             "one to count down"
         )
-    if not all(map(math.isfinite, numbers)):
+    if not whole_numbers and not all(map(math.isfinite, (start, end, step))):
         raise RuntimeError(
             f"arange: unsupported range: {start} -> {end} by {step}; need finite numbers"
         )
@@ -326,7 +361,7 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
             f"arange: upper bound and lower bound inconsistent with step sign; got start {start}, "
             f"end {end}, step {step}; a negative step counts down"
         )
-    floating = any(type(n) is float for n in numbers)
+    floating = not whole_numbers and float in map(type, (start, end, step))
     d = kept("arange", dtype or (types.get_default_dtype() if floating else types.int64))
     length = math.ceil((end - start) / step)
     if d.is_floating_point:
@@ -334,7 +369,7 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
         x = _counted("arange float", (length,), d, values, _line, device)
     else:
         x = _counted("arange", (length,), d, (int(start), int(step)), _line, device)
-    return _finish("arange", x, requires_grad, None, out)
+    return _finish("arange", x, requires_grad, None, out, pin_memory)
 
 
 def _line(index, start, step):
@@ -346,7 +381,7 @@ def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=N
     """`steps` numbers from start to end, evenly spaced, both included unless not `endpoint`."""
     if not endpoint:
         x = linspace(start, end, steps + 1, dtype=dtype, device=device)[:-1]
-        return _finish("linspace", x, requires_grad, None, out)
+        return _finish("linspace", x, requires_grad, None, out, pin_memory)
     ends = [
         n.item() if isinstance(n, Tensor) else _one_number("linspace", n, name)
         for n, name in ((start, "start"), (end, "end"))
@@ -358,12 +393,12 @@ def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=N
     d = dtype or types.get_default_dtype()
     if any(isinstance(n, complex) for n in ends):
         x = _complex_linspace(ends, steps, d if dtype else d.to_complex(), device)
-        return _finish("linspace", x, requires_grad, None, out)
+        return _finish("linspace", x, requires_grad, None, out, pin_memory)
     start, end = map(float, ends)
     step = (end - start) / (steps - 1) if steps > 1 else 0.0
     values = (start, end, step, float(steps - 1), float((steps + 1) // 2))
     x = _counted("linspace", (steps,), d, values, _even, device)
-    return _finish("linspace", x, requires_grad, None, out)
+    return _finish("linspace", x, requires_grad, None, out, pin_memory)
 
 
 def _complex_linspace(ends, steps, d, device) -> Tensor:
@@ -398,7 +433,7 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
         d, wide = dtype or d.to_complex(), types.complex128
     exponents = linspace(start, end, steps, dtype=wide, device=device)
     x = reverse_power(exponents, float(base)).to(d)
-    return _finish("logspace", x, requires_grad, None, out)
+    return _finish("logspace", x, requires_grad, None, out, pin_memory)
 
 
 def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False,
@@ -407,13 +442,15 @@ def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requi
     x = zeros(n, n if m is None else m, dtype=dtype, device=device)
     if -x.layout.shape[0] <= k <= x.layout.shape[1]:
         x.diagonal(k).fill_(1)
-    return _finish("eye", x, requires_grad, None, out)
+    return _finish("eye", x, requires_grad, None, out, pin_memory)
 
 
 # --- from Python's lists --------------------------------------------------------------------------
 CODES = {"b": types.int8, "B": types.uint8, "h": types.int16, "i": types.int32, "q": types.int64,
          "f": types.float32, "d": types.float64}
 WRITERS = {d: code for code, d in CODES.items()}
+
+PYTHONS = {bool, int, float, complex}
 
 # What to do about values that make no tensor.
 NUMBERS = "need numbers, or lists of numbers"
@@ -445,7 +482,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         flat: list = []
         _flatten(data, shape, 0, flat)
         x = _from_numbers(flat, shape, dtype)
-    return _finish("tensor", x, requires_grad, placed("tensor", device))
+    return _finish("tensor", x, requires_grad, placed("tensor", device), None, pin_memory)
 
 
 def _is_numpys(data) -> bool:
@@ -488,7 +525,8 @@ def _flatten(data, shape, depth, flat):
             f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {len(data)}); "
             f"{RAGGED}"
         )
-    if depth == len(shape) - 1 and not any(isinstance(v, (list, tuple)) for v in data):
+    kinds = set(map(type, data))
+    if kinds <= PYTHONS or not any(issubclass(kind, (list, tuple)) for kind in kinds):
         flat.extend(data)
         return
     for part in data:
@@ -496,10 +534,10 @@ def _flatten(data, shape, depth, flat):
 
 
 def _from_numbers(flat, shape, d) -> Tensor:
-    kinds = {type(v) for v in flat}
-    if not kinds <= {bool, int, float, complex}:
+    kinds = set(map(type, flat))
+    if not kinds <= PYTHONS:
         flat = [_number(v) for v in flat]
-        kinds = {type(v) for v in flat}
+        kinds = set(map(type, flat))
     if complex in kinds:
         return _from_complex_numbers(flat, shape, d)
     natural = (
@@ -575,7 +613,7 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=Fals
     """A tensor of no dims that holds the number s."""
     number = _one_number("scalar_tensor", s)
     x = filled((), dtype or types.get_default_dtype(), number, device)
-    return _finish("scalar_tensor", x, requires_grad)
+    return _finish("scalar_tensor", x, requires_grad, pin_memory=pin_memory)
 
 
 def _new_tensor(x, data, *, dtype=None, layout=None, device=None, requires_grad=False,

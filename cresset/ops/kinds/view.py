@@ -7,6 +7,8 @@ stated.
 
 from __future__ import annotations
 
+from operator import index
+
 from cresset.core.layout import Layout
 from cresset.ops import meta
 from cresset.ops.operation import Operation
@@ -27,7 +29,13 @@ class View(Operation):
         """The layout of the view and its offset in elements."""
         shape, strides, offset, *seen_as = self.call_body((x, *statics))
         d = seen_as[0] if seen_as else x.dtype
-        return Layout.of(tuple(shape), tuple(strides), d, x.device), offset
+        try:
+            shape, strides = tuple(map(index, shape)), tuple(map(index, strides))
+            return Layout.of(shape, strides, d, x.device), index(offset)
+        except TypeError:
+            raise TypeError(
+                f"{self.label}(): arguments must be integers; got {', '.join(map(repr, statics))}"
+            ) from None
 
     def infer(self, specs):
         return (self.restride(*specs)[0],)

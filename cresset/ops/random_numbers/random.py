@@ -6,14 +6,12 @@ import math
 
 from cresset.core import dtype as types
 from cresset.core.caller import warn
-from cresset.core.device import placed
 from cresset.core.families import required
 from cresset.core.generator import Generator, default_generator
-from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels import random as kernels
 from cresset.ops import dispatch, meta
-from cresset.ops.creation.tensors import _finish, _shape, empty, empty_like, tensor
+from cresset.ops.creation.tensors import _finish, empty, empty_like, laid_out, tensor
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.memory.conversion import fill
 from cresset.ops.naming import renamed
@@ -148,10 +146,11 @@ def _type(dtype, out, default):
 
 def _new(operation, shape, size, dtype, device, out):
     """An uninitialised tensor of a shape given as `f(2, 3)`, `f((2, 3))` or `f(size=(2, 3))`."""
-    d = computed(operation, _type(dtype, out, types.get_default_dtype()))
-    required(operation, "a floating type", d)
-    shape = _shape(operation, shape if size is None else (size,))
-    return meta.new(Layout.packed(shape, d, placed(operation, device)))
+    d = _type(dtype, out, None)
+    layout = laid_out(operation, shape if size is None else (size,), d, device)
+    if d is not None:
+        required(operation, "a floating type", computed(operation, layout.dtype))
+    return meta.new(layout)
 
 
 def _floating_like(operation, x, dtype, device):
@@ -171,7 +170,7 @@ def rand(*shape, size=None, generator=None, out=None, dtype=None, layout=None, d
     """
     x = _new("rand", shape, size, dtype, device, out)
     draw("uniform", x, 0.0, 1.0, generator=generator)
-    return _finish("rand", x, requires_grad, None, out)
+    return _finish("rand", x, requires_grad, None, out, pin_memory)
 
 
 def randn(*shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None,
@@ -179,7 +178,7 @@ def randn(*shape, size=None, generator=None, out=None, dtype=None, layout=None, 
     """Normal numbers of mean 0 and standard deviation 1."""
     x = _new("randn", shape, size, dtype, device, out)
     draw("normal", x, 0.0, 1.0, generator=generator)
-    return _finish("randn", x, requires_grad, None, out)
+    return _finish("randn", x, requires_grad, None, out, pin_memory)
 
 
 def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None,
@@ -194,10 +193,10 @@ def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None
             f"randint(): argument 'size' must be a tuple of ints; got {size!r}; need sizes such as "
             "(2, 3)"
         )
-    x = empty(size, dtype=_type(dtype, out, types.int64), device=device)
+    x = meta.new(laid_out("randint", (size,), _type(dtype, out, types.int64), device))
     low, span = _range("randint", x, low, high)
     draw("integers", x, low, span, generator=generator)
-    return _finish("randint", x, requires_grad, None, out)
+    return _finish("randint", x, requires_grad, None, out, pin_memory)
 
 
 def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None,
@@ -208,12 +207,13 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     """
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative; got {n}")
-    d = _type(dtype, out, types.int64)
+    layout = laid_out("randperm", (n,), _type(dtype, out, types.int64), device)
+    d = layout.dtype
     # PyTorch lets bfloat16 repeat numbers.
     if n > _greatest_whole(d) + 1 and d is not types.bfloat16:
         raise RuntimeError(f"randperm: n is too large for result tensor type {d}; got {n}")
-    x = draw("permutation", empty(n, dtype=d, device=device), generator=generator)
-    return _finish("randperm", x, requires_grad, None, out)
+    x = draw("permutation", meta.new(layout), generator=generator)
+    return _finish("randperm", x, requires_grad, None, out, pin_memory)
 
 
 def rand_like(input, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
@@ -221,7 +221,7 @@ def rand_like(input, *, dtype=None, layout=None, requires_grad=False, device=Non
     """rand in the shape and type of a tensor."""
     made = _floating_like("rand_like", input, dtype, device)
     draw("uniform", made, 0.0, 1.0, generator=generator)
-    return _finish("rand_like", made, requires_grad)
+    return _finish("rand_like", made, requires_grad, pin_memory=pin_memory)
 
 
 def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=None, generator=None,
@@ -229,7 +229,7 @@ def randn_like(input, *, dtype=None, layout=None, requires_grad=False, device=No
     """randn in the shape and type of a tensor."""
     made = _floating_like("randn_like", input, dtype, device)
     draw("normal", made, 0.0, 1.0, generator=generator)
-    return _finish("randn_like", made, requires_grad)
+    return _finish("randn_like", made, requires_grad, pin_memory=pin_memory)
 
 
 def randint_like(input, low=None, high=None, *, dtype=None, layout=None, requires_grad=False,
@@ -241,7 +241,7 @@ def randint_like(input, low=None, high=None, *, dtype=None, layout=None, require
     made = empty_like(input, dtype=dtype, device=device)
     low, span = _range("randint_like", made, low, high)
     draw("integers", made, low, span, generator=generator)
-    return _finish("randint_like", made, requires_grad)
+    return _finish("randint_like", made, requires_grad, pin_memory=pin_memory)
 
 
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None,
@@ -256,7 +256,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
             raise TypeError("normal: of two numbers, 'size' says how many are drawn; got none")
         made = empty(size, dtype=_type(dtype, out, None), device=device)
         return _finish("normal", _normal_(made, mean, std, generator=generator), requires_grad,
-                       None, out)
+                       None, out, pin_memory)
     if not isinstance(std, Tensor):
         made = empty(mean.layout.shape, dtype=mean.dtype, device=mean.device)
         made = _normal_(made, 0.0, std, generator=generator)
