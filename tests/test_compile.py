@@ -427,6 +427,57 @@ def test_elements_that_something_is_done_with():
             assert str(compiled(x)) == str(function(x))
 
 
+# --- elements that decide -------------------------------------------------------------------------
+def test_elements_decide():
+    compiled = cresset.compile(lambda x: x * 2 if x.sum() > 0 else x - 1)
+    for k in (1.0, 1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0):
+        assert compiled(cresset.full((1,), k)).item() == (2 if k > 0 else -2)
+    assert len(compiled._variants) == 2
+    assert plays(compiled) == 5
+    assert "where False is seen (" in compiled.explain()
+    assert "since an element by which it decides changed" in compiled.explain()
+
+
+def test_loops_whose_length_elements_decide():
+    def function(x):
+        count = 0
+        while (x > 1).any():
+            x = x / 2
+            count += 1
+        return x, count
+
+    compiled = cresset.compile(function)
+    for start in (3.0, 3.0, 3.0, 9.0, 9.0, 0.5, 0.5, 3.0, 9.0):
+        x = cresset.full((2,), start)
+        own, expected = compiled(x), function(x)
+        assert cresset.equal(own[0], expected[0])
+        assert own[1] == expected[1]
+    assert len(compiled._variants) == 3
+    assert plays(compiled) == 5
+
+
+def test_a_step_is_left_out_where_the_loss_is_not_finite():
+    w = leaf(1.0)
+    optimizer = cresset.optim.SGD([w], lr=0.5)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        if cresset.isfinite(loss):
+            optimizer.step()
+        return loss
+
+    compiled = cresset.compile(step)
+    expected = 1.0
+    for value in (1.0, 1.0, 1.0, math.inf, math.inf, 1.0, math.inf, 1.0):
+        compiled(cresset.tensor([value]))
+        expected -= 0.5 * (value == 1.0)
+        assert w.item() == expected
+        assert w.grad.item() == value
+    assert plays(compiled) >= 4
+
+
 # --- memory ---------------------------------------------------------------------------------------
 def test_memory_plan():
     def function(x):

@@ -21,11 +21,35 @@ def refused(function, reason, *arguments, calls=5):
     return results
 
 
-def test_values_decide():
-    compiled = cresset.compile(lambda x: x * 2 if x.sum() > 0 else x - 1)
-    for k in (1.0, 1.0, 1.0, -1.0, 1.0):
-        assert compiled(cresset.full((1,), k)).item() == (2 if k > 0 else -2)
-    assert "Python looks at an element" in compiled.explain()
+def test_elements_decide_after_something_was_done():
+    count, w = cresset.zeros(1), cresset.ones(1, requires_grad=True)
+
+    def writes(x):
+        count.add_(1)
+        return x * 2 if x.sum() > 0 else x - 1
+
+    def draws(x):
+        x = x + cresset.rand(1) - 0.5
+        return x * 2 if x.sum() > 0 else x - 1
+
+    def steps(x):
+        optimizer = cresset.optim.SGD([w], lr=0.1)
+        (w * x).sum().backward()
+        optimizer.step()
+        return x * 2 if w.sum() > 0 else x - 1
+
+    for function in (writes, draws, steps):
+        refused(function, "looks at an element after something was done", cresset.ones(1))
+    assert count.item() == 5
+    assert abs(w.item() - (1 - 0.1 * 15)) < 1e-6
+
+
+def test_elements_that_never_decide_the_same():
+    compiled = cresset.compile(lambda x: x * 2 if x.sum().item() > 1 else x)
+    for k in range(60):
+        x = cresset.full((1,), k / 20)
+        assert compiled(x).item() == (x * 2 if k > 20 else x).item()
+    assert "otherwise at every call" in compiled.explain()
 
 
 def test_python_objects_that_are_changed():
@@ -81,10 +105,10 @@ def test_numpy_is_not_played():
 
 
 def test_fullgraph_raises():
-    compiled = cresset.compile(lambda x: x * x.sum().item(), fullgraph=True)
-    compiled(cresset.ones(1))
-    with pytest.raises(RuntimeError, match="Python looks at an element"):
-        compiled(cresset.ones(1))
+    compiled = cresset.compile(lambda x: cresset.linalg.eigvalsh(x), fullgraph=True)
+    compiled(cresset.eye(2))
+    with pytest.raises(RuntimeError, match="NumPy"):
+        compiled(cresset.eye(2))
 
 
 def test_printing_warns():

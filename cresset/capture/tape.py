@@ -120,6 +120,8 @@ class Tape:
         self.entries: list[Launched | Live | Looked] = []
         # What was done that cannot be played again, and on which line.
         self.refused: list[tuple[str, tuple[str, int] | None]] = []
+        # The number of entries before random numbers were drawn first, None where they were not.
+        self.drawn: int | None = None
         self.memories: list[Memory] = []
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
@@ -213,6 +215,11 @@ class Tape:
             self.entries[-1] = Launched(program, (self.place(x),), (), _line())
         return value
 
+    def drew(self):
+        """Note that random numbers are drawn."""
+        if self.drawn is None and not self._foreign():
+            self.drawn = len(self.entries)
+
     def refuse(self, reason: str):
         """Note that something cannot be played again."""
         if not self._foreign():
@@ -289,8 +296,12 @@ def _is_last(frame: types.FrameType | None, code) -> bool:
     """Whether a frame runs the code, and will do nothing more than return what it has seen."""
     if frame is None or frame.f_code is not code:
         return False
-    rest = (i for i in dis.get_instructions(code) if i.offset > frame.f_lasti)
-    for i in rest:
+    found = list(dis.get_instructions(code))
+    # The interpreter may stand behind an instruction, on what it caches for it.
+    now = max(k for k, i in enumerate(found) if i.offset <= frame.f_lasti)
+    if found[now].opname != "CALL":
+        return False
+    for i in found[now + 1 :]:
         if i.opname == "RETURN_VALUE":
             return True
         if i.opname in ("LOAD_GLOBAL", "LOAD_METHOD", "LOAD_ATTR"):

@@ -138,4 +138,4 @@ class Checks:
             except Exception:
                 pass
             return k, what
-        return len(self.tests), "nothing"
+        return len(self.tests), "an element by which it decides"

@@ -10,10 +10,10 @@ from typing import Any
 from cresset.autograd.mode import mode as gradient_mode
 from cresset.autograd.node import Leaf
 from cresset.capture.reads import PLAIN, Reads
-from cresset.capture.tape import Fault, Tape
+from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
 from cresset.compiler.checks import Checks
-from cresset.compiler.replay import NotReplayable, Replay, replay, tensors_of
+from cresset.compiler.replay import Mispredicted, NotReplayable, Replay, replay, tensors_of
 from cresset.compiler.segment import counted
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
@@ -21,6 +21,8 @@ from cresset.ops import dispatch
 
 # Recordings of one function that are kept; beyond them it runs in immediate mode.
 MOST_VARIANTS = 64
+# Calls that may take another way than a recording did before it is given up.
+MOST_MISSED = 16
 # Temporaries that a memory plan lists.
 SHOWN = 8
 # The attributes of what is compiled; all others are the function's.
@@ -115,12 +117,16 @@ class Compiled:
         for variant in self._variants:
             leaves = variant.fitting(args, options)
             if leaves is not None:
-                variant.plays += 1
                 try:
-                    return variant.replay.play(leaves)
+                    result = variant.replay.play(leaves)
+                except Mispredicted:
+                    variant.missed += 1
+                    continue
                 except Fault:
                     # The function itself tells what is wrong, on the user's line.
                     return self.function(*args, **options)
+                variant.plays += 1
+                return result
         return self._run(args, options)
 
     def __get__(self, instance, owner=None):
@@ -134,6 +140,9 @@ class Compiled:
         """A call that no recording fits: in immediate mode, and noted."""
         kind = _kind(args, options)
         known = self._kinds.get(kind)
+        if any(v.missed > MOST_MISSED and v.missed > v.plays for v in self._variants):
+            self._kinds[kind] = known = NotReplayable("elements decide otherwise at every call")
+            self._variants = [v for v in self._variants if v.missed <= MOST_MISSED]
         if isinstance(known, NotReplayable) or len(self._variants) >= MOST_VARIANTS:
             return self.function(*args, **options)
         if known is None:
@@ -214,8 +223,11 @@ def _code_of(function):
 
 
 def _told(problem: NotReplayable) -> str:
-    place = "" if problem.line is None else f" ({problem.line[0]}:{problem.line[1]})"
-    return f"{problem}{place}"
+    return f"{problem}{_placed(problem.line)}"
+
+
+def _placed(line: tuple[str, int] | None) -> str:
+    return "" if line is None else f" ({line[0]}:{line[1]})"
 
 
 class Variant:
@@ -224,18 +236,23 @@ class Variant:
     def __init__(self, tape, reads, entry, result, args, options, cause):
         for refused in (*tape.refused, *((c.reason, c.line) for c in reads.changes)):
             raise NotReplayable(*refused)
-        self.plays = 0
+        self.plays = self.missed = 0
         self.cause = cause
         self.checks = Checks()
         self.checks.arguments(args, options)
         leaves = {id(x): x for x in (*entry, *self.checks.leaves)}
         backward = record_backward(tape, tensors_of(result), leaves.values())
         self.replay: Replay = replay(tape, result, self.checks.leaves, entry, backward)
+        self.decisions = [
+            (e.value, e.line) for e in tape.entries if isinstance(e, Looked) and not e.last
+        ]
         self.checks.state(self.replay, reads)
         self.fitting = self.checks.function()
 
     def __str__(self):
         lines = [f"{self.cause}; {counted(self.plays, 'play')}"]
+        for value, line in self.decisions:
+            lines.append(f"     where {value} is seen{_placed(line)}")
         for number, part in enumerate(self.replay.segments, start=1):
             lines.append(f"     program {number}: {part}")
         return "\n".join(lines)

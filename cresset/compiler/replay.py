@@ -30,6 +30,10 @@ class NotReplayable(Exception):
         self.line = line
 
 
+class Mispredicted(Exception):
+    """An element by which Python decides is another than when the call was recorded."""
+
+
 class Replay(NamedTuple):
     """`play(leaves)` makes the call again over the tensors among its arguments.
 
@@ -74,7 +78,7 @@ class _Writer:
         self.results = {id(x): (x, tape.place(x)) for x in tensors_of(result)}
         self.last = tape.gradients()
         # The elements that Python sees of the results, which it has to see again.
-        self.looks = [e for e in tape.entries if isinstance(e, Looked)]
+        self.looks = [e for e in tape.entries if isinstance(e, Looked) and e.last]
         self._refuse_decisions()
         self._refuse_leaks()
         self.scope: dict[str, Any] = {"shown": shown, "new": meta.new}
@@ -94,13 +98,28 @@ class _Writer:
         self.outs: dict[int, str] = {}
 
     def _refuse_decisions(self):
-        """Raise where an element that Python looks at may be used but to be returned."""
+        """Raise where Python looks at an element and a play could not follow what it does by it.
+
+        Where it is only returned it is returned again. Else another element means another way
+        through the function, on which it begins anew: nothing may have happened that lasts.
+        """
         plain = list(plain_of(self.result))
-        for look in self.looks:
-            returned = sum(value is look.value for value in plain)
-            seen = sum(other.value is look.value for other in self.looks)
-            if not look.last or look.memory is None or returned != seen:
-                raise NotReplayable("Python looks at an element, and may decide by it", look.line)
+        last = [e for e in self.tape.entries if isinstance(e, Looked) and e.last]
+        for k, entry in enumerate(self.tape.entries):
+            if not isinstance(entry, Looked):
+                continue
+            if entry.last:
+                followed = sum(value is entry.value for value in plain) == sum(
+                    other.value is entry.value for other in last
+                )
+            else:
+                drawn = self.tape.drawn is not None and self.tape.drawn <= k
+                followed = not drawn and not any(map(_lasts, self.tape.entries[:k]))
+            if entry.memory is None or not followed:
+                raise NotReplayable(
+                    "Python looks at an element after something was done that lasts, and may "
+                    "decide by it", entry.line,
+                )
 
     def _refuse_leaks(self):
         """Raise where something that was made lives on beside the results and the gradients."""
@@ -176,14 +195,14 @@ class _Writer:
         if self.backward is not None:
             entries = entries[: self.backward.start]
         for entry in entries:
-            if isinstance(entry, Live):
+            if isinstance(entry, Live) or isinstance(entry, Looked) and not entry.last:
                 stretches += [[entry], []]
             elif hasattr(entry, "program"):
                 stretches[-1].append(entry)
         before: set[Memory] = set()
         for k, stretch in enumerate(stretches):
             if k % 2:
-                self._live(stretch[0])
+                (self._live if isinstance(stretch[0], Live) else self._decide)(stretch[0])
             elif stretch:
                 after = self._needed(stretches[k + 1 :])
                 part = segment(stretch, before, after, self.offsets)
@@ -210,8 +229,12 @@ class _Writer:
             stretches = [*stretches, self.tape.entries[self.backward.start :]]
         for stretch in stretches:
             for entry in stretch:
-                places += entry.gradients.values() if isinstance(entry, Live) else entry.arguments
-        seen = {look.memory for look in self.looks if look.memory is not None}
+                if isinstance(entry, Live):
+                    places += entry.gradients.values()
+                elif not isinstance(entry, Looked):
+                    places += entry.arguments
+        looks = [e for s in stretches for e in s if isinstance(e, Looked)]
+        seen = {look.memory for look in (*self.looks, *looks) if look.memory is not None}
         return seen | {place.memory for place in places if isinstance(place, Place)}
 
     def _launch(self, part: Segment):
@@ -226,6 +249,12 @@ class _Writer:
     def _live(self, entry: Live):
         self._hand(entry.gradients)
         self.lines.append(f"    {self._global('call', entry.call)}()")
+
+    def _decide(self, entry: Looked):
+        """Go on only where Python would see what it saw."""
+        self.scope["Mispredicted"] = Mispredicted
+        seen = self._global("k", entry.value)
+        self.lines.append(f"    if {self._looked(entry)} != {seen}: raise Mispredicted")
 
     def _hand(self, gradients):
         """Give the tensors the gradients that they have now."""
@@ -349,6 +378,16 @@ class _Writer:
         if place.layout is place.memory.layout and not place.offset:
             return name
         return f"shown({name}, {self._global('l', place.layout)}, {place.offset})"
+
+
+def _lasts(entry) -> bool:
+    """Whether an entry does something that is there after the call, whatever comes of it."""
+    if isinstance(entry, Live):
+        return True
+    if isinstance(entry, Looked):
+        return False
+    written = (a for letter, a in zip(entry.program.inputs, entry.arguments) if letter == "w")
+    return any(isinstance(a, Place) and not a.memory.made for a in written)
 
 
 def _listed(names) -> str:

@@ -47,6 +47,8 @@ def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, wor
             numbers = numbers[0], numbers[1] / math.sqrt(2)
         draw(name, view_as_real(x), *numbers, generator=generator, words=words)
         return x
+    if dispatch.tape is not None:
+        dispatch.tape.drew()
     key = ("random", name, x.layout, words)
     launch = dispatch.plans.get(key)
     if launch is None:
@@ -141,7 +143,9 @@ def set_rng_state(new_state) -> None:
 # --- new tensors ----------------------------------------------------------------------------------
 def _type(dtype, out, default):
     """The type in which to draw: what is asked for, or that of `out`, or the default."""
-    return dtype or (default if out is None else out.dtype)
+    if dtype is not None:
+        return dtype
+    return default if out is None else out.dtype
 
 
 def _new(operation, shape, size, dtype, device, out):
