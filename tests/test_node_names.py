@@ -67,9 +67,29 @@ def names_of(package, sample):
     return [node and node.name().rsplit("::")[-1] for node in nodes]
 
 
+# Of other forms than the first, which shapes and further arguments choose.
+OTHER_FORMS = {
+    "of one image alone: what takes the batch's dim away": """
+        nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.max_pool2d
+        nn.functional.max_pool3d nn.functional.unfold""",
+    "made of operations of which the last is another one than in PyTorch": """
+        cdist diag matmul meshgrid nn.functional.conv1d nn.functional.cross_entropy
+        nn.functional.mse_loss Tensor.sum_to_size vander""",
+    "made of operations; PyTorch has a node of its own for it": "nn.functional.pad normal",
+    "PyTorch has the operation once more, for a number": "cumulative_trapezoid scatter",
+    "pieces are made by one operation, whatever their sizes": "chunk split",
+    "a write into all of a tensor is one into a part of it": "Tensor.__setitem__",
+    "x[()] takes nothing away": "Tensor.__getitem__",
+    "one mask alone is filled": "index_put",
+    "PyTorch records a node that raises; here nothing is recorded, or has a gradient": """
+        bincount conj_physical unique""",
+}
+ALSO_MEANT = {name for names in OTHER_FORMS.values() for name in names.split()}
+
+
 BY_NAME: dict = {}
 for _sample in SAMPLES:
-    if _sample.operands and _sample.leads:
+    if _sample.operands:
         BY_NAME.setdefault(_sample.name, []).append(_sample)
 
 
@@ -77,5 +97,6 @@ for _sample in SAMPLES:
 def test_name(name, torch):
     for sample in BY_NAME[name]:
         expected, got = names_of(torch, sample), names_of(cresset, sample)
+        meant = name in MEANT or not sample.leads and name in ALSO_MEANT
         if not isinstance(expected, Exception) and not isinstance(got, Exception):
-            assert got == expected or name in MEANT, f"{sample.id}: {got} instead of {expected}"
+            assert got == expected or meant, f"{sample.id}: {got} instead of {expected}"

@@ -434,11 +434,13 @@ def _averaged(operation, parts, reduction, target):
             f"{operation}: Target {value} is out of bounds; it stands at flat position {place} of "
             f"the target; need 0 <= target < the number of classes, or ignore_index"
         )
+    # PyTorch's name for it.
+    label = "nll_loss2d" if target.layout.ndim > 1 else "nll_loss"
     if reduction == "mean":
-        return average
+        return average if label == "nll_loss" else counts_as(average, label)
     if reduction == "sum":
-        return sum(terms)
-    return reshape(terms, tuple(target.layout.shape))
+        return counts_as(sum(terms), label)
+    return counts_as(reshape(terms, tuple(target.layout.shape)), label)
 
 
 def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,

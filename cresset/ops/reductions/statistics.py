@@ -7,7 +7,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops.creation.tensors import tensor
 from cresset.ops.kinds import composite
 from cresset.ops.kinds.reduce import canonical_dims
-from cresset.ops.operation import called, counted_as, method
+from cresset.ops.operation import called, counted_as, counts_as, method
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.arithmetic import sqrt
 from cresset.ops.pointwise.comparison import eq
@@ -77,7 +77,7 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
         pairs = view_as_real(input if input.layout.ndim else reshape(input, (1,)))
         dims = canonical_dims("var", dim, input.layout.ndim) or (0,)
         made = sum(var_kernel(pairs, dims, freedom, keepdim), -1)
-        return made if input.layout.ndim else reshape(made, ())
+        return counts_as(made if input.layout.ndim else reshape(made, ()), "var")
     return var_kernel(input, dim, freedom, keepdim)
 
 
@@ -105,7 +105,7 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     dim = tuple(dim) if isinstance(dim, list) else dim
     _check_type("std", input)
     if input.layout.dtype.is_complex:
-        return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+        return counts_as(sqrt(var(input, dim, unbiased, keepdim, correction=correction)), "std")
     return std_kernel(input, dim, _correction(unbiased, correction), keepdim)
 
 
