@@ -148,6 +148,24 @@ def test_infinities_stay_where_they_are():
     assert finite[:12, :20].all() and not finite[12].any() and not finite[:, 20].any()
 
 
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "i4", "u4", "i8"])
+@pytest.mark.parametrize("m, k, n", [(1, 7, 40), (5, 0, 33), (17, 31, 9), (3, 300, 3)])
+def test_products_of_integers_wrap(kind, m, k, n):
+    rng = np.random.default_rng(8)
+    bounds = np.iinfo(kind)
+    a, b, bias = (guarded(rng.integers(bounds.min, bounds.max, shape, kind, endpoint=True))
+                  for shape in ((2, m, k), (k, n), (n,)))
+    for left, right in itertools.product((a, turned(a)), (b, turned(b))):
+        out = fresh((2, m, n), kind)
+        multiply(left, right, out, bias)
+        np.testing.assert_array_equal(out, a @ b + bias)
+
+
+def turned(array):
+    """The same matrices, with the rows of one where the columns of the other are."""
+    return guarded(array.swapaxes(-1, -2).copy()).swapaxes(-1, -2)
+
+
 def test_packed_and_deep_products_are_the_plain_ones(monkeypatch, vector_bytes):
     rng = np.random.default_rng(6)
     monkeypatch.setattr(products, "PACKED_BYTES", 1 << 8)

@@ -10,7 +10,7 @@ from typing import Any
 
 from cresset.kernels.batch import Batch
 from cresset.kernels.pack import copy_along, copy_panel, starts_of
-from cresset.kernels.tile import Tile, in_step, long_product, product
+from cresset.kernels.tile import Tile, in_step, long_product
 from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Module
@@ -18,13 +18,13 @@ from cresset.runtime.ir import Module
 DEEPEST = 1 << 12  # bytes of a column of b that a pass takes; copies of panels lie on the stack
 
 
-def tiles(tile: Tile, reading: str, bias: str, long: bool) -> Module:
+def tiles(tile: Tile, reading: str, bias: str) -> Module:
     """c = a b (+ bias); c has unit column strides.
 
     `reading` is how b's panels are read: "packed" (the stride of a column is that of a panel),
     "along" (unit column strides) where they lie or copied, "across" (unit strides from k to k) and
     "strided" always copied. `bias` is "none", "row" (unit column stride) or "column" (column stride
-    0). `long` says that k passes CHAIN.
+    0).
 
     Words: pointers a, b, c, bias; m, n, k, rows of a unit, number of row blocks and of panels,
     whether to copy; strides in a of a panel's row (0: it is not packed), of a row and from k to k;
@@ -69,8 +69,8 @@ def tiles(tile: Tile, reading: str, bias: str, long: bool) -> Module:
             _fetch(f, tile, starts, out, c_row)
             if bias == "row":
                 _fetch(f, tile, starts, f.offset(w, row * bias_row, tile.type), bias_row)
-            multiply = long_product if long else product
-            sums = multiply(f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
+            sums = long_product(
+                f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
             terms = (f.offset(w, row * bias_row, tile.type), bias_row)
             _store(f, tile, sums, starts, out, c_row, bias, terms)
     f.ret()

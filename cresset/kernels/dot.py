@@ -1,7 +1,7 @@
-"""Products without vectors of c: rows against rows, and the plain triple loop.
+"""Products without vectors of c: rows against rows.
 
-`dots` serves c = a b^T where a and b both run along k: few rows, a vector against a matrix, few
-columns. `plain` takes any type and any strides, one element after another.
+They serve c = a b^T where a and b both run along k: few rows, a vector against a matrix, few
+columns.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _accumulate(f, type, xs, ys, sums, start, stop) -> list[Value]:
             right = load(y, loop.index)
             for row, value in enumerate(left):
                 at = row * len(ys) + column
-                following[at] = f.intrinsic("fmuladd", value, right, following[at])
+                following[at] = f.multiply_add(value, right, following[at])
         loop.next(*following)
     return loop.results
 
@@ -117,38 +117,3 @@ def fold(f: Function, vectors: list[Value]) -> Value:
     if len(vectors) == 1:
         return vectors[0]
     return f.shuffle(vectors[0], vectors[1], range(COLUMNS))
-
-
-def plain(type: str, biased: bool) -> Module:
-    """c[i, j] = sum_k a[i, k] b[k, j] (+ bias[i, j]) for any type and strides; a unit is a row.
-
-    Words: pointers a, b, c, bias; m, n, k; strides of a (row, k), b (k, column), c (row, column)
-    and bias (row, column); the batch of (a, b, c, bias).
-    """
-    module = Module()
-    f = module.kernel()
-    words = Words(f)
-    a, b, c, bias = (words.pointer() for _ in range(4))
-    m, n, k = words.integers(3)
-    a_row, a_step, b_step, b_column, c_row, c_column, bias_row, bias_column = words.integers(8)
-    batch = Batch(words, 4)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
-        row = unit.urem(m)
-        offsets = batch.offsets(f, unit.udiv(m))
-        x, y, z, w = (
-            f.offset(p, offset + row * step, type)
-            for p, offset, step in zip((a, b, c, bias), offsets, (a_row, 0, c_row, bias_row))
-        )
-        with f.loop(0, n) as column:
-            y_column = f.offset(y, column * b_column, type)
-            with f.loop(0, k, carry=[f.constant(type, 0)]) as loop:
-                left = f.load(type, f.offset(x, loop.index * a_step, type))
-                right = f.load(type, f.offset(y_column, loop.index * b_step, type))
-                loop.next(loop.values[0] + left * right)
-            total = loop.results[0]
-            if biased:
-                total = total + f.load(type, f.offset(w, column * bias_column, type))
-            f.store(total, f.offset(z, column * c_column, type))
-    f.ret()
-    return module

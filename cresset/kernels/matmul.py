@@ -2,10 +2,10 @@
 
     c[..., i, j] = sum_k a[..., i, k] b[..., k, j] + bias[..., i, j]
 
-A product of floats runs tile by tile (`blocks`), each operand read where it lies or, if that would
-be slow, from packed panels (`pack`); or row against row (`dot`) where the result has few rows or
-columns; or a large matrix streams past a vector (`row_sums`). Products of integers take the plain
-loop. Only sizes and strides decide, so that the result does not depend on the number of threads.
+A product runs tile by tile (`blocks`), each operand read where it lies or, if that would be slow,
+from packed panels (`pack`); or row against row (`dot`) where the result has few rows or columns; or
+a large matrix streams past a vector (`row_sums`). Only sizes and strides decide, so that the result
+does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cresset.kernels import blocks, dot, row_sums
 from cresset.kernels.batch import batch_words, merge
 from cresset.kernels.pack import pack_columns, pack_rows, reading_of
 from cresset.kernels.schedule import PIECE, Schedule
-from cresset.kernels.tile import CHAIN, FEW_ROWS, Tile, lanes_of
+from cresset.kernels.tile import FEW_ROWS, Tile, lanes_of
 
 COPIED_ROWS = 16  # a panel of b is read from a copy if so many rows need it
 SPAN_BYTES = 1 << 14  # and its rows lie so far apart that they do not stay in the first cache
@@ -29,7 +29,7 @@ PACKED_DEPTH = 256  # and so much of it is read at a time, or k by k
 PACKED_BYTES = 1 << 18  # and it is larger than this
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
-PACE = {"tiles": 40, "dots": 20, "row_sums": 4, "plain": 1}  # products in a nanosecond
+PACE = {"tiles": 40, "dots": 20, "row_sums": 4}  # products in a nanosecond
 
 
 class Operand(NamedTuple):
@@ -95,12 +95,15 @@ def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operan
 
         return complex_matmul(
             batch, m, n, k, dtype, a, b, c, bias, first_temporary=first_temporary)
+    if dtype.itemsize == 1:
+        from cresset.kernels.byte_matmul import byte_matmul
+
+        return byte_matmul(
+            batch, m, n, k, dtype, a, b, c, bias, first_temporary=first_temporary)
     schedule = Schedule(first_temporary)
     if prod(batch) * m * n:
         problem = _simplified(Problem(tuple(batch), m, n, k, a, b, c, bias))
-        if not dtype.is_floating_point:
-            _plain(schedule, dtype, problem)
-        elif _suits_dots(dtype, problem):
+        if _suits_dots(dtype, problem):
             _dots(schedule, dtype, problem)
         elif problem.m == 1 and problem.n * problem.k * dtype.itemsize > STREAMED_BYTES:
             _row_sums(schedule, dtype, problem)
@@ -139,16 +142,6 @@ def _folded(problem: Problem) -> Problem:
         for x, strides, matrix in zip(operands, outer, matrices)
     )
     return Problem(batch, m, problem.n, problem.k, a, b, c, bias if problem.bias else None)
-
-
-# --- one element after another --------------------------------------------------------------------
-def _plain(schedule: Schedule, dtype: dtype, problem: Problem):
-    m, n, k = problem.m, problem.n, problem.k
-    biased = problem.bias is not None
-    matrices = [stride for x in problem.operands for stride in x.matrix]
-    _launch(schedule, f"plain_{dtype.llvm}_{biased}", lambda: dot.plain(dtype.llvm, biased),
-            problem, (m, n, k, *matrices), problem.matrices * m,
-            problem.matrices * m * n * (k + 1) / PACE["plain"])
 
 
 # --- rows against rows ----------------------------------------------------------------------------
@@ -242,9 +235,8 @@ def _tile_pass(schedule, dtype, tile, problem, start, depth, tall, panel, copies
     bias = "none" if problem.bias is None else "row" if bias_column == 1 else "column"
     panels = -(-n // tile.columns)
     row_blocks = -(-m // tall)
-    long = depth > CHAIN
-    _launch(schedule, f"tiles_{tile.name}_{reading}_{bias}_{long}",
-            lambda: blocks.tiles(tile, reading, bias, long), problem,
+    _launch(schedule, f"tiles_{tile.name}_{reading}_{bias}",
+            lambda: blocks.tiles(tile, reading, bias), problem,
             (m, n, depth, tall, row_blocks, panels, copies, panel, a_row, a_step, b_column, b_step,
              problem.c.matrix[0], bias_row, start * a_step, start * b_step),
             problem.matrices * row_blocks * panels,

@@ -50,7 +50,7 @@ def row_sums(type: str, lanes: int, biased: bool) -> Module:
                     total = f.load(wide, f.offset(z, column, type))
                     for weight, source in zip(spread, rows):
                         value = f.load(wide, f.offset(source, column, type))
-                        total = f.intrinsic("fmuladd", weight, value, total)
+                        total = f.multiply_add(weight, value, total)
                     f.store(total, f.offset(z, column, type))
 
         several = k.udiv(ROWS) * ROWS

@@ -71,7 +71,7 @@ def rank_one(f: Function, tile: Tile, rows: Sequence[Value], columns: Sequence[V
         scalar = f.splat(f.load(tile.type, pointer), tile.lanes)
         for number, column in enumerate(columns):
             total = sums[row * tile.vectors + number]
-            following.append(f.intrinsic("fmuladd", scalar, column, total))
+            following.append(f.multiply_add(scalar, column, total))
     return following
 
 

@@ -365,6 +365,10 @@ class Function:
     def fma(self, a, b, c):
         return self.intrinsic("fma", a, self.value(a.type, b), self.value(a.type, c))
 
+    def multiply_add(self, a, b, c):
+        """a * b + c, in one instruction where floats have one."""
+        return self.intrinsic("fmuladd", a, b, c) if a.is_float else a * b + c
+
     def call(self, name, returns, *arguments):
         """Call a function by name (declared where the module does not define it) or by address."""
         spelled = ", ".join(str(a) for a in arguments)
