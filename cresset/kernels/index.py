@@ -13,6 +13,9 @@ wins and sums come out the same every time.
 
 A bounds check runs as a step of its own before anything is written. On failure it stores at the
 status block: 1, the flat position in the index tensor, the value found, and which index tensor.
+Where elements are only read into memory that nobody has seen, and each by an index of its own,
+indices are compared on the way: what is outside is left out and noted in the last word of the
+status block, and the check comes afterwards and looks for it only then.
 
 Schedules return (steps, bytes of each temporary). `values` are the places of their tensors in the
 value table, in the order of the layouts they take. `negative` says whether positions count from
@@ -40,6 +43,8 @@ from cresset.runtime.target import host
 
 PIECE = 20_000  # nanoseconds that a piece of shared work should last
 PACE = {"run": 0.4, "steps": 1, "picks": 1.5, "lane": 1, "point": 3}  # of an element, likewise
+SHARED_FROM = 4  # positions by an index from which indices are checked ahead even of reading
+OUTSIDE = 3  # the word of the status block that a read sets where an index is outside
 
 
 class Target(NamedTuple):
@@ -60,11 +65,7 @@ def index_select(x: Layout, dim: int, index: Layout, out: Layout, values, first_
     """
     others, positions, target = _rows(x, dim, index, out)
     axes = sorted(others + positions, key=lambda axis: axis.strides[1], reverse=True)
-    return _checked(
-        [_check(index, target.size, values[1], 0, negative)],
-        _walk("read", x.dtype, axes, [], [target], (values[0], values[2], values[1]),
-              negative),
-    )
+    return _read(x, axes, [index], [target], (values[0], values[2], values[1]), negative)
 
 
 def take_rows(weight: Layout, index: Layout, out: Layout, values, first_temporary: int):
@@ -77,11 +78,7 @@ def gather(x: Layout, dim: int, index: Layout, out: Layout, values, first_tempor
     """out[i, j, k] = x[i, index[i, j, k], k] for dim = 1; values are (x, index, out)."""
     others, line, target = _lines(x, dim, index, out)
     axes = sorted(others + line, key=lambda axis: axis.strides[1], reverse=True)
-    return _checked(
-        [_check(index, target.size, values[1], 0, negative)],
-        _walk("read", x.dtype, axes, [], [target], (values[0], values[2], values[1]),
-              negative),
-    )
+    return _read(x, axes, [index], [target], (values[0], values[2], values[1]), negative)
 
 
 def index_add(out: Layout, dim: int, index: Layout, source: Layout, values, first_temporary: int,
@@ -129,11 +126,8 @@ def index(x: Layout, indices: Sequence[Layout | None], out: Layout, values, firs
     """
     others, positions, targets = _points(x, indices, out)
     axes = sorted(others + positions, key=lambda axis: axis.strides[1], reverse=True)
-    return _checked(
-        _checks(indices, targets, values[1:-1], negative),
-        _walk("read", x.dtype, axes, [], targets, (values[0], values[-1], *values[1:-1]),
-              negative),
-    )
+    operands = (values[0], values[-1], *values[1:-1])
+    return _read(x, axes, indices, targets, operands, negative)
 
 
 def index_put(x: Layout, indices: Sequence[Layout | None], value: Layout, values,
@@ -228,8 +222,22 @@ def _checked(checks, walk):
     return tuple(step for step in (*checks, walk) if step is not None), ()
 
 
-def _walk(mode, type: dtype, parallel, serial, targets, operands, negative):
+def _read(x, axes, indices, targets, operands, negative):
+    """The steps that read at every position; each index is compared once."""
+    touched = prod(axis.size for axis in axes)
+    if not touched:
+        return (), ()
+    named = sum(index.numel for index in indices if index is not None)
+    notes = named * SHARED_FROM > touched
+    walk = _walk("read", x.dtype, axes, [], targets, operands, negative, notes)
+    checks = _checks(indices, targets, operands[2:], negative, late=notes)
+    return ((walk, *checks) if notes else (*checks, walk)), ()
+
+
+def _walk(mode, type: dtype, parallel, serial, targets, operands, negative, notes=False):
     """The step that reads, puts or combines at every position; None where there is none.
+
+    If it `notes`, it leaves out what is outside and says so in the status block.
 
     Loops nest as parallel axes, serial axes, the innermost parallel axis (`inner`). How the
     innermost goes is part of the kernel: a "run" is contiguous on both sides, "steps" is not;
@@ -278,52 +286,67 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative):
     for target in targets:
         constants += [target.size, target.stride]
     width, sign = host().vector_bytes, "signed" if negative else "plain"
+    if notes:
+        operands, sign = (*operands, STATUS), f"{sign}.notes"
     types = tuple(target.type for target in targets)
     shape = (len(parallel), len(serial))
     return Step(
         f"index.{mode}.{name}.{kind}.{'.'.join(types)}.{shape[0]}.{shape[1]}.{sign}.{width}",
-        lambda: _write_walk(mode, name, size, kind, types, shape, negative, width),
+        lambda: _write_walk(mode, name, size, kind, types, shape, negative, notes, width),
         tuple(operands), tuple(constants), units,
         max(int(PIECE / pace), 512 if kind == "run" else 1), int(units * pace),
     )
 
 
-def _write_walk(mode, name, size, kind, types, shape, negative, width):
+def _write_walk(mode, name, size, kind, types, shape, negative, notes, width):
     """The kernel of `_walk`: a unit is one element of the innermost axis."""
     module = Module()
     f = module.kernel()
     _, begin, end = f.arguments
     words = Words(f)
     pointers = [words.pointer() for _ in range(2 + len(types))]
+    status = words.pointer() if notes else None
     length, *steps = words.integers(1 + len(pointers))
     outer, serial = (
         [(words.integer(), words.integers(len(pointers))) for _ in range(count)] for count in shape
     )
     targets = [(words.integer(), words.integer()) for _ in types]
 
-    def locate(bases, indices):
-        """Addresses on the indexed and on the plain side, once the positions are known."""
+    def locate(bases, indices, act):
+        """act(address on the indexed side, on the plain side), once the positions are known."""
         address, plain = bases
+        inside = None
         for type, index, (extent, stride) in zip(types, indices, targets):
             position = f.convert(f.load(type, index), "i64")
             if negative:
                 position = position + ((position >> 63) & extent)
+            within = position.ult(extent)
+            inside = within if inside is None else inside & within
             address = f.offset(address, position * stride)
-        return address, plain
+        if status is None:
+            act(address, plain)
+        else:
+            f.either(inside, lambda: act(address, plain), note)
+
+    def note():
+        f.store(f.constant("i64", 1), f.offset(status, OUTSIDE, "i64"))
+
+    def touch(indexed, plain):
+        _touch(f, mode, name, indexed, plain)
 
     def lane(bases, j):
         indexed = f.offset(bases[0], j * steps[0])
         plain = f.offset(bases[1], j, f"i{8 * size}")
         indices = [f.offset(base, j, type) for base, type in zip(bases[2:], types)]
-        _touch(f, mode, name, *locate((indexed, plain), indices))
+        locate((indexed, plain), indices, touch)
 
     def innermost(bases, low, high):
         if kind == "point":
-            _touch(f, mode, name, *locate(bases[:2], bases[2:]))
+            locate(bases[:2], bases[2:], touch)
         elif kind == "picks":
             with f.loop(low, high) as j:
                 at = advance(f, bases, steps, j)
-                _touch(f, mode, name, *locate(at[:2], at[2:]))
+                locate(at[:2], at[2:], touch)
         elif kind == "lane":
             whole = high - ((high - low) & 3)
             with f.loop(low, whole, 4) as j:
@@ -332,15 +355,18 @@ def _write_walk(mode, name, size, kind, types, shape, negative, width):
             with f.loop(whole, high) as j:
                 lane(bases, j)
         else:
-            indexed, plain = advance(f, locate(bases[:2], bases[2:]), steps, low)
-            if kind == "steps":
-                with f.loop(0, high - low) as j:
-                    _touch(f, mode, name, *advance(f, (indexed, plain), steps, j))
-            elif mode in COMBINE:
-                _combine_run(f, mode, name, indexed, plain, high - low, width)
-            else:
-                source, target = (indexed, plain) if mode == "read" else (plain, indexed)
-                copy_bytes(f, target, source, high - low, width)
+            locate(bases[:2], bases[2:], lambda *at: run(advance(f, at, steps, low), high - low))
+
+    def run(at, count):
+        indexed, plain = at
+        if kind == "steps":
+            with f.loop(0, count) as j:
+                touch(*advance(f, at, steps, j))
+        elif mode in COMBINE:
+            _combine_run(f, mode, name, indexed, plain, count, width)
+        else:
+            source, target = (indexed, plain) if mode == "read" else (plain, indexed)
+            copy_bytes(f, target, source, count, width)
 
     def unit(coordinates, low=None, high=None):
         bases = pointers
@@ -454,16 +480,19 @@ def check(index: Layout, size: int, value: int) -> tuple:
     return _checked([], _check(index, size, value, 0, False))[0]
 
 
-def _checks(indices, targets, values, negative):
+def _checks(indices, targets, values, negative, late=False):
     tensors = [index for index in indices if index is not None]
     return [
-        _check(index, target.size, value, which, negative)
+        _check(index, target.size, value, which, negative, late)
         for which, (index, target, value) in enumerate(zip(tensors, targets, values))
     ]
 
 
-def _check(index: Layout, size: int, value: int, which: int, negative: bool):
-    """The step that finds the first element of `index` outside 0..size (or -size..size)."""
+def _check(index: Layout, size: int, value: int, which: int, negative: bool, late: bool = False):
+    """The step that finds the first element of `index` outside 0..size (or -size..size).
+
+    A `late` one only looks where something outside has been noted.
+    """
     if index.numel == 0:
         return None
     weight = 1
@@ -482,13 +511,14 @@ def _check(index: Layout, size: int, value: int, which: int, negative: bool):
         constants += [axis.size, *axis.strides]
     width, type, rank = host().vector_bytes, index.dtype.llvm, len(axes)
     return Step(
-        f"index.check.{type}.{rank}.{'run' if run else 'steps'}.{width}",
-        lambda: _write_check(type, rank, run, width),
-        (value, STATUS), tuple(constants), work=prod(axis.size for axis in axes) // 2,
+        f"index.check.{type}.{rank}.{'run' if run else 'steps'}.{width}{'.late' * late}",
+        lambda: _write_check(type, rank, run, width, late),
+        (value, STATUS), tuple(constants),
+        work=0 if late else prod(axis.size for axis in axes) // 2,
     )
 
 
-def _write_check(type, rank, run, width):
+def _write_check(type, rank, run, width, late):
     """The kernel of `_check`: one unit; rows are tested by vectors, and again singly if bad."""
     module = Module()
     f = module.kernel()
@@ -497,6 +527,9 @@ def _write_check(type, rank, run, width):
     low, span, which = words.integers(3)
     axes = [words.integers(3) for _ in range(rank)]
     length, step, weight = axes[-1]
+    if late:
+        with f.leave(f.load("i64", f.offset(status, OUTSIDE, "i64")).eq(0)):
+            f.ret()
 
     def outside(value):
         """Whether a 64-bit value is below `low` or not below `low + span`."""
