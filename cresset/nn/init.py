@@ -14,6 +14,7 @@ import numpy
 
 import cresset
 from cresset import Tensor
+from cresset.ops.arguments import guard
 
 __all__ = [
     "calculate_gain",
@@ -164,7 +165,7 @@ def trunc_normal_(
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of "
             "values may be incorrect.",
-            stacklevel=2,
+            stacklevel=3,
         )
     if tensor.is_meta:
         return tensor
@@ -296,7 +297,7 @@ def kaiming_normal_(
 
 
 def _nothing_to_fill(tensor: Tensor) -> Tensor:
-    warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+    warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=4)
     return tensor
 
 
@@ -350,7 +351,7 @@ def _old_name(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         warnings.warn(
             f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.",
             FutureWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
         return function(*args, **kwargs)
 
@@ -370,3 +371,5 @@ xavier_normal = _old_name(xavier_normal_)
 kaiming_uniform = _old_name(kaiming_uniform_)
 kaiming_normal = _old_name(kaiming_normal_)
 orthogonal = _old_name(orthogonal_)
+
+globals().update(guard(globals(), __all__))

@@ -102,9 +102,13 @@ def told(problem: Exception) -> Exception:
     # Python's own words, which know nothing of the operation.
     if type(problem) is TypeError and not NAME.match(words) or words.startswith(CONVERSIONS):
         return TypeError(f"{name}(): an argument has the wrong type: {words}")
+    if isinstance(problem, NAMELESS) and problem.args == (words,) and not NAME.match(words):
+        problem.args = (f"{name}: {words}",)
     return problem
 
 
+# Errors that are given a name where they have none.
+NAMELESS = (ArithmeticError, IndexError, RuntimeError, ValueError)
 # How the ValueErrors start that Python raises where text is no number.
 CONVERSIONS = ("could not convert string", "invalid literal for")
 

@@ -339,6 +339,11 @@ def _copied_for(param: Tensor, value: Any, name: Any = None) -> Any:
 def check_at_least_zero(**settings: float) -> None:
     """Raises ValueError for the first setting below 0 or no number, naming it."""
     for name, value in settings.items():
+        if not isinstance(value, (int, float, Tensor)):
+            raise TypeError(
+                f"optimizer: {name.replace('_', ' ')} must be a number; got {value!r}; need 0 or "
+                "more"
+            )
         if not value >= 0:
             raise ValueError(
                 f"optimizer: Invalid {name.replace('_', ' ')}: {value}; need 0 or more"

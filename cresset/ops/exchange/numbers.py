@@ -122,7 +122,10 @@ def _bool(x):
 
 def _index(x):
     if x.layout.numel != 1 or x.layout.dtype.is_differentiable:
-        raise TypeError("only integer tensors of a single element can be converted to an index")
+        raise TypeError(
+            "index: only integer tensors of a single element can be converted to an index; got "
+            f"{x.layout.dtype} of shape {tuple(x.layout.shape)}; call int() on a floating one"
+        )
     return int(item(x))
 
 

@@ -180,7 +180,7 @@ def _order(n) -> int:
             f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}"
         )
     if n < 0:
-        raise RuntimeError(f"polygamma(n, x) does not support negative n.; got {n}")
+        raise RuntimeError(f"polygamma: does not support negative n; got {n}; need 0 or more")
     return int(n)
 
 

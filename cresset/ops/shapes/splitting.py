@@ -186,7 +186,7 @@ unsafe_split_with_sizes = split_with_sizes
 def _iterate(x):
     """The entries along the first dim."""
     if not x.layout.ndim:
-        raise TypeError("iteration over a 0-d tensor")
+        raise TypeError("iter: iteration over a 0-d tensor; it has no dim to go along; use item()")
     return iter(unbind(x, 0))
 
 

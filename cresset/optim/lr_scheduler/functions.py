@@ -25,7 +25,10 @@ class _LambdaScheduler(LRScheduler):
         count = len(optimizer.param_groups)
         if isinstance(lr_lambda, (list, tuple)):
             if len(lr_lambda) != count:
-                raise ValueError(f"Expected {count} lr_lambdas, but got {len(lr_lambda)}")
+                raise ValueError(
+                    f"LambdaLR: Expected {count} lr_lambdas, but got {len(lr_lambda)}; need one "
+                    "for each parameter group"
+                )
             self.lr_lambdas = list(lr_lambda)
         else:
             self.lr_lambdas = [lr_lambda] * count

@@ -31,11 +31,14 @@ class ReduceLROnPlateau(LRScheduler):
         eps: float = 1e-8,
     ) -> None:
         if factor >= 1.0:
-            raise ValueError("Factor should be < 1.0.")
+            raise ValueError(f"ReduceLROnPlateau: Factor should be < 1.0; got {factor}")
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+            raise TypeError(
+                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; give that "
+                "first"
+            )
         if mode not in ("min", "max"):
-            raise ValueError(f"mode {mode} is unknown; need min or max")
+            raise ValueError(f"ReduceLROnPlateau: mode {mode} is unknown; need 'min' or 'max'")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold mode {threshold_mode} is unknown; need rel or abs")
         count = len(optimizer.param_groups)
