@@ -235,3 +235,30 @@ def test_the_first_of_a_long_row_are_those_of_the_sorted_row(kind, dtype):
                 np.testing.assert_array_equal(found.values.numpy(), values[:, :k].numpy())
         for k in (1, n // 2, n):
             assert x.kthvalue(k, 1).indices.equal(places[:, k - 1])
+
+
+LONG_KEYS = {
+    "few": lambda n: np.arange(n) * 7919 % 10,
+    "within 32 bits": lambda n: np.arange(n) * 2654435761 % (1 << 32),
+    "within 64 bits": lambda n: np.arange(n) * -0x61C8864680B583EB,  # wraps
+    "all but two alike in their leading bits": lambda n: np.concatenate(
+        [[-1 << 63, (1 << 63) - 1], np.arange(n - 2)[::-1] // 2]),
+    "close to one": lambda n: 1 + np.arange(n) * 7919 % n * 1e-15,
+    "close to one but for one": lambda n: np.concatenate(
+        [[-1e300], 1 + np.arange(n - 1) * 7919 % n * 1e-15]),
+    "with zeros and NaN": lambda n: np.where(np.arange(n) % 3, -0.0 * np.arange(n), np.nan),
+}
+
+
+@pytest.mark.parametrize("kind", LONG_KEYS)
+def test_keys_of_64_bits_are_sorted_by_all_of_them(kind):
+    for n in (65, 300, 5000):
+        row = LONG_KEYS[kind](n)
+        row = row.astype("f8" if row.dtype.kind == "f" else "i8")
+        for array in (row, row[::-1].copy()):
+            values, places = cresset.from_numpy(array).sort(stable=True)
+            order = np.argsort(array, kind="stable")
+            assert np.array_equal(places.numpy(), order)
+            np.testing.assert_array_equal(values.numpy(), array[order])
+            backwards = cresset.from_numpy(array).sort(stable=True, descending=True).values
+            np.testing.assert_array_equal(backwards.numpy(), array[order][::-1])

@@ -3,10 +3,11 @@
 Every element becomes an unsigned key whose order is the one asked for: descending is the complement
 of ascending, NaN counts as the greatest and -0 equals 0. Rows of a few elements are sorted by rank,
 counting for each element those before it. Longer ones go through a radix sort by bytes of the key,
-from the last to the first, and a byte that all share is skipped. Some of the greatest of a long row
-are picked by bytes from the first to the last, and only they are sorted. Where few are asked for,
-those of the row's first part set a limit, and of the rest only what is beyond it is looked at. All
-of it is stable.
+from the last to the first, and a byte that all share is skipped; of 64 bits the leading 32 in which
+the row's keys differ are enough but for some neighbours. Some of the greatest of a long row are
+picked by bytes from the first to the last, and only they are sorted. Where few are asked for, those
+of the row's first part set a limit, and of the rest only what is beyond it is looked at. All of it
+is stable.
 
 An item is a key and a place: packed in one word where the key has up to 32 bits, else two words.
 
@@ -266,9 +267,20 @@ def _write(method, type, descending, width):
                 make(i)
             _by_rank(f, items, count, k, write, width)
         elif method == "radix":
-            buckets.clear(type.itemsize)
-            from_both_ends(f, count, lambda i, forward: count_bytes(make(i), forward))
-            write_first(_by_radix(f, items, other, buckets, count, type.itemsize))
+            def by_all_bytes():
+                buckets.clear(type.itemsize)
+                from_both_ends(f, count, lambda i, forward: count_bytes(make(i), forward))
+                write_first(_by_radix(f, items, other, buckets, count, type.itemsize))
+
+            if type.itemsize < 8:
+                by_all_bytes()
+            else:
+                def full_key(place):
+                    value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
+                    return key_of(f, value, type, descending)
+
+                sorted, good = _by_leading_bits(f, items, buckets, count, full_key)
+                f.either(good, lambda: write_first(sorted), by_all_bytes)
         else:
             top = type.itemsize - 1
             highest = buckets.of(top)
@@ -350,6 +362,63 @@ def _by_radix(f: Function, items, other, buckets, count, bytes):
         uneven = places.size(digit_of(source.load(0), byte)).ne(count)
         loop.next(*f.either(uneven, move, lambda: (source.keys, target.keys)))
     return items.at(loop.results[0])
+
+
+def _by_leading_bits(f: Function, room, buckets, count, full_key):
+    """Sort by the 32 leading bits in which the row's keys of 64 differ, then equals by all bits.
+
+    Returns the list of packed items, and whether it is in order: not where so many share their
+    leading bits that putting them in order one by one would take too long. `full_key(place)` is
+    the key of an element; the items lie in the room of a wide list.
+    """
+    items = Items(f, room.keys, room.capacity, wide=False)
+    other = items.at(items.end)
+    with f.loop(0, count, carry=[f.constant("i64", -1), f.constant("i64", 0)]) as loop:
+        least, greatest = loop.values
+        key = full_key(loop.index)
+        loop.next(f.select(key.ult(least), key, least),
+                  f.select(key.ugt(greatest), key, greatest))
+    least, greatest = loop.results
+    unused = f.intrinsic("ctlz", (greatest - least) | 1, f.constant("i1", 1))
+    shift = 32 - f.minimum(unused, 32)
+    buckets.clear(4)
+
+    def make(i, forward):
+        item = [((full_key(i) - least).lshr(shift) << 32) | i]
+        items.store(item, i)
+        for byte in range(4):
+            buckets.of(byte).count(digit_of(item, byte), forward)
+
+    from_both_ends(f, count, make)
+    sorted = _by_radix(f, items, other, buckets, count, 4)
+
+    def leading(word):
+        return word.lshr(32)
+
+    def insert(i):
+        """Move an item back to its place among those of the same leading bits; how far."""
+        (word,) = sorted.load(i)
+        key = full_key(place_of([word]))
+        with f.repeat(i) as loop:
+            (at,) = loop.values
+            (before,) = sorted.load(at - 1)
+            passes = leading(before).eq(leading(word)) & full_key(place_of([before])).ugt(key)
+            with f.when(passes):
+                sorted.store([before], at)
+            at = at - f.convert(passes, "i64")
+            loop.again(passes & (at > 0), at)
+        (at,) = loop.results
+        sorted.store([word], at)
+        return i - at
+
+    start = f.select(shift.eq(0), count, 1)  # all bits lead where no more than 32 differ
+    with f.loop(start, count, carry=[f.constant("i64", 0)]) as loop:
+        (moved,) = loop.values
+        same = leading(sorted.load(loop.index)[0]).eq(leading(sorted.load(loop.index - 1)[0]))
+        more = f.either(same & (moved <= count), lambda: insert(loop.index),
+                        lambda: f.constant("i64", 0))
+        loop.next(moved + more)
+    return sorted, loop.results[0] <= count
 
 
 def _select(f: Function, items, other, buckets, count, k, top):
