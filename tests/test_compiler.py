@@ -31,7 +31,7 @@ def listings(function, *arguments):
 
 # --- listings -------------------------------------------------------------------------------------
 SOFTMAX = """\
-nest kept=1 reduced=1 width=16 lanes=reduced in place
+nest kept=1 reduced=1 width=32 lanes=reduced in place
   a0: in float32 stride 1
   a1: known float32 stride d still
   a2: out float32 stride 1
@@ -50,7 +50,7 @@ nest kept=1 reduced=1 width=16 lanes=reduced in place
   store a2 = t15"""
 
 LOG_SOFTMAX = """\
-nest kept=1 reduced=1 width=16 lanes=reduced
+nest kept=1 reduced=1 width=32 lanes=reduced
   a0: in float32 stride 1
   a1: out float32 stride 1
   t3 = maximum(arg0:f32, arg1:f32) : f32
@@ -305,6 +305,7 @@ def run_every_kind_of_kernel():
     for stride in (1, 2):
         F.max_pool2d(F.conv2d(images, filters, stride=stride, padding=1), 2).sum().backward()
     F.avg_pool2d(F.conv2d(images, cresset.rand(4, 1, 1, 1), groups=4), 2).sum().backward()
+    _ = F.conv2d(cresset.rand(2, 32, 16, 16), cresset.rand(32, 32, 3, 3), padding=1)
     nn.LayerNorm(40)(x).sum().backward()
     square = cresset.eye(6, dtype=cresset.complex64)
     _ = cresset.linalg.solve_triangular(square, square, upper=True), cresset.linalg.lu(square)

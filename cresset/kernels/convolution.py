@@ -28,7 +28,7 @@ from typing import NamedTuple
 from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout, contiguous_strides
-from cresset.kernels import nest
+from cresset.kernels import nest, winograd
 from cresset.kernels.correlation import Filters, Images, Results, correlate
 from cresset.kernels.filters import PARTS_BYTES, filter_gradient, sum_parts
 from cresset.kernels.matmul import Operand, matmul
@@ -69,6 +69,13 @@ class Shape(NamedTuple):
         """Whether rows of so many columns can be met in vectors, in such steps."""
         return self.dtype.is_floating_point and extents[-1] // step >= lanes_of(self.dtype)
 
+    def suits_winograd(self, inputs: int, outputs: int, results: Triple) -> bool:
+        """Whether images with so many channels are better correlated by Winograd's algorithm."""
+        dense = self.stride == self.dilation == (1, 1, 1) and self.groups == 1
+        return (dense and self.taps == (1, 3, 3) and self.image[0] == 1 and self.padding[0] == 0
+                and max(self.padding) < 3 and not self.empty
+                and winograd.suits(self.dtype, self.images, inputs, outputs, *results[1:]))
+
     @property
     def depth(self) -> int:
         """Products in a sum: channels and taps of a group."""
@@ -104,6 +111,10 @@ def convolution(x: Layout, w: Layout, out: Layout, stride: Numbers, padding: Num
         _multiply(schedule, shape, (shape.outputs, pixels, shape.inputs), _weight(shape, filters),
                   _planes(shape, image, shape.inputs, pixels),
                   _planes(shape, target, shape.outputs, pixels), _column(bias, shape.outputs))
+    elif shape.suits_winograd(shape.inputs, shape.outputs, shape.out):
+        _winograd(schedule, shape, image, shape.image, shape.padding,
+                  winograd.Filters(filters, 9, 9 * shape.inputs, turned=False), target, bias,
+                  (shape.images, shape.inputs, shape.outputs, *shape.out[1:]))
     elif shape.vectors(shape.out) and prod(shape.taps) > 1:
         _correlate(schedule, shape, image, filters, target, bias)
     else:
@@ -130,6 +141,11 @@ def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: N
                   _weight(shape, filters).transposed(),
                   _planes(shape, source, shape.outputs, pixels),
                   _planes(shape, target, shape.inputs, pixels), _column(bias, shape.inputs))
+    elif shape.suits_winograd(shape.outputs, shape.inputs, shape.image):
+        margins = triple([2 - padding for padding in shape.padding[1:]], 0)
+        _winograd(schedule, shape, source, shape.out, margins,
+                  winograd.Filters(filters, 9 * shape.inputs, 9, turned=True), target, bias,
+                  (shape.images, shape.outputs, shape.inputs, *shape.image[1:]))
     elif (shape.vectors(shape.image, shape.stride[-1]) and prod(shape.stride) <= MOST_PHASES
           and not shape.empty):
         _correlate_back(schedule, shape, source, filters, target, bias)
@@ -285,6 +301,17 @@ def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: in
     add_windows(schedule, shape.dtype, columns, shape.image, shape.out, shape.stride,
                 _corner(shape), shape.taps, shape.dilation, (shape.images, channels), strides, row,
                 x, bias)
+
+
+# --- by Winograd's algorithm ----------------------------------------------------------------------
+def _winograd(schedule: Schedule, shape: Shape, source: int, extents: Triple, margins: Triple,
+              filters: winograd.Filters, out: int, bias: int | None,
+              sizes: tuple[int, int, int, int, int]):
+    """The correlation of images of such extents, with margins before them."""
+    images, inputs, _, height, width = sizes
+    index, (_, *padded) = _surrounded(schedule, shape.dtype, source, (images, inputs), extents,
+                                      margins, (1, *winograd.margins(height, width)))
+    winograd.winograd(schedule, shape.dtype, index, tuple(padded), filters, out, bias, sizes)
 
 
 # --- straight on padded images --------------------------------------------------------------------

@@ -1,0 +1,97 @@
+"""Winograd's algorithm: its error bound, on operands against forbidden pages, and its switch."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from steps import guarded, layout, run
+from test_contractions import convolve
+
+import cresset
+from cresset.kernels import convolution, winograd
+
+# images, channels in and out, height and width, padding: tiles and lanes that overlap, or do not
+CASES = [
+    (2, 32, 32, (16, 16), 1),
+    (3, 33, 37, (17, 18), 1),
+    (1, 40, 70, (23, 19), 0),
+    (2, 32, 48, (14, 13), 2),
+    (9, 64, 32, (4, 9), 1),
+    (30, 35, 32, (2, 2), 2),
+]
+GEOMETRY = (1, 1), (1, 1), 1  # stride, dilation, groups
+
+
+def operands(case, shift):
+    """Images, filters, the result's gradient, the bias and the padding of a case."""
+    images, inputs, outputs, extents, padding = case
+    rng = np.random.default_rng(5)
+    size = [n + 2 * padding - 2 for n in extents]
+    shapes = (images, inputs, *extents), (outputs, inputs, 3, 3), (images, outputs, *size)
+    made = [guarded((rng.standard_normal(shape) + shift).astype("f4"), shift == 0)
+            for shape in (*shapes, (outputs,), (inputs,))]
+    return *made, (padding, padding)
+
+
+def worst(found, expected, magnitude):
+    """The greatest error in units in the last place of the greatest sum of absolute values."""
+    return abs(found - expected).max() / magnitude.max() / np.finfo("f4").eps
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("chunk", [1, 1 << 22])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_error_bound(case, chunk, shift, monkeypatch):
+    monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(winograd, "LEAST_ROWS", 1)
+    x, w, g, bias, other, padding = operands(case, shift)
+    stride, dilation, groups = GEOMETRY
+    geometry = stride, padding, dilation, groups
+    expected, by_x, _ = convolve(x, w, g, *geometry)
+    magnitude, by_x_magnitude, _ = convolve(abs(x), abs(w), abs(g), *geometry)
+    of_x, of_w, of_g = layout(x), layout(w), layout(g)
+
+    out = guarded(np.full(g.shape, 77, "f4"))
+    schedule = convolution.convolution(
+        of_x, of_w, of_g, *geometry, (1, 2, 3), 0, first_temporary=4)
+    assert any("winograd" in step.key for step in schedule[0])
+    run(schedule, [bias, x, w, out])
+    added = bias.reshape(-1, 1, 1)
+    assert worst(out, expected + added, magnitude + abs(added)) < winograd.BOUND
+
+    out = guarded(np.full(x.shape, 77, "f4"))
+    schedule = convolution.convolution_input_gradient(
+        of_g, of_w, of_x, *geometry, (1, 2, 3), 0, first_temporary=4)
+    run(schedule, [other, g, w, out])
+    added = other.reshape(-1, 1, 1)
+    assert worst(out, by_x + added, by_x_magnitude + abs(added)) < winograd.BOUND
+
+
+@pytest.mark.parametrize("change", [
+    {"dtype": cresset.float64}, {"stride": 2}, {"dilation": 2}, {"groups": 2}, {"taps": 5},
+    {"channels": 24}, {"size": 6},
+], ids=str)
+def test_where_it_is_not_used(change):
+    dtype, taps, channels = cresset.float32, 3, 32
+    settings = {"dtype": dtype, "stride": 1, "dilation": 1, "groups": 1, "taps": taps,
+                "channels": channels, "size": 32, **change}
+    stride, dilation, groups, size, channels, taps = (
+        settings[k] for k in ("stride", "dilation", "groups", "size", "channels", "taps"))
+    x = cresset.empty(1, channels, size, size, dtype=settings["dtype"]).layout
+    w = cresset.empty(channels, channels // groups, taps, taps, dtype=settings["dtype"]).layout
+    extent = (size + 2 - dilation * (taps - 1) - 1) // stride + 1
+    out = cresset.empty(1, channels, extent, extent, dtype=settings["dtype"]).layout
+    steps, _ = convolution.convolution(
+        x, w, out, (stride,) * 2, (1, 1), (dilation,) * 2, groups, (0, 1, 2), first_temporary=3)
+    assert not any("winograd" in step.key for step in steps)
+
+
+def test_switch():
+    script = "from cresset.kernels.winograd import ENABLED; print(ENABLED)"
+    for value, said in (("0", "False"), ("1", "True")):
+        environment = os.environ | {"CRESSET_WINOGRAD": value}
+        found = subprocess.run([sys.executable, "-c", script], env=environment, check=True,
+                               capture_output=True, text=True).stdout
+        assert found.strip() == said
