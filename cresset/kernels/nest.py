@@ -107,6 +107,7 @@ SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
 CHUNK = 1 << 15  # elements of such a chunk
 FEW_ROWS = 8
 COLUMNS = (256, 512)  # columns of a unit that folds rows, the least and the most
+SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf".split())  # costly, and short
 ROWS = 4  # that are added up before a state of every column takes their sum
 TURNED = (512, 64)  # rows and columns of a unit that turns operands over
 TURN_FROM = 16  # rows and columns
@@ -345,7 +346,8 @@ def _width(nest: Nest, extent: int) -> int:
         max((max(d.itemsize, ir.size(d.register)) for d in kinds), default=4)
         for kinds in (made, made + used)
     )
-    registers = 2 if _heavy(nest.body) or any(o.part for o in nest.operands) else 4
+    few = _long(nest.body) or any(o.part for o in nest.operands)
+    registers = 2 if few else 4
     full = registers * host().vector_bytes // max(widest, read // 2)
     while full > max(extent, 1):
         full //= 2
@@ -364,6 +366,12 @@ def _names(body) -> tuple[str, ...]:
 
 def _heavy(body) -> bool:
     return heavy(*_computed(body))
+
+
+def _long(body) -> bool:
+    """Whether a block takes so much code that it should have few registers' worth of lanes."""
+    costly = [name for name in _names(body) if name in HEAVY]
+    return len(costly) > 2 or not SHORT.issuperset(costly)
 
 
 def _cost(body) -> float:
