@@ -19,7 +19,7 @@ for _sample in SAMPLES:
 BY_VALUE = {
     "where", "allclose", "equal", "isin", "Tensor.__getitem__", "Tensor.__setitem__", "index_fill",
     "nn.functional.one_hot", "nonzero", "Tensor.nonzero", "masked_select", "argwhere",
-    "nonzero_static", "masked_scatter", "index_put", "bincount", "histc", "histogram", "unique",
+    "masked_scatter", "index_put", "bincount", "histogram", "unique",
     "Tensor.unique", "unique_consecutive", "repeat_interleave", "combinations",
     "nn.functional.embedding_bag",
 }

@@ -226,7 +226,8 @@ def _read(x, axes, indices, targets, operands, negative):
     """The steps that read at every position; each index is compared once."""
     touched = prod(axis.size for axis in axes)
     if not touched:
-        return (), ()
+        # There is nothing to read, and indices can be wrong all the same.
+        return _checked(_checks(indices, targets, operands[2:], negative), None)
     named = sum(index.numel for index in indices if index is not None)
     notes = named * SHARED_FROM > touched
     walk = _walk("read", x.dtype, axes, [], targets, operands, negative, notes)

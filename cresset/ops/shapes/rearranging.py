@@ -231,6 +231,8 @@ def _places(repeats, output_size):
                                   f"{repeats.layout.dtype}")
     if not repeats.layout.numel:
         return arange(0, device=repeats.layout.device)
+    if repeats.layout.device == "meta" and output_size is not None:
+        return repeats.new_empty(output_size, dtype=types.int64)
     if amin(repeats).item() < 0:
         raise RuntimeError("repeat_interleave: repeats can not be negative; the least is "
                            f"{amin(repeats).item()}")
