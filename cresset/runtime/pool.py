@@ -397,9 +397,9 @@ def _quota(root: str = "/sys/fs/cgroup", membership: str = "/proc/self/cgroup") 
     granted = [UNLIMITED]
     for _, controllers, path in lines:
         if not controllers:
-            tops, names = (root, f"{root}/unified"), ("cpu.max",)
+            tops, names = [root, f"{root}/unified"], ["cpu.max"]
         elif "cpu" in controllers.split(","):
-            tops, names = (f"{root}/cpu",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            tops, names = [f"{root}/cpu"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
         else:
             continue
         # Every group around the innermost has a limit of its own.
