@@ -25,8 +25,10 @@ from cresset.kernels.tile import FEW_ROWS, Tile, lanes_of
 COPIED_ROWS = 16  # a panel of b is read from a copy if so many rows need it
 SPAN_BYTES = 1 << 14  # and its rows lie so far apart that they do not stay in the first cache
 PACKED_COLUMNS = 256  # a is packed if so many columns need it
-PACKED_DEPTH = 256  # and so much of it is read at a time, or k by k
+PACKED_DEPTH = 256  # and so much of it is read at a time
 PACKED_BYTES = 1 << 18  # and it is larger than this
+STRIDED_COLUMNS = 64  # the same where k by k a is read across its rows
+STRIDED_BYTES = 1 << 16
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 PACE = {"tiles": 40, "dots": 20, "row_sums": 4}  # products in a nanosecond
@@ -253,8 +255,9 @@ def _copies_columns(dtype: dtype, problem: Problem) -> bool:
 def _packs_rows(dtype: dtype, problem: Problem) -> bool:
     """Whether a is packed beforehand."""
     size = problem.m * problem.k * dtype.itemsize
-    deep = problem.k >= PACKED_DEPTH or problem.a.matrix[1] != 1
-    return problem.n >= PACKED_COLUMNS and size > PACKED_BYTES and deep
+    if problem.a.matrix[1] != 1:
+        return problem.n >= STRIDED_COLUMNS and size > STRIDED_BYTES
+    return problem.n >= PACKED_COLUMNS and size > PACKED_BYTES and problem.k >= PACKED_DEPTH
 
 
 def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:
