@@ -295,20 +295,21 @@ def _new_empty_strided(x, size, stride, *, dtype=None, layout=None, device=None,
 Tensor.new_empty_strided = _new_empty_strided
 
 
-def _counted(name, shape, d: DType, values: tuple, body, device) -> Tensor:
+def _counted(name, shape, d: DType, values: tuple, body, device, weights=(1,)) -> Tensor:
     """A tensor whose elements are `body(index, *values)` of their index along the last dim.
 
-    The index is read with a stride of 0 from nothing: it is the position within a nest.
+    Of several dims the indices are added up, each times its weight. The index is read from nothing:
+    it is the position within a nest.
     """
     where = placed(name, device)
     key = (name, shape, d, tuple(map(type, values)), where)
     launch = dispatch.plans.get(key)
     if launch is None:
-        launch = dispatch.remember(key, _plan_counted(shape, d, values, body, where))
+        launch = dispatch.remember(key, _plan_counted(shape, d, values, body, where, weights))
     return launch(*values)
 
 
-def _plan_counted(shape, d, values, body, device):
+def _plan_counted(shape, d, values, body, device, weights):
     kinds = "".join("d" if type(v) is float else "i" for v in values)
     leaves = [
         scalar.argument(k, types.float64 if kind == "d" else types.int64)
@@ -316,11 +317,11 @@ def _plan_counted(shape, d, values, body, device):
     ]
     operands = [Operand(1 + k, e.dtype, None, 0, kind)
                 for k, (e, kind) in enumerate(zip(leaves, kinds))]
-    out = Layout.packed(shape, computed("arange", d), device)
+    out = Layout.packed(shape, d, device)
     operands.append(Operand(0, d, out.strides))
     value: Expression = scalar.cast(body(scalar.position(), *leaves), d)
     nest = Nest(tuple(shape), frozenset(), tuple(operands),
-                (Store(len(operands) - 1, value, False),), (1,) * len(shape))
+                (Store(len(operands) - 1, value, False),), weights)
     launches, _ = steps(nest)
     return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)))
 
@@ -362,7 +363,7 @@ def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, d
             f"end {end}, step {step}; a negative step counts down"
         )
     floating = not whole_numbers and float in map(type, (start, end, step))
-    d = kept("arange", dtype or (types.get_default_dtype() if floating else types.int64))
+    d = computed("arange", dtype or (types.get_default_dtype() if floating else types.int64))
     length = math.ceil((end - start) / step)
     if d.is_floating_point:
         values = (float(start), float(step))
@@ -390,7 +391,7 @@ def linspace(start, end, steps, *, endpoint=True, out=None, dtype=None, layout=N
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative; got {steps}; need "
                            "how many numbers to make")
-    d = dtype or types.get_default_dtype()
+    d = computed("linspace", dtype or types.get_default_dtype())
     if any(isinstance(n, complex) for n in ends):
         x = _complex_linspace(ends, steps, d if dtype else d.to_complex(), device)
         return _finish("linspace", x, requires_grad, None, out, pin_memory)
@@ -439,10 +440,14 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
 def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False,
         pin_memory=False):
     """Ones on the `k`-th diagonal of a matrix of zeros."""
-    x = zeros(n, n if m is None else m, dtype=dtype, device=device)
-    if -x.layout.shape[0] <= k <= x.layout.shape[1]:
-        x.diagonal(k).fill_(1)
+    made = laid_out("eye", (n, n if m is None else m), dtype, device)
+    k = whole("eye", "k", k)
+    x = _counted("eye", tuple(made.shape), made.dtype, (k,), _on_diagonal, made.device, (-1, 1))
     return _finish("eye", x, requires_grad, None, out, pin_memory)
+
+
+def _on_diagonal(index, k):
+    return scalar.eq(index, k)
 
 
 # --- from Python's lists --------------------------------------------------------------------------
