@@ -399,7 +399,7 @@ def test_number_of_threads_by_control_groups(tmp_path, groups, files, cores):
     assert pool._quota(str(tmp_path / "root"), str(tmp_path / "none")) == pool.UNLIMITED
 
 
-@pytest.mark.parametrize("number, error", [(0, RuntimeError), (2.5, TypeError)])
-def test_bad_number_of_threads(number, error):
-    with pytest.raises(error, match="set_num_threads"):
+@pytest.mark.parametrize("number", [0, 2.5])
+def test_bad_number_of_threads(number):
+    with pytest.raises(RuntimeError, match="set_num_threads"):
         pool.set_num_threads(number)
