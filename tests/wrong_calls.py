@@ -509,6 +509,33 @@ MODULES = [
     ("torch.nn.MaxPool2d(3)(torch.ones(1, 1, 2, 2))", RuntimeError,
      "max_pool2d: Given input size (1, 2, 2). Calculated output size: (1, 0, 0). Output size is "
      "too small; give a larger input or padding, or a smaller kernel_size"),
+    ("torch.nn.Linear(3, 2)(torch.ones(3, dtype=torch.int64))", RuntimeError,
+     "linear: expected both operands to have the same dtype, but got torch.int64 and "
+     "torch.float32; convert one with .to(...)"),
+    ("torch.nn.CrossEntropyLoss()(torch.ones(2, 3), torch.ones(2))", RuntimeError,
+     "cross_entropy: expected scalar type Long for target; got torch.float32; convert with "
+     ".long()"),
+    ("torch.nn.CrossEntropyLoss()(torch.ones(2, 3), torch.tensor([0, 3]))", IndexError,
+     "cross_entropy: Target 3 is out of bounds; it stands at flat position 1 of the target; need "
+     "0 <= target < the number of classes, or ignore_index"),
+    ("torch.nn.Linear(2, 2).load_state_dict({'weight': torch.ones(2, 2)})", RuntimeError,
+     "Error(s) in loading state_dict for Linear:\n\tMissing key(s) in state_dict: \"bias\". "),
+    ("torch.nn.Sequential(torch.nn.ReLU)", TypeError,
+     "Sequential: the class ReLU is not a Module subclass; write ReLU()"),
+    ("torch.nn.Sequential([torch.nn.ReLU()])", TypeError,
+     "Sequential: list is not a Module subclass; unpack it: Sequential(*modules)"),
+    ("torch.optim.SGD([])", ValueError,
+     "SGD: optimizer got an empty parameter list; give model.parameters() of a model that has "
+     "some; what they were read from once, such as a generator, is empty afterwards"),
+    ("torch.optim.SGD(torch.nn.Linear(2, 2))", TypeError,
+     "SGD: params must be an iterable of Tensors or dicts; got Linear; give model.parameters()"),
+    ("torch.optim.SGD([torch.ones(2, requires_grad=True) * 2])", ValueError,
+     "SGD: can't optimize a non-leaf Tensor; got the result of an operation, of shape (2,); give "
+     "what it was computed from, or .detach().requires_grad_()"),
+    ("torch.utils.data.default_collate([torch.ones(2), torch.ones(3)])", RuntimeError,
+     "default_collate: stack expects each tensor to be equal size; got samples of shapes (2,), "
+     "(3,) in one batch; pad them, or give the DataLoader a collate_fn, such as one that calls "
+     "pad_sequence"),
     ("torch.nn.LSTM(3, 4)(torch.ones(2, 2, 5))", RuntimeError,
      "LSTM: input.size(-1) must be equal to input_size. Expected 3, got 5; features are the last "
      "dim of shape (2, 2, 5)"),

@@ -184,11 +184,12 @@ class Module(Hookable, Stateful):
         """Adds a child under `name`. Errors as `register_parameter`."""
         self._need_init("module")
         if module is not None and not isinstance(module, Module):
-            hint = "; make one of it: call it" if isinstance(module, type) else ""
-            raise TypeError(
-                f"{type(self).__name__}: {type(module).__qualname__} is not a Module subclass; "
-                f"need a module{hint}"
-            )
+            given, hint = type(module).__qualname__, "need a module"
+            if isinstance(module, type):
+                given, hint = f"the class {module.__qualname__}", f"write {module.__qualname__}()"
+            elif isinstance(module, (list, tuple)):
+                hint = f"unpack it: {type(self).__name__}(*modules)"
+            raise TypeError(f"{type(self).__name__}: {given} is not a Module subclass; {hint}")
         self._check_name(name, "module", self._modules)
         self._modules[name] = module
 

@@ -207,8 +207,8 @@ def _shape_of(shape) -> tuple:
     elif shape:
         return shape
     raise renamed(TypeError(
-        f"view(): needs integers, or a tuple of them; got {shape[0] if shape else 'none'!r}; give "
-        "such as 2, 3 or (2, 3)"
+        f"view(): needs integers, or a tuple of them; got {repr(shape[0]) if shape else 'none'}; "
+        "give such as 2, 3 or (2, 3)"
     ))
 
 

@@ -44,6 +44,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """
     first = batch[0]
     if isinstance(first, Tensor):
+        shapes = {sample.shape for sample in batch if isinstance(sample, Tensor)}
+        if len(shapes) > 1:
+            raise RuntimeError(
+                "default_collate: stack expects each tensor to be equal size; got samples of "
+                f"shapes {', '.join(sorted(map(str, map(tuple, shapes))))} in one batch; pad them, "
+                "or give the DataLoader a collate_fn, such as one that calls pad_sequence"
+            )
         return cresset.stack(list(batch))
     if isinstance(first, numpy.ndarray):
         if first.dtype.kind in "SUO":
