@@ -63,6 +63,8 @@ class Reads:
 
     def __enter__(self):
         self._before = sys.gettrace()
+        # Python 3.12 tells of instructions only where a frame asked for it before.
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(self._call)
         return self
 
@@ -79,7 +81,6 @@ class Reads:
         # Code without a module was written out at run time.
         if not root or root in LIBRARIES or root in sys.stdlib_module_names:
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         table = self._tables.get(frame.f_code)
         if table is None:
             table = self._tables[frame.f_code] = dict(_actions(frame.f_code))
@@ -91,6 +92,9 @@ class Reads:
                     self._note(frame, *action)
             return step
 
+        # Python 3.13 tells of instructions only where the frame is traced already.
+        frame.f_trace = step
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return step
 
     def _note(self, frame, kind, chain, name):
@@ -227,9 +231,39 @@ def copied(value):
 
 
 # --- what instructions mean -----------------------------------------------------------------------
+class Instruction(NamedTuple):
+    """One instruction: where it stands, what it does with what, how the stack grows by it.
+
+    `effect` is None where the next instruction may be another than the one behind.
+    """
+
+    offset: int
+    opname: str
+    argval: Any
+    effect: int | None
+
+
+def _instructions(code: types.CodeType) -> Iterator[Instruction]:
+    """The instructions that do something, as they were before pairs of them became one."""
+    for i in dis.get_instructions(code):
+        if i.opname in FILLERS:
+            continue
+        if isinstance(i.argval, tuple) and "_FAST_" in i.opname:
+            # Such as LOAD_FAST_LOAD_FAST, from Python 3.13 on.
+            for name, loads in zip(i.argval, (i.opname.startswith("LOAD"), "_LOAD_" in i.opname)):
+                opname, effect = ("LOAD_FAST", 1) if loads else ("STORE_FAST", -1)
+                yield Instruction(i.offset, opname, name, effect)
+            continue
+        jumps = i.opcode in dis.hasjrel or i.opcode in dis.hasjabs
+        name = "BINARY_SUBSCR" if i.opname == "BINARY_OP" and i.argrepr == "[]" else i.opname
+        name = "LOAD_CONST" if name == "LOAD_SMALL_INT" else name
+        effect = None if jumps else dis.stack_effect(i.opcode, i.arg)
+        yield Instruction(i.offset, name, i.argval, effect)
+
+
 def _actions(code: types.CodeType) -> Iterator[tuple[int, tuple]]:
     """(offset, (kind, chain, name)) of the instructions that read or change something."""
-    found = [i for i in dis.get_instructions(code) if i.opname not in FILLERS]
+    found = list(_instructions(code))
     for k, i in enumerate(found):
         if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             yield i.offset, ("global", None, i.argval)
@@ -280,10 +314,10 @@ def _start(found, k):
     """The place of the first instruction of the expression that ends with k; None if unclear."""
     depth = 0
     while k >= 0:
-        i = found[k]
-        if i.opcode in dis.hasjrel or i.opcode in dis.hasjabs:
+        effect = found[k].effect
+        if effect is None:
             return None
-        depth += dis.stack_effect(i.opcode, i.arg)
+        depth += effect
         if depth == 1:
             return k
         k -= 1

@@ -38,7 +38,8 @@ SEEDING = ("__init__", "manual_seed", "restore")
 # What a function may do between a look and returning: see more, and put it together.
 SEEING = {"item", "detach", "float", "int", "bool"}
 RETURNING = {"LOAD_FAST", "LOAD_CONST", "LOAD_DEREF", "PRECALL", "CALL", "CACHE", "PUSH_NULL",
-             "NOP", "BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "EXTENDED_ARG"}
+             "NOP", "LOAD_FAST_LOAD_FAST", "LOAD_SMALL_INT", "LOAD_FAST_BORROW", "BUILD_TUPLE",
+             "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "EXTENDED_ARG"}
 
 
 class Fault(Exception):
