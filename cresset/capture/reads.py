@@ -251,8 +251,8 @@ def _instructions(code: types.CodeType) -> Iterator[Instruction]:
         if isinstance(i.argval, tuple) and "_FAST_" in i.opname:
             # Such as LOAD_FAST_LOAD_FAST, from Python 3.13 on.
             for name, loads in zip(i.argval, (i.opname.startswith("LOAD"), "_LOAD_" in i.opname)):
-                opname, effect = ("LOAD_FAST", 1) if loads else ("STORE_FAST", -1)
-                yield Instruction(i.offset, opname, name, effect)
+                opname = "LOAD_FAST" if loads else "STORE_FAST"
+                yield Instruction(i.offset, opname, name, 2 * loads - 1)
             continue
         jumps = i.opcode in dis.hasjrel or i.opcode in dis.hasjabs
         name = "BINARY_SUBSCR" if i.opname == "BINARY_OP" and i.argrepr == "[]" else i.opname
