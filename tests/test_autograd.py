@@ -465,3 +465,11 @@ def test_gradgradcheck_finds_a_wrong_second_gradient():
     assert gradgradcheck(WrongSecond.apply, (x,), raise_exception=False) is False
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         gradgradcheck(WrongSecond.apply, (x,))
+
+
+def test_many_operands():
+    """An outer loop may join more results than Python nests parentheses."""
+    xs = [cresset.ones(2, requires_grad=True) for _ in range(700)]
+    (cresset.stack(xs) * cresset.arange(700.0)[:, None]).sum().backward()
+    cresset.cat(xs).sum().backward()
+    assert [x.grad.tolist() for x in xs] == [[k + 1.0] * 2 for k in range(700)]

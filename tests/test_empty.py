@@ -134,6 +134,12 @@ def test_without_elements_as_in_pytorch(torch, dtype):
         pytest.fail("\n".join(wrong), pytrace=False)
 
 
+def test_combinations_of_more_than_there_is():
+    for count, r, again in ((0, 1000, False), (2, 1000, False), (0, 1000, True), (2, 3, False)):
+        made = cresset.combinations(cresset.zeros(count), r, again)
+        assert made.shape == (0, r) and made.dtype == cresset.float32
+
+
 def test_softmax_of_nothing():
     for function in (cresset.softmax, cresset.log_softmax, cresset.nn.functional.softmin):
         x = cresset.zeros(3, 0, requires_grad=True)

@@ -56,26 +56,25 @@ def reader_of(op):
 
 def _reading(op) -> str:
     """The text of the function that reads the operands of an operation, written out for each."""
-    lines = ["def read(args):"]
-    digits = "1"
+    # Digit by digit: `stack` may have more operands than Python nests parentheses.
+    lines = ["def read(args):", "    pattern = 1"]
     for place in op.tensor_places:
-        a, edge, layout, digit = (f"{name}{place}" for name in ("a", "edge", "layout", "digit"))
+        a, edge, layout = (f"{name}{place}" for name in ("a", "edge", "layout"))
         lines += [
             f"    {a} = args[{place}]",
             f"    if type({a}) in tensor_types:",
             f"        {layout} = {a}.layout",
             f"        {edge} = {a}.history if {a}.base is None else live({a})",
-            f"        {digit} = {GIVEN} if {edge} is None else {WANTED}",
+            f"        pattern = pattern * 4 + ({GIVEN} if {edge} is None else {WANTED})",
             "    else:",
             f"        {edge} = {layout} = None",
-            f"        {digit} = {ABSENT} if {a} is None else {NUMBER}",
+            f"        pattern = pattern * 4 + ({ABSENT} if {a} is None else {NUMBER})",
         ]
-        digits = f"({digits}) * 4 + {digit}"
     edges, layouts = (
         ", ".join(f"{name}{place}" for place in op.tensor_places) for name in ("edge", "layout")
     )
     wanted = " or ".join(f"edge{place} is not None" for place in op.tensor_places)
-    return "\n".join([*lines, f"    return ({edges},), ({layouts},), {digits}, {wanted or False}"])
+    return "\n".join([*lines, f"    return ({edges},), ({layouts},), pattern, {wanted or False}"])
 
 
 def record_pieces(x, op, calls, dim, stacked):

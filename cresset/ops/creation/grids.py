@@ -87,6 +87,8 @@ def combinations(input, r=2, with_replacement=False):
         raise RuntimeError(f"combinations: Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty(0)
+    if input.layout.numel < (1 if with_replacement else r):
+        return stack([input[:0]] * r, 1)
     places = meshgrid(*[arange(input.layout.numel, device=input.layout.device)] * r)
     chosen = ones(*places[0].layout.shape, dtype=types.bool, device=input.layout.device)
     for a, b in zip(places, places[1:]):
