@@ -33,7 +33,7 @@ GROUPS = {
         "normalization",
     ),
     "memory": ("conversion", "attributes", "resizing", "storages"),
-    "creation": ("tensors", "grids", "inclusive_range", "signal_windows", "legacy"),
+    "creation": ("tensors", "spaces", "grids", "inclusive_range", "signal_windows", "legacy"),
     "shapes": (
         "shape", "broadcasting", "splitting", "view_changes", "view_copies", "joining",
         "rearranging", "stacking", "diagonals", "shuffles",

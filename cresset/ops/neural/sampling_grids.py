@@ -9,7 +9,8 @@ from itertools import product
 
 from cresset.core.families import required
 from cresset.ops.creation.grids import meshgrid
-from cresset.ops.creation.tensors import linspace, ones
+from cresset.ops.creation.spaces import linspace
+from cresset.ops.creation.tensors import ones
 from cresset.ops.indexing.gathering import gather
 from cresset.ops.indexing.masks import where
 from cresset.ops.shapes.joining import stack

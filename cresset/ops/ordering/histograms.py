@@ -10,7 +10,8 @@ from cresset.core.return_types import histogram as histogram_result
 from cresset.core.return_types import histogramdd as histogramdd_result
 from cresset.core.tensor import Tensor
 from cresset.kernels.search import search
-from cresset.ops.creation.tensors import linspace, ones, tensor
+from cresset.ops.creation.spaces import linspace
+from cresset.ops.creation.tensors import ones, tensor
 from cresset.ops.indexing.selecting import index_add
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed, result_type
