@@ -278,7 +278,7 @@ def run_alone(name, file=__file__):
     """Run a program of a file in a process of its own, which finds the package as we do."""
     root = str(Path(__file__).parent.parent)
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", str(file), name], cwd=root, timeout=300,
+        [sys.executable, "-X", "faulthandler", str(file), name], cwd=root, timeout=600,
         env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True,
     )
 
