@@ -231,3 +231,10 @@ def test_bytes_as_another_type_are_shared_and_have_no_gradient():
     w = cresset.ones(2, requires_grad=True)
     assert not w.view(cresset.float16).requires_grad
     assert w.view(cresset.float32).requires_grad
+
+
+def test_ranges_are_lists_of_numbers():
+    assert cresset.tensor([range(3), range(3)]).tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert cresset.tensor([[5, 6], range(2)]).tolist() == [[5, 6], [0, 1]]
+    with pytest.raises(TypeError, match="a sequence cannot be interpreted as a number"):
+        cresset.tensor([1, range(2)])

@@ -395,6 +395,7 @@ CODES = {"b": types.int8, "B": types.uint8, "h": types.int16, "i": types.int32, 
 WRITERS = {d: code for code, d in CODES.items()}
 
 PYTHONS = {bool, int, float, complex}
+SEQUENCES = (list, tuple, range)
 
 # What to do about values that make no tensor.
 NUMBERS = "need numbers, or lists of numbers"
@@ -440,7 +441,7 @@ def _is_numpys(data) -> bool:
 
 def _nested_shape(data) -> tuple:
     shape = []
-    while isinstance(data, (list, tuple, range)):
+    while isinstance(data, SEQUENCES):
         shape.append(len(data))
         if not data:
             break
@@ -452,14 +453,14 @@ def _nested_shape(data) -> tuple:
 
 def _flatten(data, shape, depth, flat):
     if depth == len(shape):
-        if isinstance(data, (list, tuple)):
+        if isinstance(data, SEQUENCES):
             raise TypeError(
                 f"tensor: a sequence cannot be interpreted as a number; got {data!r} at dim "
                 f"{depth}, where the first entry is a number; {RAGGED}"
             )
         flat.append(data)
         return
-    if not isinstance(data, (list, tuple, range)):
+    if not isinstance(data, SEQUENCES):
         raise TypeError(
             f"tensor: not a sequence; got {_number(data)!r} at dim {depth}, where the first entry "
             f"is a list; {RAGGED}"
@@ -469,10 +470,11 @@ def _flatten(data, shape, depth, flat):
             f"tensor: expected sequence of length {shape[depth]} at dim {depth} (got {len(data)}); "
             f"{RAGGED}"
         )
-    kinds = set(map(type, data))
-    if kinds <= PYTHONS or not any(issubclass(kind, (list, tuple)) for kind in kinds):
-        flat.extend(data)
-        return
+    if depth == len(shape) - 1:
+        kinds = set(map(type, data))
+        if kinds <= PYTHONS or not any(issubclass(kind, SEQUENCES) for kind in kinds):
+            flat.extend(data)
+            return
     for part in data:
         _flatten(part, shape, depth + 1, flat)
 
