@@ -210,7 +210,8 @@ def counts_as(x, label):
     node = x.history
     # Leaves, and views of what has no history, are no results.
     if node is not None and node.sequence > 0:
-        node.label = label
+        # One output of several is named by the node of all.
+        (node.edges[0] if hasattr(node, "slot") else node).label = label
     return x
 
 
