@@ -16,6 +16,8 @@ TYPES = ("float16", "int64", "uint8", "bool", "complex64")
 
 # --- what is meant to differ: {name: (types, why)} ------------------------------------------------
 HALVES = ("float16",), "PyTorch lacks a kernel; here half types are computed in float32 everywhere"
+NO_KERNEL = ("float16", "int64", "uint8"), "PyTorch lacks a kernel; numbers are pooled of any type"
+MOVED = ("int64", "uint8", "bool", "complex64"), "elements of any type are moved to where they were"
 NO_COMPLEX_HALF = ("float16",), "there is no complex type of half parts: complex64 stands for it"
 OTHER_SIGNATURE = TYPES, "the arguments, too, are those of NumPy or of the array API standard"
 # What is done of more types than in PyTorch.
@@ -27,6 +29,13 @@ MORE = {
     "count_nonzero": OTHER_SIGNATURE,
     "histogram": HALVES,
     "mul": NO_COMPLEX_HALF,
+    **{f"nn.functional.{name}{rank}d": NO_KERNEL for rank in (1, 2, 3) for name in (
+        "adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "conv_transpose", "lp_pool",
+        "max_pool",
+    )},
+    **{f"nn.functional.max_unpool{rank}d": MOVED for rank in (1, 2, 3)},
+    "nn.functional.fold": NO_KERNEL,
+    "nn.functional.unfold": NO_KERNEL,
     "nn.functional.pad": (("bool",), "padding moves elements of any type"),
     "nn.functional.pdist": HALVES,
     "rrelu": HALVES,
@@ -47,6 +56,8 @@ FEWER = {
     "cummin": (("complex64",), NOTHING),
     "einsum": (("bool",), NOTHING),
     "matmul": (("bool",), NOTHING),
+    "nn.functional.fold": (("complex64",), "complex numbers are not folded"),
+    "nn.functional.unfold": (("complex64",), "complex numbers are not unfolded"),
     "tensordot": (("bool",), NOTHING),
 }
 # Where PyTorch's error tells of a step that is not taken here.

@@ -24,6 +24,8 @@ CLASSES = ("nn", "optim", "optim.lr_scheduler", "utils.data")
 # Where a parameter differs deliberately: patterns of `name(parameter)`, and why.
 DELIBERATE = {
     "*(alpha)": "the deprecated forms in which alpha has no name",
+    **{f"compile({name})": "there is one way to compile"
+       for name in ("backend", "name", "recompile_limit", "isolate_recompiles", "shapes_spec")},
     "*std*(unbiased)": "one declaration serves unbiased= and correction=, so none is the default",
     "*var*(unbiased)": "as with std",
     "*(value)": "no value leaves the product out; one in third place is scatter's `src`",

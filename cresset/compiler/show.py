@@ -59,14 +59,14 @@ def show(function: Callable, *arguments, stages: Sequence[str] = STAGES,
         return v2
     <BLANKLINE>
     --- loops, kernel 1 of 1
-    nest kept=1 reduced=1 width=4 lanes=kept
+    nest kept=1 reduced=1 width=4 lanes=columns
       a0: in float32 stride 1
       a1: known float32 stride i still
       a2: out float32 stride 1 still
       t4 = mul(arg0:f32, arg1:f32) : f32
       t5 = cast(t4) : f64
       t6 = add(arg0:f64, arg1:f64) : f64
-      reduce t5 from (0,) by t6
+      reduce t4 first, t5 from (0,) by t6
       t8 = cast(acc0:f64) : f32
       store a2 once = t8
     """

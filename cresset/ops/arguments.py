@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 
 from cresset.core.missing import MissingError
 from cresset.core.tensor import Tensor
-from cresset.ops.naming import NAME, asked, generated, publish, renamed
+from cresset.ops.naming import NAME, asked, generated, guarding, publish, renamed
 
 # Not guarded, since they are called too often: they look for a plan first, or have little to ask
 # for, and check their arguments themselves.
@@ -62,13 +62,29 @@ def guarded(function):
         try:
             return function(*args, **keywords)
         except Exception as problem:
-            error = told(problem)
-            if error is problem:
-                raise
-            raise error from None
+            # No name holds the error here: this frame is in its traceback, and both would live on.
+            raise_told(problem)
 
-    guards[call] = call
-    return call
+    return standing_before(function, call)
+
+
+def standing_before(function, guard):
+    """The guard, known as one that stands before a function."""
+    guard.__code__ = guard.__code__.replace(co_name=function.__name__)
+    guarding[id(guard.__code__)] = function
+    guards[guard] = guard
+    return guard
+
+
+def raise_told(problem: Exception):
+    """Raise the error, while it is on its way, as users understand it."""
+    error = told(problem)
+    try:
+        if error is problem:
+            raise
+        raise error from None
+    finally:
+        del error, problem
 
 
 def guard_methods(cls) -> None:

@@ -21,6 +21,9 @@ NAMESPACES = ("linalg", "special", "fft")
 
 # What users call functions written in Python, by the function and by its code.
 public: dict = {}
+# The functions that guards stand before, by the identity of the guard's code. (The variables of a
+# frame would say it, but asking for them makes a copy, which keeps an error and its frames alive.)
+guarding: dict = {}
 
 
 def publish(function, name: str, declared: bool) -> None:
@@ -80,8 +83,7 @@ def _public(frame: FrameType) -> str | None:
     scope = frame.f_globals
     if "op" in scope and scope["__name__"] == "cresset.generated":
         return spelled(scope["op"].label)
-    # Functions that were made by one another share their code; what is called is around them.
-    around = frame.f_locals.get("function") if frame.f_code.co_name == "call" else None
+    around = guarding.get(id(frame.f_code))
     while around is not None and around not in public:
         around = getattr(around, "__wrapped__", None)
     return public.get(around) or public.get(frame.f_code)

@@ -12,7 +12,7 @@ from functools import wraps
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
-from cresset.ops.arguments import guards, told
+from cresset.ops.arguments import raise_told, standing_before
 from cresset.ops.kinds.promotion import can_cast
 
 
@@ -102,10 +102,7 @@ def with_out(function):
             if out is None:
                 return function(*args, **keywords)
         except Exception as problem:
-            error = told(problem)
-            if error is problem:
-                raise
-            raise error from None
+            raise_told(problem)
         refuse_gradients(name, (*args, *keywords.values(), out))
         return write_out(name, function(*args, **keywords), out)
 
@@ -114,8 +111,7 @@ def with_out(function):
     # A parameter that collects all other keywords comes last.
     parameters.sort(key=lambda p: p.kind)
     call.__signature__ = signature.replace(parameters=parameters)
-    guards[call] = call
-    return call
+    return standing_before(function, call)
 
 
 # NumPy's names of parameters, and what they mean.

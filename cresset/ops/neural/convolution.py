@@ -7,7 +7,7 @@ from cresset.core.tensor import Tensor
 from cresset.kernels import convolution as kernels
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
-from cresset.ops.operation import called
+from cresset.ops.operation import called, takes
 from cresset.ops.pointwise.complex_numbers import conj, view_as_complex, view_as_real
 from cresset.ops.shapes.joining import stack
 from cresset.ops.shapes.shape import movedim, narrow, reshape, squeeze, unsqueeze
@@ -35,6 +35,7 @@ def along_dims(operation: str, name: str, value, rank: int) -> tuple[int, ...]:
 
 
 # --- the operations, on packed operands -----------------------------------------------------------
+@takes("numbers")
 @called("convolution")
 @special
 def direct_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride, padding, dilation,
@@ -61,6 +62,7 @@ def direct_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride, p
         None if bias is None else 3, first_temporary=4))
 
 
+@takes("numbers")
 @called("convolution")
 @special
 def transposed_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, shape, stride, padding,

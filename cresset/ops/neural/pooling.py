@@ -15,7 +15,7 @@ from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed
 from cresset.ops.neural.activation import relu
 from cresset.ops.neural.convolution import along_dims
-from cresset.ops.operation import called
+from cresset.ops.operation import called, takes
 from cresset.ops.pointwise.arithmetic import abs, sign
 from cresset.ops.shapes.shape import reshape, squeeze, unsqueeze
 from cresset.runtime.program import Program
@@ -80,6 +80,7 @@ def _check_rank(operation, x: Layout, rank):
         )
 
 
+@takes("numbers")
 @called("max_pool2d")
 @special
 def greatest_of_windows(x: Tensor, kernel, stride, padding, dilation, ceil_mode):
@@ -90,6 +91,7 @@ def greatest_of_windows(x: Tensor, kernel, stride, padding, dilation, ceil_mode)
     return _program("t", (out, places), kernels.max_pool(x, out, geometry, (2, 0, 1)))
 
 
+@takes("numbers")
 @called("adaptive_max_pool2d")
 @special
 def greatest_of_shares(x: Tensor, size):
@@ -124,6 +126,7 @@ def _greatest_gradient_gradient(g, places):
     return reshape(flat, tuple(places.layout.shape)), None
 
 
+@takes("numbers")
 @called("avg_pool2d")
 @special
 def average_of_windows(x: Tensor, kernel, stride, padding, ceil_mode, count_include_pad, divisor):
@@ -158,6 +161,7 @@ def _average_gradient_gradient(g, kernel, stride, padding, ceil_mode, count_incl
         g.contiguous(), kernel, stride, padding, ceil_mode, count_include_pad, divisor)
 
 
+@takes("numbers")
 @called("adaptive_avg_pool2d")
 @special
 def average_of_shares(x: Tensor, size):
