@@ -25,7 +25,7 @@ CLASSES = ("nn", "optim", "optim.lr_scheduler", "utils.data")
 DELIBERATE = {
     "*(alpha)": "the deprecated forms in which alpha has no name",
     **{f"compile({name})": "there is one way to compile"
-       for name in ("backend", "name", "recompile_limit", "isolate_recompiles", "shapes_spec")},
+       for name in ("name", "recompile_limit", "isolate_recompiles", "shapes_spec")},
     "*std*(unbiased)": "one declaration serves unbiased= and correction=, so none is the default",
     "*var*(unbiased)": "as with std",
     "*(value)": "no value leaves the product out; one in third place is scatter's `src`",
