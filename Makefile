@@ -14,7 +14,7 @@ demo: .venv/installed-plot  ## train a network on handwritten digits
 	$(venv) examples/digits.py
 
 test: .venv/installed-test  ## run every test
-	$(venv) -m pytest
+	$(venv) -m pytest --numprocesses auto
 
 compare: .venv/installed-compare  ## install PyTorch, so that `make test` compares with it live
 

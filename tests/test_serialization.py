@@ -68,7 +68,7 @@ PLAIN = [
     OrderedDict(x=1, y=[2]),
     Counter("abca"),
     {1, 2},
-    frozenset("ab"),
+    frozenset("a"),
     cresset.Size([2, 3]),
     cresset.float32,
     cresset.device("cpu"),
