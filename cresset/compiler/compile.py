@@ -13,7 +13,14 @@ from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
 from cresset.compiler.checks import Checks
-from cresset.compiler.replay import Mispredicted, NotReplayable, Replay, replay, tensors_of
+from cresset.compiler.replay import (
+    Mispredicted,
+    NotReplayable,
+    Replay,
+    leaves_of,
+    replay,
+    tensors_of,
+)
 from cresset.compiler.segment import counted
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
@@ -149,7 +156,7 @@ class Compiled:
             tape = Tape()
             with tape:
                 result = self.function(*args, **options)
-            given = [leaf for value in (*args, *options.values()) for leaf in _leaves(value)]
+            given = list(leaves_of((args, options)))
             self._kinds[kind] = tuple(
                 x for x in tape.holders().values()
                 if type(x.history) is Leaf and not any(x is other for other in given)
@@ -234,8 +241,9 @@ class Variant:
     """One recording of a function, and what has to hold for it to be played."""
 
     def __init__(self, tape, reads, entry, result, args, options, cause):
-        for refused in (*tape.refused, *((c.reason, c.line) for c in reads.changes)):
-            raise NotReplayable(*refused)
+        refused = [*tape.refused, *((change.reason, change.line) for change in reads.changes)]
+        if refused:
+            raise NotReplayable(*refused[0])
         self.plays = self.missed = 0
         self.cause = cause
         self.checks = Checks()
@@ -261,21 +269,9 @@ class Variant:
 def _kind(args, options) -> tuple:
     """By what calls are told apart before anything is known of them."""
     parts = []
-    for value in (*args, *options.values()):
-        for leaf in _leaves(value):
-            if isinstance(leaf, Tensor):
-                parts.append(leaf.layout)
-            else:
-                parts.append((type(leaf), leaf if isinstance(leaf, PLAIN) else id(leaf)))
+    for leaf in leaves_of((args, options)):
+        if isinstance(leaf, Tensor):
+            parts.append(leaf.layout)
+        else:
+            parts.append((type(leaf), leaf if isinstance(leaf, PLAIN) else id(leaf)))
     return (len(args), tuple(options), gradient_mode.enabled, *parts)
-
-
-def _leaves(value):
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _leaves(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _leaves(part)
-    else:
-        yield value

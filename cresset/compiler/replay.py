@@ -11,7 +11,7 @@ import gc
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, Node
-from cresset.capture.tape import Live, Looked, Memory, Place, Tape
+from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, with_graph
 from cresset.compiler.segment import Segment, segment
 from cresset.core.dtype import uint8
@@ -39,14 +39,13 @@ class Replay(NamedTuple):
 
     `found` are the tensors that were there before beside them. `gradients` are those of tensors on
     which the call depends: None, the layout that is read, or a tensor where it is only replaced.
-    `segments` are the programs, `text` is the source of `play`.
+    `segments` are the programs.
     """
 
     play: Any
     found: tuple[Tensor, ...]
     gradients: dict[Tensor, Any]
     segments: tuple[Segment, ...]
-    text: str
 
 
 def replay(
@@ -72,7 +71,7 @@ class _Writer:
         self.backward = backward
         self.result = result
         self.leaves = leaves
-        places = (a for e in tape.entries for a in getattr(e, "arguments", ()))
+        places = (a for e in tape.entries if isinstance(e, Launched) for a in e.arguments)
         self.used = {a.memory for a in places if isinstance(a, Place)}
         # Results may lie in memory that no launch has touched.
         self.results = {id(x): (x, tape.place(x)) for x in tensors_of(result)}
@@ -103,14 +102,13 @@ class _Writer:
         Where it is only returned it is returned again. Else another element means another way
         through the function, on which it begins anew: nothing may have happened that lasts.
         """
-        plain = list(plain_of(self.result))
-        last = [e for e in self.tape.entries if isinstance(e, Looked) and e.last]
+        plain = [value for value in leaves_of(self.result) if not isinstance(value, Tensor)]
         for k, entry in enumerate(self.tape.entries):
             if not isinstance(entry, Looked):
                 continue
             if entry.last:
                 followed = sum(value is entry.value for value in plain) == sum(
-                    other.value is entry.value for other in last
+                    other.value is entry.value for other in self.looks
                 )
             else:
                 drawn = self.tape.drawn is not None and self.tape.drawn <= k
@@ -140,7 +138,7 @@ class _Writer:
             if not again:
                 gc.collect()
         lines = [e.line for e in self.tape.entries
-                 if getattr(e, "results", None) and set(e.results) & set(living)]
+                 if isinstance(e, Launched) and set(e.results) & set(living)]
         raise NotReplayable(
             "a tensor that the function made is still held by something else than its result",
             lines[0] if lines else None,
@@ -197,7 +195,7 @@ class _Writer:
         for entry in entries:
             if isinstance(entry, Live) or isinstance(entry, Looked) and not entry.last:
                 stretches += [[entry], []]
-            elif hasattr(entry, "program"):
+            elif isinstance(entry, Launched):
                 stretches[-1].append(entry)
         before: set[Memory] = set()
         for k, stretch in enumerate(stretches):
@@ -215,11 +213,12 @@ class _Writer:
             segments.append(self._write_backward(before))
         self.lines.append(f"    return {built}")
         text = "\n".join(["def play(a):", *self.lines])
-        found = tuple(x for name, x in self.scope.items() if name[0] == "s" and name != "shown")
+        found = tuple(self.scope[name] for (letter, _), name in self.globals.items()
+                      if letter == "s")
         play = function_of(text, self.scope)
         gradients = {x: g if g is None or self.tape.place(g).memory not in self.used else g.layout
                      for x, g in self.gradients.items()}
-        return Replay(play, found, gradients, tuple(segments), text)
+        return Replay(play, found, gradients, tuple(segments))
 
     def _needed(self, stretches) -> set[Memory]:
         """The memories that are used after a stretch."""
@@ -274,10 +273,13 @@ class _Writer:
         if name is None:
             # A new tensor that nothing was written to.
             name = f"new({self._global('l', memory.layout)})"
-        if place.layout is memory.layout and not place.offset:
+        return self._shown_as(name, place, place.offset - self.offsets.get(memory, 0))
+
+    def _shown_as(self, name: str, place: Place, offset: int) -> str:
+        """A place behind the first element of the tensor that its memory comes as."""
+        if place.layout is place.memory.layout and not place.offset:
             return name
-        layout = self._global("l", place.layout)
-        return f"shown({name}, {layout}, {place.offset - self.offsets.get(memory, 0)})"
+        return f"shown({name}, {self._global('l', place.layout)}, {offset})"
 
     def _built(self, value) -> str:
         """The expression that builds a result."""
@@ -314,7 +316,7 @@ class _Writer:
         if not place.memory.made:
             if x in self.given:
                 return self.given[x]
-            if any(x is known for known in self.scope.values()):
+            if ("s", id(x)) in self.globals:
                 return self._global("s", x)
         if x.history is not None and type(x.history) is Leaf:
             raise NotReplayable("the result is a new tensor that requires gradients")
@@ -352,7 +354,7 @@ class _Writer:
         gradients = []
         for place in backward.found:
             if place.memory in names:
-                gradients.append(self._shown_as(names[place.memory], place))
+                gradients.append(self._shown_as(names[place.memory], place, place.offset))
             elif place.memory in given:
                 gradients.append(f"g[{given[place.memory]}]")
             else:
@@ -374,11 +376,6 @@ class _Writer:
         ]
         return part
 
-    def _shown_as(self, name, place: Place) -> str:
-        if place.layout is place.memory.layout and not place.offset:
-            return name
-        return f"shown({name}, {self._global('l', place.layout)}, {place.offset})"
-
 
 def _lasts(entry) -> bool:
     """Whether an entry does something that is there after the call, whatever comes of it."""
@@ -394,16 +391,20 @@ def _listed(names) -> str:
     return "".join(f"{name}, " for name in names)
 
 
+def leaves_of(value):
+    """What containers hold, in order: tensors, and all else that is no container."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple, set)):
+        for part in value:
+            yield from leaves_of(part)
+    else:
+        yield value
+
+
 def tensors_of(value):
     """The tensors in a result, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from tensors_of(part)
-    elif isinstance(value, (list, tuple, set)):
-        for part in value:
-            yield from tensors_of(part)
+    return (leaf for leaf in leaves_of(value) if isinstance(leaf, Tensor))
 
 
 def _over(memory: Memory) -> Tensor:
@@ -411,17 +412,6 @@ def _over(memory: Memory) -> Tensor:
     storage = memory.kept
     assert storage is not None
     return meta.over(storage, Layout.packed((storage.nbytes,), uint8), storage.ptr)
-
-
-def plain_of(value):
-    """What a result holds beside tensors, in order."""
-    if isinstance(value, dict):
-        value = value.values()
-    if isinstance(value, (list, tuple, set)) or type(value) is type({}.values()):
-        for part in value:
-            yield from plain_of(part)
-    elif not isinstance(value, Tensor):
-        yield value
 
 
 def shown(x: Tensor, layout, offset: int) -> Tensor:
