@@ -10,7 +10,6 @@ no replay could do.
 from __future__ import annotations
 
 import builtins
-import dis
 import gc
 import sys
 import types
@@ -18,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from cresset.capture.instructions import instructions
 from cresset.core.tensor import Tensor
 
 # Code of the package whose reads count: that of layers. The rest reads nothing that changes.
@@ -34,8 +34,6 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 LOADS = {"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_NAME", "LOAD_GLOBAL",
          "LOAD_DEREF", "LOAD_CLASSDEREF"}
-FILLERS = {"CACHE", "NOP", "RESUME", "PUSH_NULL", "PRECALL", "EXTENDED_ARG", "COPY_FREE_VARS",
-           "MAKE_CELL"}
 MISSING = object()
 
 
@@ -231,39 +229,9 @@ def copied(value):
 
 
 # --- what instructions mean -----------------------------------------------------------------------
-class Instruction(NamedTuple):
-    """One instruction: where it stands, what it does with what, how the stack grows by it.
-
-    `effect` is None where the next instruction may be another than the one behind.
-    """
-
-    offset: int
-    opname: str
-    argval: Any
-    effect: int | None
-
-
-def _instructions(code: types.CodeType) -> Iterator[Instruction]:
-    """The instructions that do something, as they were before pairs of them became one."""
-    for i in dis.get_instructions(code):
-        if i.opname in FILLERS:
-            continue
-        if isinstance(i.argval, tuple) and "_FAST_" in i.opname:
-            # Such as LOAD_FAST_LOAD_FAST, from Python 3.13 on.
-            for name, loads in zip(i.argval, (i.opname.startswith("LOAD"), "_LOAD_" in i.opname)):
-                opname = "LOAD_FAST" if loads else "STORE_FAST"
-                yield Instruction(i.offset, opname, name, 2 * loads - 1)
-            continue
-        jumps = i.opcode in dis.hasjrel or i.opcode in dis.hasjabs
-        name = "BINARY_SUBSCR" if i.opname == "BINARY_OP" and i.argrepr == "[]" else i.opname
-        name = "LOAD_CONST" if name == "LOAD_SMALL_INT" else name
-        effect = None if jumps else dis.stack_effect(i.opcode, i.arg)
-        yield Instruction(i.offset, name, i.argval, effect)
-
-
 def _actions(code: types.CodeType) -> Iterator[tuple[int, tuple]]:
     """(offset, (kind, chain, name)) of the instructions that read or change something."""
-    found = list(_instructions(code))
+    found = list(instructions(code))
     for k, i in enumerate(found):
         if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             yield i.offset, ("global", None, i.argval)

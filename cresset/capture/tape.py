@@ -10,7 +10,6 @@ without a tape pay nothing for it.
 
 from __future__ import annotations
 
-import dis
 import gc
 import threading
 import types
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any, NamedTuple
 
+from cresset.capture.instructions import instructions
 from cresset.core.caller import caller
 from cresset.core.dtype import dtype
 from cresset.core.generator import Generator
@@ -37,9 +37,8 @@ LOOKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "storage", "u
 SEEDING = ("__init__", "manual_seed", "restore")
 # What a function may do between a look and returning: see more, and put it together.
 SEEING = {"item", "detach", "float", "int", "bool"}
-RETURNING = {"LOAD_FAST", "LOAD_CONST", "LOAD_DEREF", "PRECALL", "CALL", "CACHE", "PUSH_NULL",
-             "NOP", "LOAD_FAST_LOAD_FAST", "LOAD_SMALL_INT", "LOAD_FAST_BORROW", "BUILD_TUPLE",
-             "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "EXTENDED_ARG"}
+RETURNING = {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_CONST", "LOAD_DEREF", "CALL", "BUILD_TUPLE",
+             "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP"}
 
 
 class Fault(Exception):
@@ -49,14 +48,18 @@ class Fault(Exception):
 class Memory:
     """One storage that was met. What was there before is kept, so that its tensors can be found."""
 
-    __slots__ = ("kept", "layout", "made", "storage")
+    __slots__ = ("kept", "layout", "storage")
 
     def __init__(self, storage: Storage, layout: Layout | None):
         self.storage = weakref.ref(storage)
         # The layout of the tensor that it was made for; None for what was there before.
         self.layout = layout
-        self.made = layout is not None
         self.kept = None if self.made else storage
+
+    @property
+    def made(self) -> bool:
+        """Whether it was made while the tape ran."""
+        return self.layout is not None
 
     @property
     def nbytes(self) -> int:
@@ -297,7 +300,7 @@ def _is_last(frame: types.FrameType | None, code) -> bool:
     """Whether a frame runs the code, and will do nothing more than return what it has seen."""
     if frame is None or frame.f_code is not code:
         return False
-    found = list(dis.get_instructions(code))
+    found = list(instructions(code))
     # The interpreter may stand behind an instruction, on what it caches for it.
     now = max(k for k, i in enumerate(found) if i.offset <= frame.f_lasti)
     if found[now].opname != "CALL":
