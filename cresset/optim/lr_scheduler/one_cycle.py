@@ -36,11 +36,7 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; give that "
-                "first"
-            )
+        self._check_optimizer(optimizer)
         self.optimizer = optimizer
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:

@@ -32,11 +32,7 @@ class ReduceLROnPlateau(LRScheduler):
     ) -> None:
         if factor >= 1.0:
             raise ValueError(f"ReduceLROnPlateau: Factor should be < 1.0; got {factor}")
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; give that "
-                "first"
-            )
+        self._check_optimizer(optimizer)
         if mode not in ("min", "max"):
             raise ValueError(f"ReduceLROnPlateau: mode {mode} is unknown; need 'min' or 'max'")
         if threshold_mode not in ("rel", "abs"):

@@ -18,11 +18,7 @@ class LRScheduler:
     _is_initial = False
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; give that "
-                "first"
-            )
+        self._check_optimizer(optimizer)
         self.optimizer = optimizer
         for number, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
@@ -36,6 +32,14 @@ class LRScheduler:
         self.last_epoch = last_epoch
         _note_first_step(optimizer)
         self._initial_step()
+
+    def _check_optimizer(self, optimizer: Any) -> None:
+        """Raises TypeError for what is no optimizer."""
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer; give that "
+                "first"
+            )
 
     def _initial_step(self) -> None:
         self._step_count = 0
