@@ -13,6 +13,8 @@ from wrong_calls import TABLE
 
 import cresset
 from cresset.core.errors import LinAlgError
+from cresset.ops import dispatch
+from cresset.ops.arguments import guards
 from cresset.ops.naming import NAME
 
 
@@ -163,3 +165,13 @@ def test_a_module_that_is_not_registered_leaves_the_path_of_the_one_around_it():
             return cresset.nn.Sequential(cresset.nn.Linear(2, 2))(x)
 
     assert notes_of(cresset.nn.Sequential(Hiding()), cresset.ones(3)) == ["in module 0 (Hiding)"]
+
+
+def test_plans_leave_no_guards_behind():
+    """What explains a plan's faults goes with the plan."""
+    x, place = cresset.arange(4.0), cresset.tensor([1])
+    count = len(guards)
+    for _ in range(3):
+        dispatch.plans.clear()
+        x.index_select(0, place)
+    assert len(guards) == count

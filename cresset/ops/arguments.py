@@ -45,7 +45,7 @@ def guard(names, public, prefix: str = "", kind: str = "functions") -> dict:
             publish(function, prefix + spoken, here)
             if name not in FREQUENT[kind]:
                 if function not in guards:
-                    guards[function] = guarded(function)
+                    guards[function] = standing_before(function, guarded(function))
                 function = guards[function]
         found[name] = function
     return found
@@ -65,11 +65,11 @@ def guarded(function):
             # No name holds the error here: this frame is in its traceback, and both would live on.
             raise_told(problem)
 
-    return standing_before(function, call)
+    return call
 
 
 def standing_before(function, guard):
-    """The guard, known as one that stands before a function."""
+    """The guard, known for good as one that stands before a public function."""
     guard.__code__ = guard.__code__.replace(co_name=function.__name__)
     guarding[id(guard.__code__)] = function
     guards[guard] = guard
