@@ -76,8 +76,11 @@ class Place(NamedTuple):
 
 
 class Launched(NamedTuple):
-    """One launch: its program, a place or a number for each input, the memories of its results."""
+    """One launch: what it is called, its program, a place or a number for each input, the memories
+    of its results.
+    """
 
+    name: str
     program: Program
     arguments: tuple
     results: tuple[Memory, ...]
@@ -174,7 +177,7 @@ class Tape:
         return threading.get_ident() != self._thread
 
     # --- what is called while it runs -------------------------------------------------------------
-    def watched(self, program: Program, launch: Callable) -> Callable:
+    def watched(self, program: Program, launch: Callable, name: str) -> Callable:
         """A launcher that notes its launches."""
         letters, count = program.inputs, len(program.outputs)
 
@@ -187,7 +190,7 @@ class Tape:
             out = launch(*arguments)
             made = out if count > 1 else (out,) * count
             results = tuple([self.made(x) for x in made])
-            self.entries.append(Launched(program, given, results, _line()))
+            self.entries.append(Launched(name, program, given, results, _line()))
             return out
 
         return launch_noted
@@ -216,7 +219,7 @@ class Tape:
         if not self._foreign():
             # Not a look by which Python decides anything but to raise.
             program = program._replace(explain=_raise_fault)
-            self.entries[-1] = Launched(program, (self.place(x),), (), _line())
+            self.entries[-1] = Launched("check", program, (self.place(x),), (), _line())
         return value
 
     def drew(self):

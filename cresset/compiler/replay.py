@@ -39,13 +39,19 @@ class Replay(NamedTuple):
 
     `found` are the tensors that were there before beside them. `gradients` are those of tensors on
     which the call depends: None, the layout that is read, or a tensor where it is only replaced.
-    `segments` are the programs.
+    `parts` are what a play does in order: programs, which it knows as `program1` and so on, the
+    calls that are made anew, and the looks; the program of the way back comes last.
     """
 
     play: Any
     found: tuple[Tensor, ...]
     gradients: dict[Tensor, Any]
-    segments: tuple[Segment, ...]
+    parts: tuple[Segment | Live | Looked, ...]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The programs."""
+        return tuple(part for part in self.parts if isinstance(part, Segment))
 
 
 def replay(
@@ -95,6 +101,7 @@ class _Writer:
         }
         # The names of results that lead to a way back.
         self.outs: dict[int, str] = {}
+        self.parts: list[Segment | Live | Looked] = []
 
     def _refuse_decisions(self):
         """Raise where Python looks at an element and a play could not follow what it does by it.
@@ -187,7 +194,6 @@ class _Writer:
 
     # --- writing ----------------------------------------------------------------------------------
     def replay(self) -> Replay:
-        segments = []
         stretches: list[list] = [[]]
         entries = self.tape.entries
         if self.backward is not None:
@@ -201,16 +207,16 @@ class _Writer:
         for k, stretch in enumerate(stretches):
             if k % 2:
                 (self._live if isinstance(stretch[0], Live) else self._decide)(stretch[0])
+                self.parts.append(stretch[0])
             elif stretch:
                 after = self._needed(stretches[k + 1 :])
                 part = segment(stretch, before, after, self.offsets)
                 self._launch(part)
-                segments.append(part)
                 before.update(part.outputs)
         self._hand(self.last)
         built = self._built(self.result)
         if self.backward is not None:
-            segments.append(self._write_backward(before))
+            self._write_backward(before)
         self.lines.append(f"    return {built}")
         text = "\n".join(["def play(a):", *self.lines])
         found = tuple(self.scope[name] for (letter, _), name in self.globals.items()
@@ -218,7 +224,7 @@ class _Writer:
         play = function_of(text, self.scope)
         gradients = {x: g if g is None or self.tape.place(g).memory not in self.used else g.layout
                      for x, g in self.gradients.items()}
-        return Replay(play, found, gradients, tuple(segments))
+        return Replay(play, found, gradients, tuple(self.parts))
 
     def _needed(self, stretches) -> set[Memory]:
         """The memories that are used after a stretch."""
@@ -236,8 +242,15 @@ class _Writer:
         seen = {look.memory for look in (*self.looks, *looks) if look.memory is not None}
         return seen | {place.memory for place in places if isinstance(place, Place)}
 
+    def _program(self, part: Segment) -> str:
+        """The name by which a program is launched."""
+        self.parts.append(part)
+        name = f"program{sum(isinstance(p, Segment) for p in self.parts)}"
+        self.scope[name] = part.launcher()
+        return name
+
     def _launch(self, part: Segment):
-        launch = self._global("launch", part.launcher())
+        launch = self._program(part)
         for memory in part.outputs:
             self.names[memory] = f"m{len(self.names)}"
             self.offsets[memory] = 0
@@ -334,7 +347,7 @@ class _Writer:
         return built
 
     # --- the way back -----------------------------------------------------------------------------
-    def _write_backward(self, before) -> Segment:
+    def _write_backward(self, before):
         """Write the function that goes backward, and the node through which results lead to it."""
         backward = self.backward
         entries = self.tape.entries[backward.start :]
@@ -361,10 +374,9 @@ class _Writer:
                 raise NotReplayable("a gradient is a tensor of the function")
         text = "\n".join([
             "def back(g, s):",
-            f"    {made + ' = ' if made else ''}launch({', '.join(inputs)})",
+            f"    {made + ' = ' if made else ''}{self._program(part)}({', '.join(inputs)})",
             f"    return [{', '.join(gradients)}]",
         ])
-        self.scope["launch"] = part.launcher()
         self.scope["back"] = function_of(text, self.scope)
         self.scope["outputs"] = tuple(x.layout for x in backward.given)
         self.scope.update(PlayedNode=PlayedNode, with_graph=with_graph)
@@ -374,7 +386,6 @@ class _Writer:
             f"    node = PlayedNode(back, outputs, ({_listed(wanted)}), ({_listed(saved)}))",
             f"    with_graph(node, ({_listed(outs)}))",
         ]
-        return part
 
 
 def _lasts(entry) -> bool:

@@ -18,16 +18,27 @@ from cresset.runtime.program import STATUS, Program, Step, joined
 ALIGNMENT = 64
 
 
+class Launch(NamedTuple):
+    """Launches of a tape that are one in a program, and the number of steps that they became."""
+
+    entries: tuple[Launched, ...]
+    steps: int
+
+
 class Segment(NamedTuple):
     """A program over memories: `launch(None, *tensors over inputs)` makes those of `outputs`.
 
-    `peak` is the size of the block that temporaries lie in; `held` are those that live when most
-    do, the largest first: bytes, and the line that made them.
+    `launches` are what its steps do, in order; `places` are where each memory lies: its place in
+    the value table, and the bytes behind that. `peak` is the size of the block that temporaries lie
+    in; `held` are those that live when most do, the largest first: bytes, and the line that made
+    them.
     """
 
     program: Program
     inputs: tuple[Memory, ...]
     outputs: tuple[Memory, ...]
+    launches: tuple[Launch, ...]
+    places: dict[Memory, tuple[int, int]]
     peak: int
     held: list[tuple[int, tuple[str, int] | None]]
 
@@ -98,15 +109,20 @@ class _Builder:
     def segment(self) -> Segment:
         peak = self._lay_out()
         steps: list[Step] = []
+        launches: list[Launch] = []
         explained = []
         for k, entry in enumerate(self.entries):
             if entry.program.explain is not None:
                 explained.append((len(steps), entry.program.explain))
-            steps += self._placed(k, entry)
+            placed = self._placed(k, entry)
+            launches.append(Launch((entry,), len(placed)))
+            steps += placed
         layouts = tuple(m.layout for m in self.outputs if m.layout is not None)
         room = (peak,) if peak else ()
         program = Program(self.letters, layouts, tuple(steps), room, joined(explained))
-        return Segment(program, self.inputs, self.outputs, peak, self._held())
+        return Segment(
+            program, self.inputs, self.outputs, tuple(launches), self.places, peak, self._held()
+        )
 
     def _held(self) -> list[tuple[int, tuple[str, int] | None]]:
         """The temporaries that live at the launch at which they take most memory."""

@@ -304,29 +304,32 @@ namespace["miss_into"] = miss_into
 namespace["note_write"] = note_write
 
 
-def make_launcher(program):
-    """The builtin that runs a program; kernels that no cache has are compiled now."""
+def make_launcher(program, name: str = "program"):
+    """The builtin that runs a program; kernels that no cache has are compiled now.
+
+    `name` is what a tape that is running calls its launches.
+    """
     if program.explain is not None:
         program = program._replace(explain=guarded(program.explain))
     if program.outputs and program.outputs[0].device == "meta":
         return namespace["launch_meta"](program.outputs)
     addresses = build.load_all(program.steps)
     if "c" in program.inputs:
-        return _complex_launcher(program, addresses)
-    return _noted(program, native.make_launcher(program, addresses))
+        return _complex_launcher(program, addresses, name)
+    return _noted(program, native.make_launcher(program, addresses), name)
 
 
-def _noted(program, launch):
+def _noted(program, launch, name):
     """The launcher, which tells a tape that is running of its launches."""
-    return launch if tape is None else tape.watched(program, launch)
+    return launch if tape is None else tape.watched(program, launch, name)
 
 
-def _complex_launcher(program, addresses):
+def _complex_launcher(program, addresses, name):
     """A launcher that takes complex numbers, letter "c": it passes the imaginary parts on last."""
     places = [k for k, letter in enumerate(program.inputs) if letter == "c"]
     letters = program.inputs.replace("c", "d") + "d" * len(places)
     program = program._replace(inputs=letters)
-    launch = _noted(program, native.make_launcher(program, addresses))
+    launch = _noted(program, native.make_launcher(program, addresses), name)
 
     def launch_parts(*arguments):
         parts = list(arguments)

@@ -181,7 +181,7 @@ def _plan_full(out, given):
     operands = (*numbers, Operand(0, d, out.strides))
     body = (Store(len(numbers), scalar.cast(number, d), False),)
     launches, _ = steps(Nest(tuple(out.shape), frozenset(), operands, body))
-    return dispatch.make_launcher(Program(kind, (out,), tuple(launches)))
+    return dispatch.make_launcher(Program(kind, (out,), tuple(launches)), "full")
 
 
 def zeros(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
@@ -322,7 +322,7 @@ def _plan_counted(shape, d, values, body, device, weights):
     nest = Nest(tuple(shape), frozenset(), tuple(operands),
                 (Store(len(operands) - 1, value, False),), weights)
     launches, _ = steps(nest)
-    return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)))
+    return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)), "arange")
 
 
 def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,

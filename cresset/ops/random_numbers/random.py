@@ -58,7 +58,7 @@ def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, wor
         extra = {} if words is None else {"words": words}
         launches, temporaries = schedule(x.layout, places, 2 + len(letters), **extra)
         program = Program("wi" + letters, (), tuple(launches), tuple(temporaries))
-        launch = dispatch.remember(key, dispatch.make_launcher(program))
+        launch = dispatch.remember(key, dispatch.make_launcher(program, name))
     return launch(x, _source(generator).address, *numbers)
 
 

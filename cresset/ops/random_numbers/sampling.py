@@ -39,7 +39,7 @@ def _sampled(kind, generator, *parameters):
         places = (1, 0, *range(2, 2 + len(packed)))
         steps = rejection.samples(kind, out.layout.numel, places)
         program = Program("wi" + "t" * len(packed), (), steps)
-        launch = dispatch.remember(key, dispatch.make_launcher(program))
+        launch = dispatch.remember(key, dispatch.make_launcher(program, kind))
     launch(out, (generator or default_generator).address, *packed)
     return out.to(x.layout.dtype)
 
