@@ -17,7 +17,7 @@ from cresset.core.tensor import Tensor
 from cresset.runtime import build, memory, native
 from cresset.runtime.cache import Cache
 from cresset.runtime.ir import Module
-from cresset.runtime.program import STATUS, Program, Step
+from cresset.runtime.program import STATUS, Program, Round, Step
 
 
 def layout(*shape, dtype=dtype.float32):
@@ -113,7 +113,7 @@ def test_launch_with_temporaries_and_several_outputs():
 def test_steps_are_repeated_over_moving_operands():
     first = Step(*ADD, (0, 1, 1), units=2, moves=((0, 0), (0, 0), (0, 0)))
     row = ((8, 8), (0, 8), (8, 8))  # out[k + 1] = out[k] + x[k + 1], from out[0] = 2 x[0]
-    turn = Step(*ADD, (0, 0, 1), units=1, moves=row, repeats=(2, 3))
+    turn = Step(*ADD, (0, 0, 1), units=1, moves=row, rounds=(Round(2, 3),))
     other = Step(*ADD, (0, 0, 1), units=1, moves=[(begin + 4, step) for begin, step in row])
     last = Step(*ADD, (0, 0, 0), units=1)
     x = tensor([[1, 2], [3, 4], [5, 6], [7, 8]])
@@ -121,10 +121,57 @@ def test_steps_are_repeated_over_moving_operands():
     assert array(run(x)).tolist() == [[4, 4], [5, 8], [10, 14], [17, 22]]
 
 
+def _below(f, index, flag, x):
+    below = f.load("float", f.offset(x, index, "float")) < 100.0
+    f.store(f.convert(below, "i8", signed=False), flag)
+
+
+BELOW = kernel("test below", _below, 2)
+
+
+def test_rounds_stand_in_rounds():
+    # Two rows of three: every element is added three times to that of the row before, twice over.
+    inner = Step(*ADD, (0, 1, 0), units=1, moves=((0, 4, 12), (0, 4, 12), (0, 4, 12)),
+                 rounds=(Round(2, 2), Round(1, 3)))
+    outer = Step(*ADD, (0, 1, 0), units=3, moves=((0, 12), (0, 12), (0, 12)))
+    x = tensor([[1, 2, 3], [4, 5, 6]])
+    first = Step(*ADD, (0, 1, 1), units=6)
+    run = launcher("t", (layout(2, 3),), first, inner, outer)
+    assert array(run(x)).tolist() == [[4, 8, 12], [16, 20, 24]]
+
+
+@pytest.mark.parametrize("start", [1, 40, 100])
+def test_a_round_ends_when_its_flag_says_so(start):
+    first = Step(*ADD, (0, 1, 2), units=1)
+    asked = Step(*BELOW, (3, 0), units=1, moves=((8, 0), (0, 0)))
+    told = Round(3, 1 << 62, flag=(3, 8))
+    turn = Step(*ADD, (0, 0, 0), units=1, rounds=(told,))
+    # A round that begins with another one, which is not entered.
+    never = Step(*ADD, (0, 0, 0), units=1, rounds=(Round(1, 9, flag=(3, 8), wanted=False),))
+    run = launcher("tt", (layout(1),), first, asked, turn, never, asked, temporaries=(16,))
+    expected = start
+    while expected < 100:
+        expected *= 2
+    assert array(run(tensor([start]), tensor([0]))).tolist() == [expected]
+
+
+def test_a_fault_ends_all_rounds():
+    fault = Step(*FAULT, (0, STATUS), units=1, rounds=(Round(1, 3), Round(1, 2)))
+    with pytest.raises(RuntimeError, match="nothing explains it"):
+        launcher("", (layout(1),), fault, Step(*ADD, (0, 0, 0)))()
+
+
+@pytest.mark.parametrize("inner", [Round(2, 2), Round(0, 1)])
+def test_rounds_do_not_reach_beyond_those_around_them(inner):
+    step = Step(*ADD, (0, 1, 2), rounds=(Round(1, 2), inner))
+    with pytest.raises(ValueError, match="step 0 of 2 cannot repeat"):
+        launcher("tt", (layout(1),), step, Step(*ADD, (0, 1, 2)))
+
+
 @pytest.mark.parametrize("repeats", [(2, 1), (0, 1), (1, 0)])
 def test_steps_that_are_not_there_are_not_repeated(repeats):
     with pytest.raises(ValueError, match="step 0 of 1 cannot repeat"):
-        adder(2, repeats=repeats)
+        adder(2, rounds=(Round(*repeats),))
 
 
 def test_kernels_of_a_program_are_built_together(monkeypatch, tmp_path):

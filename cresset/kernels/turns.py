@@ -16,7 +16,7 @@ from cresset.core.layout import Layout, contiguous_strides, expand_strides
 from cresset.kernels import matmul, nest
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import FEW_ROWS, Tile
-from cresset.runtime.program import Step
+from cresset.runtime.program import Round, Step
 
 
 class Slot(NamedTuple):
@@ -70,8 +70,10 @@ class Turns(Schedule):
         begun = len(self.steps)
         yield
         if len(self.steps) > begun:
-            first = self.steps[begun]
-            self.steps[begun] = first._replace(repeats=(len(self.steps) - begun, turns))
+            # Nests of a loop are not joined to what comes before or after it.
+            self.steps[begun:] = [step._replace(nest=None) for step in self.steps[begun:]]
+            round = Round(len(self.steps) - begun, turns)
+            self.steps[begun] = self.steps[begun]._replace(rounds=(round,))
 
     def scratch(self, layout: Layout) -> Slot:
         """A new temporary."""

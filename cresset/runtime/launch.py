@@ -40,13 +40,16 @@ RELEASE_FROM = 20_000  # ns of work from which other Python threads may run mean
 
 LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
 # A plan's words: these, the letters, the blocks to take (bytes, place in the value table), the
-# layouts of the outputs, then the rounds: a count of steps, of turns, and the steps.
-HEAD = ("inputs", "outputs", "blocks", "rounds", "values", "widest", "shared", "released",
+# layouts of the outputs, then the items: each is its length in words, and a step or a round.
+HEAD = ("inputs", "outputs", "blocks", "items", "depth", "values", "widest", "shared", "released",
         "explain", "reject")
+# A round's words: these, then the items that are in it. The flag is a place in the value table and
+# bytes behind it, the place -1 where there is none.
+ROUND = ("length", "round", "items", "turns", "flag", "behind", "wanted")
 # A step's words: these, its operands (a place in the value table, and what is added to what stands
-# there: bytes at first, and in every turn), then its constants.
-OPERAND = 3
-STEP = ("number", "address", "units", "grain", "work", "operands", "constants", "shared", "checked")
+# there: bytes at first, and in every turn of each level of rounds), then its constants.
+STEP = ("length", "round", "number", "address", "units", "grain", "work", "operands", "constants",
+        "shared", "checked")
 
 
 # --- packing --------------------------------------------------------------------------------------
@@ -65,7 +68,7 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     for layout in program.outputs:
         if type(layout) is not Layout:
             raise TypeError(f"launch: an output's layout is a {type(layout).__name__}")
-    rounds = rounds_of(program.steps)
+    items = items_of(program.steps)
     reject = partial(rejected, program.inputs)
     numbers = [layout.nbytes for layout in program.outputs]
     places = [*range(outputs), *range(outputs + inputs, status)]
@@ -73,13 +76,12 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
         "inputs": inputs,
         "outputs": outputs,
         "blocks": outputs + temporaries,
-        "rounds": len(rounds),
+        "items": len(items),
+        "depth": depth_of(items),
         "values": status + 1,
         "widest": max((len(s.operands) + len(s.constants) for s in program.steps), default=0),
-        "shared": any(map(_is_shared, program.steps)),
-        "released": sum(
-            turns * program.steps[k].work for places, turns in rounds for k in places
-        ) > RELEASE_FROM,
+        "shared": any(map(is_shared, program.steps)),
+        "released": work_of(items, program.steps) > RELEASE_FROM,
         "explain": 0 if program.explain is None else id(program.explain),
         "reject": id(reject),
     }
@@ -88,51 +90,89 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     for nbytes, place in zip([*numbers, *program.temporaries], places):
         plan += [nbytes, place]
     plan += [id(layout) for layout in program.outputs]
-    for numbers_of_steps, turns in rounds:
-        plan += [len(numbers_of_steps), turns]
-        for k in numbers_of_steps:
-            plan += [k, *_packed_step(program.steps[k], addresses[k], status)]
+    pack_step = partial(_packed_step, program.steps, addresses, status, head["depth"])
+    plan += _packed(items, pack_step, 0)
     content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
     return content, program.outputs, program.explain, reject
 
 
-def rounds_of(steps: Sequence[Step]) -> list[tuple[range, int]]:
-    """The steps that are run one after another, by place, and how often.
+def items_of(steps: Sequence[Step]) -> list:
+    """The steps by place; a round of them as (round, the items that are in it).
 
-    Raises ValueError where a step repeats more steps than there are, steps that repeat others, or
-    no turn.
+    Raises ValueError where a round has more steps than there are, or than the one around it, none,
+    or no turn.
     """
-    found, place = [], 0
-    while place < len(steps):
-        count, turns = steps[place].repeats
-        inside = range(place, place + count)
-        others = [steps[k].repeats for k in inside[1:] if k < len(steps)]
-        if len(others) != count - 1 or {(1, 1), *others} != {(1, 1)} or turns < 1:
-            raise ValueError(
-                f"launch: step {place} of {len(steps)} cannot repeat {count} steps {turns} times"
-            )
-        found.append((inside, turns))
-        place += count
+
+    def within(begin, end, opened):
+        found: list = []
+        place = begin
+        while place < end:
+            outer = opened if place == begin else 0
+            if len(steps[place].rounds) == outer:
+                found.append(place)
+                place += 1
+                continue
+            round = steps[place].rounds[outer]
+            after = place + round.steps
+            if not place < after <= end or round.turns < 1:
+                raise ValueError(
+                    f"launch: step {place} of {len(steps)} cannot repeat {round.steps} steps "
+                    f"{round.turns} times"
+                )
+            found.append((round, within(place, after, outer + 1)))
+            place = after
+        return found
+
+    return within(0, len(steps), 0)
+
+
+def depth_of(items: list) -> int:
+    """How many rounds are in one another at most."""
+    return max((1 + depth_of(one[1]) for one in items if type(one) is tuple), default=0)
+
+
+def work_of(items: list, steps: Sequence[Step]) -> int:
+    """Rough nanoseconds on one thread, at most; a turn counts one at least."""
+    return sum(
+        one[0].turns * max(work_of(one[1], steps), 1) if type(one) is tuple else steps[one].work
+        for one in items
+    )
+
+
+def _packed(items: list, pack_step, level: int) -> list[int]:
+    """The words of items that are in so many rounds."""
+    found: list[int] = []
+    for one in items:
+        if type(one) is tuple:
+            round, inside = one
+            place, behind = round.flag or (-1, 0)
+            words = [1, len(inside), round.turns, place, behind, int(round.wanted)]
+            words += _packed(inside, pack_step, level + 1)
+        else:
+            words = [0, *pack_step(one, level)]
+        found += [len(words) + 1, *words]
     return found
 
 
-def _packed_step(step: Step, address: int, status: int) -> list[int]:
-    """The words of a step behind its number; `status` is the place of the status block."""
+def _packed_step(steps, addresses, status, depth, number, level) -> list[int]:
+    """The words of a step in so many of `depth` rounds; `status` is the place of the block."""
+    step = steps[number]
     operands = [status if place == STATUS else place for place in step.operands]
-    moves = step.moves or ((0, 0),) * len(operands)
+    moves = step.moves or ((0,),) * len(operands)
     if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
         raise ValueError(
             f"launch: a step has operands {step.operands}, which move by {step.moves}; the value "
             f"table has {status} values"
         )
-    words = [address, step.units, step.grain, step.work, len(operands), len(step.constants)]
-    words += [int(_is_shared(step)), int(status in operands)]
-    for place, move in zip(operands, moves):
-        words += [place, *move]
+    words = [number, addresses[number], step.units, step.grain, step.work, len(operands)]
+    words += [len(step.constants), int(is_shared(step)), int(status in operands)]
+    for place, (begin, *strides) in zip(operands, moves):
+        outwards = [*strides, *(0,) * level][:level]
+        words += [place, begin, *outwards[::-1], *(0,) * (depth - level)]
     return [*words, *step.constants]
 
 
-def _is_shared(step):
+def is_shared(step):
     return step.units > step.grain and step.work >= SHARE_FROM
 
 
@@ -193,6 +233,8 @@ def write(module: Module) -> None:
     _write_read(module)
     _write_drop(module)
     _write_hold(module)
+    _write_run_step(module)
+    _write_repeat(module)
     _write_run(module)
     _write_finish(module)
     _write_explain(module)
@@ -287,35 +329,85 @@ def _write_hold(module):
 
 
 def _write_run(module):
-    """void run(plan, rounds, values, args): run the steps until one reports a fault."""
-    parameters = [("ptr", "plan"), ("ptr", "rounds"), ("ptr", "values"), ("ptr", "args")]
-    f = module.function("run", parameters, internal=True)
-    plan, rounds, values, arguments = f.arguments
-    last = _head(f, plan, "values") - 1
-    status = f.load("ptr", f.offset(values, last, "i64"))
-    with f.loop(0, _head(f, plan, "rounds"), carry=(rounds,)) as outer:
-        (start,) = outer.values
-        count, turns = (f.load("i64", f.offset(start, k, "i64")) for k in range(2))
-        first = f.offset(start, 2, "i64")
-        with f.loop(0, turns, carry=(first,)) as turn:
-            with f.loop(0, count, carry=(first,)) as inner:
-                (step,) = inner.values
-                inner.next(_run_step(f, step, turn.index, values, arguments, status))
-            turn.next(*inner.results)
-        outer.next(*turn.results)
-    f.ret()
+    """i1 run(plan, items, i64 count, values, args, turns, i64 level): false after a fault.
+
+    `turns` holds the number of the turn of each round that the items are in.
+    """
+    parameters = [("ptr", "plan"), ("ptr", "items"), ("i64", "count"), ("ptr", "values"),
+                  ("ptr", "args"), ("ptr", "turns"), ("i64", "level")]
+    f = module.function("run", parameters, "i1", internal=True)
+    plan, items, count, values, arguments, turns, level = f.arguments
+    with f.loop(0, count, carry=(items,)) as loop:
+        (item,) = loop.values
+
+        def in_turns():
+            return f.call("repeat", "i1", plan, item, values, arguments, turns, level)
+
+        def once():
+            return f.call("run_step", "i1", plan, item, values, arguments, turns)
+
+        sound = f.either(_field(f, item, ROUND, "round").ne(0), in_turns, once)
+        with f.leave(sound.eq(0)):
+            f.ret(sound)
+        loop.next(f.offset(item, _field(f, item, ROUND, "length"), "i64"))
+    f.ret(f.constant("i1", 1))
 
 
-def _run_step(f, step, turn, values, arguments, status):
-    """Run one step in a turn; the address of what follows its words."""
-    field = {name: f.load("i64", f.offset(step, k, "i64")) for k, name in enumerate(STEP)}
+def _field(f, words, names, name):
+    return f.load("i64", f.offset(words, names.index(name), "i64"))
+
+
+def _write_repeat(module):
+    """i1 repeat(plan, round, values, args, turns, i64 level): false after a fault."""
+    parameters = [("ptr", "plan"), ("ptr", "round"), ("ptr", "values"), ("ptr", "args"),
+                  ("ptr", "turns"), ("i64", "level")]
+    f = module.function("repeat", parameters, "i1", internal=True)
+    plan, round, values, arguments, turns, level = f.arguments
+    field = {name: _field(f, round, ROUND, name) for name in ROUND}
+    items = f.offset(round, len(ROUND), "i64")
+    own = f.offset(turns, level, "i64")
+    yes = f.constant("i1", 1)
+    flag = field["flag"]
+    with f.loop(0, field["turns"]) as turn:
+        f.store(turn, own)
+
+        def told():
+            address = f.load("ptr", f.offset(values, flag, "i64"))
+            byte = f.load("i8", f.offset(address, field["behind"]))
+            return byte.ne(0).eq(field["wanted"].ne(0))
+
+        another = f.either(flag.ne(-1), told, lambda: yes)
+        with f.leave(another.eq(0)):
+            f.ret(yes)
+        sound = f.call("run", "i1", plan, items, field["items"], values, arguments, turns,
+                       level + 1)
+        with f.leave(sound.eq(0)):
+            f.ret(sound)
+    f.ret(yes)
+
+
+def _write_run_step(module):
+    """i1 run_step(plan, step, values, args, turns): false where it reports a fault."""
+    parameters = [("ptr", "plan"), ("ptr", "step"), ("ptr", "values"), ("ptr", "args"),
+                  ("ptr", "turns")]
+    f = module.function("run_step", parameters, "i1", internal=True)
+    plan, step, values, arguments, turns = f.arguments
+    depth = _head(f, plan, "depth")
+    status = f.load("ptr", f.offset(values, _head(f, plan, "values") - 1, "i64"))
+    field = {name: _field(f, step, STEP, name) for name in STEP}
     operands = f.offset(step, len(STEP), "i64")
+    width = depth + 2
     with f.loop(0, field["operands"]) as index:
-        entry = f.offset(operands, index * OPERAND, "i64")
-        place, begin, stride = (f.load("i64", f.offset(entry, k, "i64")) for k in range(OPERAND))
-        word = f.load("i64", f.offset(values, place, "i64")) + begin + turn * stride
-        f.store(word, f.offset(arguments, index, "i64"))
-    constants = f.offset(operands, field["operands"] * OPERAND, "i64")
+        entry = f.offset(operands, index * width, "i64")
+        place, begin = (f.load("i64", f.offset(entry, k, "i64")) for k in range(2))
+        strides = f.offset(entry, 2, "i64")
+        word = f.load("i64", f.offset(values, place, "i64")) + begin
+        with f.loop(0, depth, carry=(word,)) as levels:
+            turn = f.load("i64", f.offset(turns, levels.index, "i64"))
+            stride = f.load("i64", f.offset(strides, levels.index, "i64"))
+            levels.next(levels.values[0] + turn * stride)
+        f.store(levels.results[0], f.offset(arguments, index, "i64"))
+    constants = f.offset(operands, field["operands"] * width, "i64")
     rest = f.offset(arguments, field["operands"], "i64")
     with f.loop(0, field["constants"]) as index:
         word = f.load("i64", f.offset(constants, index, "i64"))
@@ -332,8 +424,8 @@ def _run_step(f, step, turn, values, arguments, status):
     f.either(field["shared"].ne(0), share, alone)
     with f.leave(f.load("i64", status).ne(0) & field["checked"].ne(0)):
         f.store(field["number"], f.offset(status, STATUS_WORDS - 1, "i64"))
-        f.ret()
-    return f.offset(constants, field["constants"], "i64")
+        f.ret(f.constant("i1", 0))
+    f.ret(f.constant("i1", 1))
 
 
 def _write_finish(module):
@@ -381,7 +473,7 @@ def _write_launch(module):
         return f.emit("ptr", f"alloca i64, {count}, align 16")
 
     values, block_words = room(head["values"]), room(head["widest"])
-    taken, held = room(blocks), room(inputs)
+    taken, held, turns = room(blocks), room(inputs), room(head["depth"])
     status = f.alloca("i64", STATUS_WORDS)
 
     with f.leave(count.ne(inputs)):
@@ -410,19 +502,19 @@ def _write_launch(module):
     f.store(status, f.offset(values, head["values"] - 1, "i64"))
 
     layouts = f.offset(wanted, blocks * 2, "i64")
-    rounds = f.offset(layouts, outputs, "i64")
+    run = (plan, f.offset(layouts, outputs, "i64"), head["items"], values, block_words, turns, zero)
     with f.when(head["shared"].ne(0)):
         start_workers(f)
 
     def released():
         f.call("hold", "void", letters, arguments, inputs, held)
         thread = f.call("PyEval_SaveThread", "ptr")
-        f.call("run", "void", plan, rounds, values, block_words)
+        f.call("run", "i1", *run)
         f.call("PyEval_RestoreThread", "void", thread)
         f.call("drop", "void", held, zero, inputs)
 
     def kept():
-        f.call("run", "void", plan, rounds, values, block_words)
+        f.call("run", "i1", *run)
 
     f.either(head["released"].ne(0), released, kept)
     f.call("drop", "void", taken, outputs, blocks)

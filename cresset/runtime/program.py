@@ -12,19 +12,41 @@ A kernel that finds its data at fault (an index out of range) stores a non-zero 
 block, then up to three words of detail, and the program stops after that step with what `explain`
 raises. It is given the three words and the number of the step.
 
-Steps may be repeated, with operands that lie elsewhere in every turn, so that a loop over the time
-steps of a sequence is one launch from Python.
+Steps may stand in rounds, with operands that lie elsewhere in every turn, so that a loop over the
+time steps of a sequence is one launch from Python. A round may be told by an element whether there
+is another turn, and have rounds in it, so that branches and loops need no Python either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from cresset.core.layout import Layout
 from cresset.runtime.ir import Module
 
 STATUS = -1
+
+
+class Round(NamedTuple):
+    """Steps that are run in turns: `steps` of them, `turns` times at most.
+
+    With a `flag` (an index into the value table, and the bytes behind that value) a turn begins
+    only where the byte there is not zero, or is zero where that is `wanted`; else the round ends.
+    """
+
+    steps: int
+    turns: int
+    flag: tuple[int, int] | None = None
+    wanted: bool = True
+
+    def over(self, find: Callable[[int], tuple[int, int]]) -> Round:
+        """The round over another table, as `Step.over`."""
+        if self.flag is None:
+            return self
+        place, behind = find(self.flag[0])
+        return self._replace(flag=(place, behind + self.flag[1]))
 
 
 class Step(NamedTuple):
@@ -37,11 +59,25 @@ class Step(NamedTuple):
     units: int = 1  # the kernel is asked for 0..units, in pieces
     grain: int = 1 << 62  # units to a piece when the work is shared among threads
     work: int = 0  # rough nanoseconds on one thread, to decide whether sharing pays
-    # Where each operand lies behind its value: bytes in the first turn, more in every other. None
-    # where all lie at their values.
-    moves: tuple[tuple[int, int], ...] | None = None
-    # The steps that begin with this one, `repeats[0]` of them, are run `repeats[1]` times in turns.
-    repeats: tuple[int, int] = (1, 1)
+    # Where each operand lies behind its value: bytes in the first turn, more in every other one of
+    # the round that it is in, and of those around that, outwards. None where all lie at their
+    # values.
+    moves: tuple[tuple[int, ...], ...] | None = None
+    # The rounds that begin with this step, the outermost first.
+    rounds: tuple[Round, ...] = ()
+    # The loop nest that the step is, which others may be joined to; None for any other schedule.
+    nest: Any = None
+
+    def over(self, find: Callable[[int], tuple[int, int]]) -> Step:
+        """The step over another table: `find` gives the place of a value there, and bytes behind.
+        """
+        operands, moves = [], []
+        for value, (begin, *strides) in zip(self.operands, self.moves or repeat((0,))):
+            place, behind = (STATUS, 0) if value == STATUS else find(value)
+            operands.append(place)
+            moves.append((begin + behind, *strides))
+        rounds = tuple([round.over(find) for round in self.rounds])
+        return self._replace(operands=tuple(operands), moves=tuple(moves), rounds=rounds)
 
 
 class Program(NamedTuple):
