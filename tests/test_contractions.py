@@ -249,6 +249,9 @@ CONVOLUTIONS = [
     (2, 16, (12, 17), 70, (3, 3), 1, 1, 1, 1),
     (1, 40, (5, 21), 50, (3, 3), 1, 1, 1, 1),
     (1, 3, (3, 19), 160, (1, 2), 1, 0, 1, 1),
+    (25, 2, (6, 7), 70, (3, 3), 1, 1, 1, 2),
+    (2, 2, (1100,), 33, (3,), 2, 1, 2, 1),
+    (2, 3, (4, 9, 70), 40, (2, 3, 3), (1, 2, 2), 1, 1, 1),
     (2, 3, (9, 40), 4, (1, 1), 2, 0, 1, 1),
     (2, 2, (21, 43), 3, (4, 4), 2, 1, 1, 1),
     (1, 2, (5, 50), 3, (3, 3), (1, 5), 1, 1, 1),
@@ -303,16 +306,17 @@ def test_convolutions_and_their_gradients(case, kind, vector_bytes):
     assert close(out, by_w, images * np.prod(size))
 
 
-def test_parts_of_a_gradient_are_added_in_order(monkeypatch):
+@pytest.mark.parametrize("outputs, last", [(5, "sum_parts"), (40, "filter_sums")])
+def test_parts_of_a_gradient_are_added_in_order(monkeypatch, outputs, last):
     monkeypatch.setattr(filters, "CACHED_BYTES", 1 << 14)
     monkeypatch.setattr(filters, "BLOCK_BYTES", 1 << 10)
     rng = np.random.default_rng(8)
-    x, g = normal(rng, (40, 3, 12, 12), "f4"), normal(rng, (40, 5, 12, 12), "f4")
-    w = fresh((5, 3, 3, 3), "f4")
+    x, g = normal(rng, (40, 3, 12, 12), "f4"), normal(rng, (40, outputs, 12, 12), "f4")
+    w = fresh((outputs, 3, 3, 3), "f4")
     geometry = ((1, 1), (1, 1), (1, 1), 1)
     schedule = convolution.convolution_weight_gradient(
         layout(g), layout(x), layout(w), *geometry, (0, 1, 2), first_temporary=3)
-    assert "sum_parts" in schedule[0][-1].key
+    assert last in schedule[0][-1].key
     seen = set()
     for _ in range(3):  # the pieces run in a random order
         run(schedule, [g, x, w])

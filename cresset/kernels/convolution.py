@@ -4,11 +4,12 @@
 
 with a stride s, a padding p and a dilation d for every dim, and channels in groups (o and c are of
 one group). A signal is an image of one row, an image a volume of one plane: all that follows is
-written for volumes. There are three ways:
+written for volumes. There are four ways:
 
 - 1x1 filters that step by 1 are a matrix product as they stand.
 - Rows of at least one vector are correlated straight on padded images (`correlation`, `filters`).
   A stride across is taken apart into phases: one padded image per phase, in which taps step by 1.
+- The gradient of many filters reads padded images element by element (`filter_panels`).
 - Else, and for integers, the image is laid out in columns, one row per channel and tap, and
   multiplied (`matmul`).
 
@@ -28,7 +29,7 @@ from typing import NamedTuple
 from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout, contiguous_strides
-from cresset.kernels import nest, winograd
+from cresset.kernels import filter_panels, nest, winograd
 from cresset.kernels.correlation import Filters, Images, Results, correlate
 from cresset.kernels.filters import PARTS_BYTES, filter_gradient, sum_parts
 from cresset.kernels.matmul import Operand, matmul
@@ -165,8 +166,14 @@ def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: 
         return schedule.result()
     if shape.pointwise and _parts_fit(shape):
         _product_per_image(schedule, shape, source, image, target)
+    elif (shape.dtype.is_floating_point and not shape.empty
+          and filter_panels.suits(shape.dtype, shape.outputs, shape.out[-1])):
+        images, shifts = _padded(schedule, shape, image, 1)
+        filter_panels.filter_gradient(
+            schedule, shape.dtype, images, shape.stride[-1], shifts, source, target,
+            (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
     elif shape.vectors(shape.out) and not shape.empty:
-        images, shifts = _padded(schedule, shape, image)
+        images, shifts = _padded(schedule, shape, image, shape.stride[-1])
         filter_gradient(schedule, shape.dtype, images, shifts, source, target,
                         (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
     else:
@@ -315,8 +322,11 @@ def _winograd(schedule: Schedule, shape: Shape, source: int, extents: Triple, ma
 
 
 # --- straight on padded images --------------------------------------------------------------------
-def _padded(schedule: Schedule, shape: Shape, x: int) -> tuple[Images, list[int]]:
-    """The image with its padding, in one phase per column of a stride, and what each tap adds."""
+def _padded(schedule: Schedule, shape: Shape, x: int, phases: int) -> tuple[Images, list[int]]:
+    """The image with its padding, and what each tap adds.
+
+    Its columns lie in phases, as many as the stride has steps, or as they are in a single one.
+    """
     (depth, height, width), (deep, down, across) = shape.out, shape.stride
     channels = shape.groups * shape.inputs
     planes, rows = (
@@ -324,16 +334,17 @@ def _padded(schedule: Schedule, shape: Shape, x: int) -> tuple[Images, list[int]
         for count, step, taps, spacing in zip((depth, height), (deep, down), shape.taps,
                                               shape.dilation)
     )
-    columns = width + (shape.taps[-1] - 1) * shape.dilation[-1] // across
+    seen = (width - 1) * (across // phases)
+    columns = seen + (shape.taps[-1] - 1) * shape.dilation[-1] // phases + 1
     index, (planes, rows, columns) = _surrounded(
         schedule, shape.dtype, x, (shape.images, channels), shape.image, shape.padding,
-        (planes, rows, columns), across)
+        (planes, rows, columns), phases)
     shifts = []
     for k, i, j in product(*map(range, shape.taps)):
-        step, phase = divmod(j * shape.dilation[-1], across)
+        step, phase = divmod(j * shape.dilation[-1], phases)
         plane = phase * planes + k * shape.dilation[0]
         shifts.append((plane * rows + i * shape.dilation[1]) * columns + step)
-    channel = across * planes * rows * columns
+    channel = phases * planes * rows * columns
     return Images(index, channels * channel, shape.inputs * channel, channel,
                   deep * rows * columns, down * columns), shifts
 
@@ -364,7 +375,7 @@ def _tile(shape: Shape, channels: int) -> Tile:
 
 def _correlate(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias: int | None):
     tile = _tile(shape, shape.outputs)
-    images, shifts = _padded(schedule, shape, x)
+    images, shifts = _padded(schedule, shape, x, shape.stride[-1])
     depth = shape.depth
     packed = pack_rows(schedule, shape.dtype, tile, w, shape.outputs, depth, depth, 1,
                        (shape.groups,), (shape.outputs * depth,))

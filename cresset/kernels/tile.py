@@ -52,6 +52,11 @@ class Tile(NamedTuple):
         return f"{self.type}_{self.rows}x{self.vectors}x{self.lanes}"
 
     @classmethod
+    def whole(cls, dtype: dtype) -> Tile:
+        """The tile of as many rows as there are registers for."""
+        return cls(dtype.llvm, ROWS[host().vector_bytes], VECTORS, lanes_of(dtype))
+
+    @classmethod
     def of(cls, dtype: dtype, rows: int) -> Tile:
         """The tile for a result of so many rows, on this machine: the one that wastes the least."""
         width, lanes = host().vector_bytes, lanes_of(dtype)
