@@ -88,8 +88,11 @@ class Launched(NamedTuple):
 
 
 class Live(NamedTuple):
-    """A call that is made whenever the tape is played, and the gradients that it is to find."""
+    """A call that is made whenever the tape is played, of an object's method, and the gradients
+    that it is to find.
+    """
 
+    owner: Any
     call: Callable
     gradients: dict[Tensor, Place | None]
 
@@ -129,6 +132,7 @@ class Tape:
         self.refused: list[tuple[str, tuple[str, int] | None]] = []
         # The number of entries before random numbers were drawn first, None where they were not.
         self.drawn: int | None = None
+        self.generators: list[Generator] = []
         self.memories: list[Memory] = []
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
@@ -199,11 +203,14 @@ class Tape:
         """Note a new tensor."""
         return self._add(x.memory, x.layout)
 
-    def live(self, call: Callable):
-        """Make a call that is made anew whenever the tape is played; nothing in it is noted."""
+    def live(self, owner, call: Callable):
+        """Make a call of an object's method that is made anew whenever the tape is played.
+
+        Nothing in it is noted.
+        """
         if self._foreign():
             return call()
-        self.entries.append(Live(call, self.gradients()))
+        self.entries.append(Live(owner, call, self.gradients()))
         self._end()
         try:
             return call()
@@ -222,10 +229,14 @@ class Tape:
             self.entries[-1] = Launched("check", program, (self.place(x),), (), _line())
         return value
 
-    def drew(self):
+    def drew(self, generator: Generator):
         """Note that random numbers are drawn."""
-        if self.drawn is None and not self._foreign():
+        if self._foreign():
+            return
+        if self.drawn is None:
             self.drawn = len(self.entries)
+        if generator not in self.generators:
+            self.generators.append(generator)
 
     def refuse(self, reason: str):
         """Note that something cannot be played again."""

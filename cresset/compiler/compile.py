@@ -22,6 +22,7 @@ from cresset.compiler.replay import (
     tensors_of,
 )
 from cresset.compiler.segment import counted
+from cresset.compiler.verify_calls import Verifier
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
@@ -33,13 +34,15 @@ MOST_MISSED = 16
 # Temporaries that a memory plan lists.
 SHOWN = 8
 # The attributes of what is compiled; all others are the function's.
-OWN = {"function", "fullgraph", "_variants", "_kinds", "__wrapped__", *WRAPPER_ASSIGNMENTS}
+OWN = {"function", "fullgraph", "verify", "_variants", "_kinds", "__wrapped__",
+       *WRAPPER_ASSIGNMENTS}
 
 
 def compile(
     model: Callable | None = None,
     *,
     fullgraph: bool = False,
+    verify: bool = False,
     dynamic: bool | None = None,
     backend: str | Callable | None = None,
     mode: str | None = None,
@@ -52,9 +55,10 @@ def compile(
     no Python is run but for the check that everything the function read is as it was. `model` is a
     function, a method or a module; used as a decorator with options it may be left out. What cannot
     be played runs in immediate mode, as ever; `explain()` of the result says why. With `fullgraph`
-    that raises RuntimeError. `disable`, or CRESSET_COMPILE=0 in the environment, returns the
-    function itself. `dynamic`, `backend`, `mode` and `options` choose among PyTorch's ways of
-    compiling and have no effect here.
+    that raises RuntimeError. With `verify` every call that would be played is made both ways, and
+    RuntimeError names the first operation that differs, with its line. `disable`, or
+    CRESSET_COMPILE=0 in the environment, returns the function itself. `dynamic`, `backend`, `mode`
+    and `options` choose among PyTorch's ways of compiling and have no effect here.
 
     >>> import cresset
     >>> @cresset.compile
@@ -68,7 +72,7 @@ def compile(
          program 1: 2 launches, makes 1 tensor of 4 bytes, 64 bytes of temporaries at once
     """
     if model is None:
-        return partial(compile, fullgraph=fullgraph, disable=disable)
+        return partial(compile, fullgraph=fullgraph, verify=verify, disable=disable)
     if not callable(model):
         raise TypeError(
             f"compile: needs something that can be called; got {type(model).__name__}; pass a "
@@ -76,7 +80,7 @@ def compile(
         )
     if disable or os.environ.get("CRESSET_COMPILE") == "0":
         return model
-    return Compiled(model, fullgraph)
+    return Compiled(model, fullgraph, verify)
 
 
 class Compiled:
@@ -85,9 +89,10 @@ class Compiled:
     For everything but calls it is what it was made of: its attributes, its class for isinstance.
     """
 
-    def __init__(self, function: Callable, fullgraph: bool = False):
+    def __init__(self, function: Callable, fullgraph: bool = False, verify: bool = False):
         self.function: Any = function
         self.fullgraph = fullgraph
+        self.verify = verify
         self._variants: list[Variant] = []
         # What is known of each kind of call: the tensors whose gradients it may compute, once it
         # has been run, or why it cannot be played.
@@ -125,7 +130,11 @@ class Compiled:
             leaves = variant.fitting(args, options)
             if leaves is not None:
                 try:
-                    result = variant.replay.play(leaves)
+                    if variant.verifier is None:
+                        result = variant.replay.play(leaves)
+                    else:
+                        call = partial(self.function, *args, **options)
+                        result = variant.verifier.call(call, leaves)
                 except Mispredicted:
                     variant.missed += 1
                     continue
@@ -139,7 +148,9 @@ class Compiled:
     def __get__(self, instance, owner=None):
         if instance is None:
             return self
-        bound = Compiled(self.function.__get__(instance, owner), self.fullgraph)
+        bound = Compiled(
+            self.function.__get__(instance, owner), self.fullgraph, self.verify
+        )
         setattr(instance, self.function.__name__, bound)
         return bound
 
@@ -177,13 +188,16 @@ class Compiled:
         with tape, reads:
             result = self.function(*args, **options)
         try:
-            self._variants.insert(
-                0, Variant(tape, reads, entry, result, args, options, self._cause(args, options))
-            )
+            cause = self._cause(args, options)
+            variant = Variant(tape, reads, entry, result, args, options, cause)
         except NotReplayable as problem:
             self._kinds[kind] = problem
             if self.fullgraph:
                 raise RuntimeError(f"compile: {_told(problem)}") from None
+        else:
+            self._variants.insert(0, variant)
+            if self.verify:
+                variant.verifier = Verifier(variant.replay, tape)
         for path, line in reads.prints[:1]:
             warn(f"compile: print() at {path}:{line} was run while the call was recorded; it is "
                  "not when it is played")
@@ -245,6 +259,7 @@ class Variant:
         if refused:
             raise NotReplayable(*refused[0])
         self.plays = self.missed = 0
+        self.verifier: Verifier | None = None
         self.cause = cause
         self.checks = Checks()
         self.checks.arguments(args, options)

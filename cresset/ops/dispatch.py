@@ -9,7 +9,7 @@ to `miss`, which may take its time. The functions that try for a hit are written
 from __future__ import annotations
 
 import numbers
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from cresset.core import dtype as types
@@ -276,7 +276,7 @@ def made_anew(method):
     def call(self, *args, **options):
         if tape is None or args or options:
             return method(self, *args, **options)
-        return tape.live(lambda: method(self))
+        return tape.live(self, partial(method, self))
 
     return call
 

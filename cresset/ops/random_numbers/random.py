@@ -47,8 +47,9 @@ def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, wor
             numbers = numbers[0], numbers[1] / math.sqrt(2)
         draw(name, view_as_real(x), *numbers, generator=generator, words=words)
         return x
+    source = _source(generator)
     if dispatch.tape is not None:
-        dispatch.tape.drew()
+        dispatch.tape.drew(source)
     key = ("random", name, x.layout, words)
     launch = dispatch.plans.get(key)
     if launch is None:
@@ -59,7 +60,7 @@ def draw(name: str, x: Tensor, *numbers, generator: Generator | None = None, wor
         launches, temporaries = schedule(x.layout, places, 2 + len(letters), **extra)
         program = Program("wi" + letters, (), tuple(launches), tuple(temporaries))
         launch = dispatch.remember(key, dispatch.make_launcher(program, name))
-    return launch(x, _source(generator).address, *numbers)
+    return launch(x, source.address, *numbers)
 
 
 def _source(generator) -> Generator:

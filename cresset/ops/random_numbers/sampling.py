@@ -30,6 +30,9 @@ def _sampled(kind, generator, *parameters):
     x = parameters[0]
     if x.layout.device == "meta":
         return empty(x.layout.shape, dtype=x.layout.dtype, device="meta")
+    source = generator or default_generator
+    if dispatch.tape is not None:
+        dispatch.tape.drew(source)
     packed = [p.detach().to(types.float64).contiguous() for p in parameters]
     out = empty(x.layout.shape, dtype=types.float64, device="cpu")
     key = ("rejection", kind, out.layout)
@@ -40,7 +43,7 @@ def _sampled(kind, generator, *parameters):
         steps = rejection.samples(kind, out.layout.numel, places)
         program = Program("wi" + "t" * len(packed), (), steps)
         launch = dispatch.remember(key, dispatch.make_launcher(program, kind))
-    launch(out, (generator or default_generator).address, *packed)
+    launch(out, source.address, *packed)
     return out.to(x.layout.dtype)
 
 
