@@ -384,8 +384,7 @@ def _correlate(schedule: Schedule, shape: Shape, x: int, w: int, out: int, bias:
     volume = prod(shape.out)
     group = shape.outputs * volume
     results = Results(out, 0, shape.groups * group, group, volume, height * width, width, 1)
-    filters = Filters(packed, panels * depth * tile.rows, depth * tile.rows,
-                      len(shifts) * tile.rows, shifts)
+    filters = Filters(packed, panels * depth * tile.rows, depth * tile.rows, shifts)
     correlate(schedule, shape.dtype, tile, images, filters, results, bias,
               (shape.images, shape.groups, shape.inputs, shape.outputs, *shape.out))
 
@@ -454,9 +453,8 @@ def _filters_of_phase(schedule: Schedule, shape: Shape, tile: Tile, w: int,
     if taps:
         packed = pack_rows(schedule, shape.dtype, tile, w, shape.inputs, taps, taps, 1,
                            (shape.groups, shape.outputs), (shape.outputs * depth, depth), inner=1)
-    channel = taps * tile.rows
-    panel = shape.outputs * channel
-    return Filters(packed, -(-shape.inputs // tile.rows) * panel, panel, channel, shifts)
+    panel = shape.outputs * taps * tile.rows
+    return Filters(packed, -(-shape.inputs // tile.rows) * panel, panel, shifts)
 
 
 def _chosen_taps(schedule: Schedule, shape: Shape, w: int,

@@ -67,7 +67,6 @@ class Filters(NamedTuple):
     place: int
     group: int
     panel: int
-    channel: int
     shifts: Sequence[int]  # of each tap, in elements of the image
 
 
@@ -92,6 +91,9 @@ def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filt
     shares = -(-outputs // share)
     seen = (run * images.row // segments + max(filters.shifts, default=1)) * dtype.itemsize
     blocks = -(-inputs // max(LEAST_CHANNELS, CACHED_BYTES // seen))
+    block = -(-inputs // blocks)
+    looks = [channel * images.channel + shift for channel in range(block)
+             for shift in filters.shifts]
     batch = batch_words((count, groups, depth), (
         (images.image, images.group, images.plane), (0, filters.group, 0),
         (out.image, out.group, out.plane), (0, outputs, 0),
@@ -100,9 +102,9 @@ def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filt
     schedule.launch(
         f"correlate_{tile.name}_{biased}_{spaced}", lambda: correlation(tile, biased, spaced),
         (images.place, filters.place, out.place, out.place if bias is None else bias),
-        (inputs, -(-inputs // blocks), outputs, taps, width, segments, slots, run, runs, share,
-         shares, images.row, images.channel, filters.panel, filters.channel, out.first,
-         out.channel, out.row, out.column, *batch, *filters.shifts),
+        (inputs, block, outputs, taps, width, segments, slots, run, runs, share, shares,
+         images.row, images.channel, filters.panel, out.first, out.channel, out.row, out.column,
+         *batch, *looks),
         count * groups * depth * runs * shares,
         count * groups * outputs * depth * height * width * (inputs * taps + 8) / PACE,
     )
@@ -118,9 +120,9 @@ def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
 
     Words: pointers image, filters, out, bias; channels in, those of a block, channels out, taps,
     columns, vectors of a row, of a plane, of a run, runs, channels of a share, shares; strides of
-    the image (row, channel), of the filters (panel, channel); the first result, and strides of
-    results (channel, row, column), of which the last is 1 unless they are `spaced`; the batch of
-    (image, filters, out, bias); the taps' shifts.
+    the image (row, channel), of the filters (panel); the first result, and strides of results
+    (channel, row, column), of which the last is 1 unless they are `spaced`; the batch of (image,
+    filters, out, bias); where the taps of a block of channels look, from the first of them.
     """
     module = Module()
     f = module.kernel()
@@ -128,10 +130,10 @@ def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
     pointers = [words.pointer() for _ in range(4)]
     inputs, block, outputs, taps, width, segments = words.integers(6)
     slots, run, runs, share, shares = words.integers(5)
-    row_step, channel_step, panel_step, filter_step = words.integers(4)
+    row_step, channel_step, panel_step = words.integers(3)
     out_first, out_channel, out_row, out_column = words.integers(4)
     batch = Batch(words, 4)
-    shifts = batch.after(f)
+    looks = batch.after(f)
     scratch = f.alloca(tile.vector, _tiles_kept(tile) * tile.rows * tile.vectors)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
@@ -171,11 +173,9 @@ def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
 
             kept = [f.offset(unfinished, number, tile.vector)
                     for number in range(tile.rows * tile.vectors)]
-            filters = f.offset(w, turns.index.udiv(tile.rows) * panel_step + begins * filter_step,
-                               tile.type)
-            zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
-            sums = _sums(f, tile, sources, filters, zeros, (begins, ends), taps, shifts,
-                         channel_step, filter_step)
+            filters = turns.index.udiv(tile.rows) * panel_step + begins * taps * tile.rows
+            sums = _sums(f, tile, sources, f.offset(w, filters, tile.type), looks,
+                         (ends - begins) * taps)
             before = f.either(begins.eq(0), fresh,
                               lambda: tuple(f.load(tile.vector, place) for place in kept))
             sums = [total + more for total, more in zip(before, sums)]
@@ -224,17 +224,13 @@ def _biases(f: Function, tile: Tile, terms: Value) -> tuple[Value, ...]:
     return sums
 
 
-def _sums(f, tile, sources, filters, sums, inputs, taps, shifts, channel_step, filter_step):
-    """The sums over a range of channels in and all taps, tap by tap."""
-    with f.loop(*inputs, carry=[f.constant("i64", 0), filters, *sums]) as channels:
-        offset, panel, *sums = channels.values
-        images = [f.offset(source, offset, tile.type) for source in sources]
-        with f.loop(0, taps, carry=[panel, *sums]) as tap:
-            at, *sums = tap.values
-            shift = f.load("i64", f.offset(shifts, tap.index, "i64"))
-            columns = [f.load(tile.vector, f.offset(image, shift, tile.type)) for image in images]
-            rows = [f.offset(at, row, tile.type) for row in range(tile.rows)]
-            tap.next(f.offset(at, tile.rows, tile.type), *rank_one(f, tile, rows, columns, sums))
-        channels.next(offset + channel_step, f.offset(panel, filter_step, tile.type),
-                      *tap.results[1:])
-    return channels.results[2:]
+def _sums(f, tile, sources, filters, looks, count):
+    """The sums over so many looks at the images, each with the filters of its channel and tap."""
+    zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
+    with f.loop(0, count, carry=[filters, *zeros]) as look:
+        at, *sums = look.values
+        shift = f.load("i64", f.offset(looks, look.index, "i64"))
+        columns = [f.load(tile.vector, f.offset(source, shift, tile.type)) for source in sources]
+        rows = [f.offset(at, row, tile.type) for row in range(tile.rows)]
+        look.next(f.offset(at, tile.rows, tile.type), *rank_one(f, tile, rows, columns, sums))
+    return look.results[1:]
