@@ -6,6 +6,7 @@ declare new ones; the names of the declared ones are found here as well.
 """
 
 import importlib
+from functools import cache
 
 from cresset.core import scalar
 from cresset.ops.arguments import guard
@@ -66,6 +67,7 @@ SPACES = {"linear_algebra": "linalg.", "transforms": "fft."}
 TOP_LEVEL = tuple(module for module in MODULES if not module.startswith("neural."))
 
 
+@cache
 def functions(module: str) -> dict:
     """The public functions that a module of declarations defines, by name.
 
