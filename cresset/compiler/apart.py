@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from cresset.capture.tape import Launched, Place
+from cresset.capture.tape import Launched, Live, Place
 from cresset.compiler.replay import Replay
 from cresset.compiler.segment import Launch, Segment
 from cresset.core.dtype import uint8
@@ -23,9 +23,18 @@ from cresset.runtime.program import Program
 Around = Callable[["Stepped", Launch, Callable[[], Any]], None]
 
 
-def taken_apart(replay: Replay, around: Around) -> Callable:
-    """The `play` of a replay, which makes its launches one by one, the way back included."""
+def launch_by_launch(
+    replay: Replay, around: Around, anew: Callable[[Live], Callable] | None = None
+) -> Callable:
+    """The `play` of a replay, which makes its launches one by one, the way back included.
+
+    `anew` gives what is called instead of a call that is made anew.
+    """
     scope = dict(replay.play.__globals__)
+    calls = {id(part.call): part for part in replay.parts if isinstance(part, Live)}
+    for name, value in scope.items():
+        if anew is not None and id(value) in calls:
+            scope[name] = anew(calls[id(value)])
     for number, part in enumerate(replay.segments, start=1):
         scope[f"program{number}"] = Stepped(part, around)
     if "back" in scope:

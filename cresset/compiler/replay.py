@@ -15,6 +15,7 @@ from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, with_graph
 from cresset.compiler.segment import Segment, segment
 from cresset.core.dtype import uint8
+from cresset.core.generator import Generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import meta
@@ -40,13 +41,15 @@ class Replay(NamedTuple):
     `found` are the tensors that were there before beside them. `gradients` are those of tensors on
     which the call depends: None, the layout that is read, or a tensor where it is only replaced.
     `parts` are what a play does in order: programs, which it knows as `program1` and so on, the
-    calls that are made anew, and the looks; the program of the way back comes last.
+    calls that are made anew, and the looks; the program of the way back comes last. `generators`
+    are those that random numbers are drawn from.
     """
 
     play: Any
     found: tuple[Tensor, ...]
     gradients: dict[Tensor, Any]
     parts: tuple[Segment | Live | Looked, ...]
+    generators: list[Generator]
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -224,7 +227,7 @@ class _Writer:
         play = function_of(text, self.scope)
         gradients = {x: g if g is None or self.tape.place(g).memory not in self.used else g.layout
                      for x, g in self.gradients.items()}
-        return Replay(play, found, gradients, tuple(self.parts))
+        return Replay(play, found, gradients, tuple(self.parts), self.tape.generators)
 
     def _needed(self, stretches) -> set[Memory]:
         """The memories that are used after a stretch."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cresset.capture.reads import PLAIN
+from cresset.capture.tape import Live
+from cresset.compiler.replay import Replay
 from cresset.core.dtype import dtype
 from cresset.core.generator import Generator
 from cresset.core.layout import Layout
@@ -108,6 +110,18 @@ class State:
         self.contents[name] = elements(x.ptr, x.layout, x.requires_grad)
         if x.grad is not None:
             self._keep(f"the gradient of {name}", x.grad)
+
+
+def state_of(replay: Replay, leaves: list[Tensor], more: dict[str, Any] | None = None) -> State:
+    """All that a play may change; `leaves` are the tensors among the arguments."""
+    roots: dict[str, Any] = {f"tensor {k} of the arguments": x for k, x in enumerate(leaves)}
+    for k, x in enumerate(replay.found):
+        roots[f"tensor {k} that is found, of shape {tuple(x.layout.shape)}"] = x
+    roots["the generators"] = replay.generators
+    for part in replay.parts:
+        if isinstance(part, Live):
+            roots[f"the {type(part.owner).__name__}"] = part.owner
+    return State({**roots, **(more or {})})
 
 
 def elements(address: int, layout: Layout, requires_grad: bool = False) -> Elements:

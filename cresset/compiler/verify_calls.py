@@ -12,18 +12,15 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
-from cresset.autograd.engine import grad
-from cresset.autograd.node import Pick
-from cresset.capture.tape import Fault, Launched, Live, Memory, Tape
-from cresset.compiler.apart import Stepped, places_written, taken_apart, tensors_written
-from cresset.compiler.backward import PlayedNode
-from cresset.compiler.replay import Mispredicted, Replay, tensors_of
+from cresset.capture.tape import Fault, Launched, Memory, Tape
+from cresset.compiler.apart import Stepped, launch_by_launch, places_written, tensors_written
+from cresset.compiler.replay import Mispredicted, Replay
 from cresset.compiler.segment import Launch
-from cresset.compiler.state import Elements, State, elements
+from cresset.compiler.state import Elements, State, elements, state_of
+from cresset.compiler.way_back import WayBack
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import meta
-from cresset.ops.creation.tensors import ones_like
 
 SAYS = "compile: a verified call differs from immediate mode"
 MEND = "call the function without compile, and report this"
@@ -36,14 +33,6 @@ class Verifier:
         self.replay = replay
         # The launches in order, those of the way back last.
         self.recorded = [entry for entry in tape.entries if isinstance(entry, Launched)]
-        self.found: dict[str, Any] = {
-            f"tensor {k} that is found, of shape {tuple(x.layout.shape)}": x
-            for k, x in enumerate(replay.found)
-        }
-        self.found["the generators"] = tape.generators
-        for part in replay.parts:
-            if isinstance(part, Live):
-                self.found[f"the {type(part.owner).__name__}"] = part.owner
 
     def call(self, function: Callable[[], Any], leaves: list[Tensor]) -> Any:
         """The result of the function in immediate mode, which also leaves the state behind.
@@ -51,11 +40,11 @@ class Verifier:
         `leaves` are the tensors among its arguments. Raises RuntimeError where the play differs,
         Mispredicted as the play does, with the state put back.
         """
-        before = self._state(leaves)
+        before = state_of(self.replay, leaves)
         way = WayBack()
         try:
             result = self.replay.play(leaves)
-            played = self._state(leaves, result, way.found(result))
+            played = self._outcome(leaves, result, way.found(result))
         except Mispredicted:
             before.put_back()
             raise
@@ -65,7 +54,7 @@ class Verifier:
             raise RuntimeError(f"{SAYS}: it finds a fault where there is none; {MEND}") from None
         before.put_back()
         result = function()
-        immediate = self._state(leaves, result, way.gone(result))
+        immediate = self._outcome(leaves, result, way.gone(result))
         for place, own, expected in played.differences(immediate):
             try:
                 self._locate(function, leaves, before, way)
@@ -76,11 +65,10 @@ class Verifier:
             )
         return result
 
-    def _state(self, leaves, result=None, gradients=()) -> State:
-        """All that a call may change, and what it gave."""
-        given = {f"tensor {k} of the arguments": x for k, x in enumerate(leaves)}
+    def _outcome(self, leaves, result, gradients) -> State:
+        """All that a call may have changed, and what it gave."""
         made = {"the result": result, "the gradients by the way back": gradients}
-        return State({**given, **self.found, **made})
+        return state_of(self.replay, leaves, made)
 
     def _locate(self, function, leaves, before: State, way: WayBack):
         """Raise where a launch gives something else than in immediate mode, at the first."""
@@ -98,7 +86,7 @@ class Verifier:
         before.put_back()
         trial = Trial(self.replay, self.recorded, witness)
         try:
-            way.found(taken_apart(self.replay, trial.make)(leaves))
+            way.found(launch_by_launch(self.replay, trial.make)(leaves))
         except Different as different:
             raise RuntimeError(f"{SAYS} {different}; {MEND}") from None
         except (Fault, Mispredicted):
@@ -137,36 +125,6 @@ class Trial:
                 own, expected = elements(address, layout), self.seen[number][k]
                 if self.writer[written[k].memory] == number and own != expected:
                     raise Different(launch, entry, own, expected)
-
-
-class WayBack:
-    """Going back from the results of a call, with ones for the gradients, and nothing spent."""
-
-    def __init__(self):
-        self.places: list[int] = []
-        self.wanted: list[Tensor] = []
-
-    def found(self, result) -> tuple:
-        """The gradients where a play has given the result; what they lead to is noted."""
-        self.places.clear()
-        for k, x in enumerate(tensors_of(result)):
-            node = x.history.edges[0] if isinstance(x.history, Pick) else x.history
-            if isinstance(node, PlayedNode):
-                self.places.append(k)
-                self.wanted = [edge.variable for edge in node.edges]
-        return self.gone(result)
-
-    def gone(self, result, tape: Tape | None = None) -> tuple:
-        """The gradients of the same tensors by the same results."""
-        found = list(tensors_of(result))
-        outs = [found[k] for k in self.places if found[k].requires_grad]
-        if not outs:
-            return ()
-        given = [ones_like(x.detach()) for x in outs]
-        if tape is None:
-            return grad(outs, self.wanted, given, retain_graph=True, allow_unused=True)
-        with tape:
-            return grad(outs, self.wanted, given, retain_graph=True, allow_unused=True)
 
 
 class Witness(Tape):
