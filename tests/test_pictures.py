@@ -63,6 +63,34 @@ def chain(length):
     return y, {"w": w}
 
 
+def compiled_step():
+    """A training step as it is played, with a look before and a call that is made anew."""
+    model = cresset.nn.Sequential(cresset.nn.Linear(8, 16), cresset.nn.ReLU())
+    optimizer = cresset.optim.SGD(model.parameters(), lr=0.1)
+
+    @cresset.compile
+    def step(x):
+        if x.isnan().any():
+            return x
+        optimizer.zero_grad()
+        loss = (model(x) * 3 + 1).exp().cumsum(0).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(3):
+        step(cresset.ones(2, 8))
+    return step, {"first": model[0].weight}
+
+
+def compiled_model():
+    model = cresset.nn.Sequential(cresset.nn.Linear(8, 16), cresset.nn.Tanh())
+    compiled = cresset.compile(model)
+    for _ in range(2):
+        compiled(cresset.ones(2, 8))
+    return compiled, {}
+
+
 def graph_of(made):
     result, names = made
     return cresset.draw_graph(result, **names)
@@ -89,6 +117,8 @@ PICTURES = {
     "neuron": lambda: graph_of(neuron()),
     "network": lambda: graph_of(network()),
     "long chain": lambda: graph_of(chain(40)),
+    "compiled step": lambda: graph_of(compiled_step()),
+    "compiled model": lambda: graph_of(compiled_model()),
 }
 
 
@@ -298,6 +328,31 @@ def test_results_with_parts_are_one_operation():
     first, second = x.split(2)
     written = [text.content for text in texts(cresset.draw_graph((first * second).sum()))]
     assert written.count("Split") == 1
+
+
+def test_a_play_is_drawn_with_its_launches_and_cuts():
+    compiled, names = compiled_step()
+    written = [text.content for text in texts(cresset.draw_graph(compiled, **names))]
+    assert written.count("first") == 1
+    assert "(16, 8) float32, 512 bytes" in written
+    assert "kept: (16, 8) float32, 512 bytes" in written
+    assert "is it False?" in written and "SGD.step" in written
+    assert any("mul + add + exp" in text for text in written)
+    assert any(re.fullmatch(r"test_pictures.py:\d+", text) for text in written)
+    # A look is made before what depends on it, and a call after what it reads.
+    place = {text.content: text.y for text in texts(cresset.draw_graph(compiled, **names))}
+    assert place["is it False?"] < place["linear"] < place["SGD.step"]
+
+
+def test_a_module_that_is_compiled_is_drawn_with_its_names():
+    compiled, _ = compiled_model()
+    written = [text.content for text in texts(cresset.draw_graph(compiled))]
+    assert "0.weight" in written and "0.bias" in written
+
+
+def test_what_is_not_recorded_is_not_drawn():
+    with pytest.raises(RuntimeError, match="nothing has been recorded of <lambda>"):
+        cresset.draw_graph(cresset.compile(lambda x: x + 1))
 
 
 # --- in a browser ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
 from cresset.compiler.checks import Checks
+from cresset.compiler.outline import Outline
 from cresset.compiler.profile import Profile, profile
 from cresset.compiler.replay import (
     Mispredicted,
@@ -247,6 +248,23 @@ class Compiled:
             f"profile: no recording of {self._name()} fits the arguments; the third call that is "
             "alike is the first to be played; make these before"
         )
+
+    def outline(self, named: dict[str, Tensor]) -> Outline:
+        """The nodes and edges of what is played most, for `cresset.draw_graph`.
+
+        Tensors are called as in `named`, parameters and buffers of a module as they are there.
+        Raises RuntimeError where nothing has been recorded.
+        """
+        if not self._variants:
+            raise RuntimeError(
+                f"draw_graph: nothing has been recorded of {self._name()}; call it twice with "
+                "arguments that are alike, or see what explain() says"
+            )
+        if hasattr(self.function, "state_dict"):
+            named = {**self.function.state_dict(), **named}
+        names = {id(x.memory): name for name, x in named.items()}
+        most = max(self._variants, key=lambda variant: variant.plays)
+        return Outline(f"a play of {self._name()}", most.replay, names)
 
     def memory_plan(self) -> str:
         """What memory the plays take: for each program what it makes, and the block that its

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import cresset
 from cresset.pictures.color import ramp
 from cresset.pictures.layers import lay_out
-from cresset.pictures.scene import Curve, Picture, Rectangle, Scene, Text, tip, width_of
+from cresset.pictures.program import draw_program
+from cresset.pictures.scene import Picture, Rectangle, Scene, Text, arrow, width_of
 
 LETTERING, SMALL = 13, 10.5
 # Operations drawn of a history: those nearest to the result.
@@ -27,11 +28,12 @@ class Node(NamedTuple):
 def draw_graph(result, **named) -> Picture:
     """A picture of the operations behind a result, which a notebook shows.
 
-    `result` is a tensor with a history, or a traced graph (see `cresset.trace`). Tensors given by
-    keyword are drawn under these names. Of a long history the last operations are drawn.
+    `result` is a tensor with a history, a traced graph (see `cresset.trace`), or a compiled
+    function, of which the launches of a play are drawn. Tensors given by keyword are drawn under
+    these names. Of a long history the last operations are drawn.
 
-    Raises TypeError where there is no tensor and no graph, and RuntimeError where the tensor has no
-    history.
+    Raises TypeError where there is none of these, and RuntimeError where the tensor has no history
+    or nothing has been recorded of the function.
 
     >>> import cresset
     >>> w, b = (cresset.tensor(x, requires_grad=True) for x in (0.5, -1.0))
@@ -41,18 +43,21 @@ def draw_graph(result, **named) -> Picture:
     if isinstance(result, cresset.Tensor):
         names = {id(tensor): name for name, tensor in named.items()}
         nodes, edges = _history(result, names)
+    elif hasattr(result, "outline"):
+        return draw_program(result.outline(named))
     elif hasattr(result, "calls"):
         nodes, edges = _program(result)
     else:
         raise TypeError(
-            f"draw_graph: can draw what a tensor was made of, or a traced graph; got "
-            f"{type(result).__name__}; give it the tensor that the operations resulted in"
+            "draw_graph: can draw what a tensor was made of, a traced graph, or a compiled "
+            f"function; got {type(result).__name__}; give it the tensor that the operations "
+            "resulted in"
         )
     scene = Scene()
     sizes = {key: _size(node) for key, node in nodes.items()}
     drawn = lay_out(sizes, edges)
     for route in drawn.routes.values():
-        _arrow(scene, route)
+        scene.add(*arrow(route))
     for key, node in nodes.items():
         _box(scene, node, drawn.places[key], sizes[key])
     operations = sum(node.color in (OPERATION, RESULT) for node in nodes.values())
@@ -162,14 +167,3 @@ def _box(scene, node: Node, place, size):
         Text(middle, y + 18, node.title, LETTERING, "middle", bold=node.color is not None),
         Text(middle, y + 33, node.remark, SMALL, "middle"),
     )
-
-
-def _arrow(scene, route):
-    """A smooth line downward through the points of a route, with a tip at its end."""
-    points = [route[0]]
-    x, y = route[-1]
-    end = (x, y - 5)
-    for (x0, y0), (x1, y1) in zip(route, [*route[1:-1], end]):
-        bend = (y1 - y0) / 2
-        points += [(x0, y0 + bend), (x1, y1 - bend), (x1, y1)]
-    scene.add(Curve(tuple(points), bent=True), tip(x, y, 0, 1))

@@ -6,6 +6,7 @@ is what layouts, and the tests that nothing overlaps, go by.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -228,6 +229,17 @@ def tip(x: float, y: float, dx: float, dy: float, size: float = 6) -> Blot:
     side = 0.45 * size
     return Blot(((x, y), (back[0] - side * dy, back[1] + side * dx),
                  (back[0] + side * dy, back[1] - side * dx)))
+
+
+def arrow(route: Sequence) -> tuple[Curve, Blot]:
+    """A smooth line downward through the points of a route, with a tip at its end."""
+    points = [route[0]]
+    x, y = route[-1]
+    end = (x, y - 5)
+    for (x0, y0), (x1, y1) in zip(route, [*route[1:-1], end]):
+        bend = (y1 - y0) / 2
+        points += [(x0, y0 + bend), (x1, y1 - bend), (x1, y1)]
+    return Curve(tuple(points), bent=True), tip(x, y, 0, 1)
 
 
 def _short(number: float) -> str:
