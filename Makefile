@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 GROUP ?= small models
+LIBS ?= --libs torch,cresset
+MODELS ?= --libs torch,torch:compile,cresset,cresset:compile --cold --warm
 CALLS ?= 100000
 PROGRAMS ?= 10000
 SUITE ?= ../array-api-tests
@@ -20,10 +22,8 @@ compare: .venv/installed-compare  ## install PyTorch, so that `make test` compar
 
 bench: .venv/installed-compare  ## measure beside PyTorch: make bench GROUP="big matmul conv"
 	$(venv) benchmarks/start.py
-	@for group in $(GROUP); do \
-		$(venv) benchmarks/side_by_side.py --libs torch,cresset --group $$group \
-			$$(test $$group = models && echo --cold) || exit; \
-	done
+	@$(foreach group,$(GROUP),$(venv) benchmarks/side_by_side.py --markdown --group $(group) \
+		$(if $(filter models,$(group)),$(MODELS),$(LIBS)) &&) true
 
 coverage: .venv/installed-test  ## how many of the names that programs use are there
 	$(venv) scripts/coverage.py

@@ -2,127 +2,107 @@
 """Time the same programs on several libraries, taking turns in one run, and print the ratios.
 
 The workloads are written once, against PyTorch's API; a library is the name of a module that offers
-it. Every measurement runs in a process of its own, so that thread pools and allocators never meet,
-and the libraries take turns, round after round, so that a slow spell of the machine hits all alike.
+it. Every measurement runs in a process of its own (measure.py), so that thread pools and allocators
+never meet, and the libraries take turns, round after round, so that a slow spell of the machine
+hits all alike.
 
     benchmarks/side_by_side.py --libs torch,cresset --group small
     benchmarks/side_by_side.py --libs torch,cresset --only mlp_train,gpt_train
     benchmarks/side_by_side.py --libs torch,torch:compile --only gpt_train
-    benchmarks/side_by_side.py --libs torch,cresset --group models --cold
+    benchmarks/side_by_side.py --libs torch,cresset --group models --cold --warm
+    benchmarks/side_by_side.py --libs torch,cresset --group conv --markdown
+    benchmarks/side_by_side.py --libs torch,jax,cresset:compile --python jax=../jax/bin/python
 
-`LIBRARY:compile` wraps the step with the library's `compile`. The figure of a library is the median
-over the rounds of the median seconds a step; `x2.00` says that it needs half the time of the
-library named first, `83% of the limit` that the machine could at best take 0.83 of that time, where
-the workload says what it moves and computes (limits.py measures the machine, once per run). Beside
-it stand the seconds of the first step (what compilation costs), the peak memory of the process, and
-the result, where the step returns one.
+`LIBRARY:compile` wraps the step with the library's `compile`. JAX has programs of its own, for some
+workloads (jax_steps.py); a library that has none leaves its cell empty. `--python` names the Python
+that a library is installed for, where that is not the one that runs this.
 
-With `--cold` every library runs once more with empty caches; a row then says how long the first
-step took, and how many kernels were compiled until its end in how many milliseconds, where the
-library counts them.
+The figure of a library is the median over the rounds of the median seconds a step; `x2.00` says
+that it needs half the time of the library named first, `83% of the limit` that the machine could at
+best take 0.83 of that time, where the workload says what it moves and computes (limits.py measures
+the machine, once per run). Beside it stand the seconds of the first step (what compilation costs),
+the peak memory of the process, and the result, where the step returns one.
+
+With `--cold` every library runs once more with empty caches; a row then says how much longer than
+three other steps the first three took, and how many kernels were compiled until their end in how
+many milliseconds, where the library counts them. With `--warm` it runs again, with what it then has
+on disk; the row says how long it took from the start of the process to the end of the second step.
 """
 
 import argparse
-import importlib
-import importlib.util
 import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+from measure import BEGINNING, load
+from report import STARTS, module_of, print_heading, print_markdown, print_means, print_row
+
 WORKLOADS = pathlib.Path(__file__).resolve().with_name("workloads.py")
 LIMITS = WORKLOADS.with_name("limits.py")
-FIGURES = ("seconds", "first", "imported", "peak_mib")
+MEASURE = WORKLOADS.with_name("measure.py")
+FIGURES = ("seconds", "first", "peak_mib")
+STARTED = 3  # processes whose warm start is timed
 
 
-def load_workloads(path):
-    """The table of workloads in the file at `path`."""
-    spec = importlib.util.spec_from_file_location("workloads", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.WORKLOADS
+def measure_apart(options, name, library, seconds, caches=None):
+    """Measure in a fresh process; returns the figures, or `{"failed": reason}`.
 
-
-def seconds_of(step, times=1):
-    """Seconds for one call of `step`, averaged over so many calls."""
-    began = time.perf_counter()
-    for _ in range(times):
-        step()
-    return (time.perf_counter() - began) / times
-
-
-def compiled_by(module):
-    """The kernels that this process has compiled, and the milliseconds; None if nobody counts."""
-    try:
-        build = importlib.import_module(f"{module}.runtime.build")
-    except ImportError:
-        return None
-    counts = build.statistics()
-    return counts["compiled"], sum(counts[part] for part in ("write_ms", "assemble_ms", "load_ms"))
-
-
-def measure(path, name, library, threads, seconds):
-    """Run one workload in this process; print its figures as one line of JSON."""
-    began = time.perf_counter()
-    module, _, mode = library.partition(":")
-    torch = importlib.import_module(module)
-    torch.set_num_threads(threads)
-    imported = time.perf_counter() - began
-
-    torch.manual_seed(0)
-    wrap = torch.compile if mode == "compile" else lambda function: function
-    step = load_workloads(path)[name].make(torch, wrap)
-    began = time.perf_counter()
-    result = step()
-    first = time.perf_counter() - began
-    compiled = compiled_by(module)
-
-    seconds_of(step, times=2)
-    inner = max(1, int(0.02 / max(seconds_of(step), 1e-7)))
-    samples = []
-    deadline = time.perf_counter() + seconds
-    while len(samples) < 5 or (len(samples) < 200 and time.perf_counter() < deadline):
-        samples.append(seconds_of(step, times=inner))
-
-    figures = {
-        "seconds": statistics.median(samples),
-        "first": first,
-        "compiled": compiled,
-        "imported": imported,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "result": result if isinstance(result, float) else None,
-    }
-    print(json.dumps(figures))
-
-
-def measure_apart(options, name, library, environment=None):
-    """Measure in a fresh process; returns the figures, or `{"failed": reason}`."""
-    command = [sys.executable, __file__, "--measure", name, library]
-    command += ["--workloads", options.workloads]
-    command += ["--threads", str(options.threads), "--seconds", str(options.seconds)]
+    `caches` is the folder in which the libraries keep what they compile, if not the usual ones.
+    """
+    python = options.pythons.get(module_of(library), sys.executable)
+    command = [python, str(MEASURE), options.workloads, name, library, str(options.threads)]
     try:
         run = subprocess.run(
-            command, capture_output=True, text=True, timeout=options.timeout, env=environment
+            [*command, str(seconds), str(time.time())], env=environment(caches),
+            capture_output=True, text=True, timeout=options.timeout,
         )
-        return json.loads(run.stdout.strip().splitlines()[-1])
+        figures = json.loads(run.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired:
         return {"failed": f"over {options.timeout:.0f} s"}
     except (IndexError, ValueError):
         complaint = run.stderr.strip().splitlines() or ["no output"]
         return {"failed": complaint[-1][:120]}
+    if samples := figures.pop("samples", None):
+        figures["seconds"] = statistics.median(samples)
+    return figures
 
 
-def measure_cold(options, name, library):
-    """Measure in a fresh process whose caches are empty."""
-    with tempfile.TemporaryDirectory() as empty:
-        environment = {**os.environ, "XDG_CACHE_HOME": empty, "TORCHINDUCTOR_CACHE_DIR": empty}
-        environment.pop("CRESSET_CACHE", None)
-        return measure_apart(options, name, library, environment)
+def environment(caches):
+    """The environment of a measurement. Byte code is kept on disk, as it is unless one forbids."""
+    found = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    if caches is not None:
+        found.pop("CRESSET_CACHE", None)
+        found |= {"XDG_CACHE_HOME": caches, "TORCHINDUCTOR_CACHE_DIR": f"{caches}/torch"}
+        found |= {
+            "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+    return found
+
+
+def measure_starts(options, name, library, seconds):
+    """Measure in a process with empty caches, and in others that find what it left in them.
+
+    Returns the figures of the first as `cold`, those of the median of the others as `warm`. What
+    the steps themselves take, `seconds` each, is no part of the cold ones.
+    """
+    with tempfile.TemporaryDirectory() as caches:
+        cold = measure_apart(options, name, library, 0, caches)
+        if "failed" in cold:
+            return {}
+        cold["cold"] = max(0, cold["cold"] - BEGINNING * seconds)
+        found = {"cold": cold}
+        if options.warm:
+            starts = [measure_apart(options, name, library, 0, caches) for _ in range(STARTED)]
+            starts.sort(key=lambda start: start.get("warm", float("inf")))
+            found["warm"] = starts[len(starts) // 2]
+    return found
 
 
 def limits_of(options, workloads):
@@ -154,8 +134,8 @@ def compare(options, name, libraries):
         for library in libraries:
             if library in failures:
                 continue
-            figures = measure_apart(options, name, library)
-            if "failed" in figures:
+            figures = measure_apart(options, name, library, options.seconds)
+            if "seconds" not in figures:
                 failures[library] = figures
             else:
                 rounds[library].append(figures)
@@ -163,9 +143,11 @@ def compare(options, name, libraries):
         library: summarize(rounds[library]) if rounds[library] else failures[library]
         for library in libraries
     }
-    if options.cold:
-        for library in rounds:
-            row[library]["cold"] = measure_cold(options, name, library)
+    if options.cold or options.warm:
+        for library in libraries:
+            if library in failures:
+                continue
+            row[library] |= measure_starts(options, name, library, row[library]["seconds"])
     return row
 
 
@@ -173,53 +155,6 @@ def summarize(rounds):
     """The median of every figure; the result is the first round's."""
     medians = {key: statistics.median(figures[key] for figures in rounds) for key in FIGURES}
     return {**medians, "result": rounds[0]["result"]}
-
-
-def speed_ups(row):
-    """Library -> how many times as fast as the first one; empty where the first one failed."""
-    base = next(iter(row.values())).get("seconds")
-    if base is None:
-        return {}
-    return {name: base / own["seconds"] for name, own in row.items() if "seconds" in own}
-
-
-def cell(library, figures, ratio):
-    """What a row says of one library."""
-    if "failed" in figures:
-        return f"{library}: FAILED {figures['failed']}"
-    words = [library, f"{figures['seconds'] * 1e6:.1f} us"]
-    if ratio is not None:
-        words.append(f"x{ratio:.2f}")
-    if "limit" in figures:
-        words.append(f"{figures['limit']:.0%} of the limit")
-    words.append(f"first {figures['first']:.2f} s {figures['peak_mib']:.0f} MiB")
-    if figures["result"] is not None:
-        words.append(f"result {figures['result']:.6g}")
-    cold = figures.get("cold", {})
-    if "first" in cold:
-        words.append(f"cold {cold['first']:.2f} s")
-        if cold["compiled"]:
-            words.append("{} kernels in {:.0f} ms".format(*cold["compiled"]))
-    return " ".join(words)
-
-
-def print_row(name, row):
-    """One line: the workload, and what every library made of it."""
-    ratios = speed_ups(row)
-    cells = [cell(library, figures, ratios.get(library)) for library, figures in row.items()]
-    print(f"{name:28} {' | '.join(cells)}", flush=True)
-
-
-def print_means(table, libraries):
-    """For every library but the first: the geometric mean of its ratios, and the least of them."""
-    for library in libraries[1:]:
-        ratios = [ratio for row in table.values() if (ratio := speed_ups(row).get(library))]
-        if ratios:
-            mean = statistics.geometric_mean(ratios)
-            print(
-                f"geometric mean {library}: x{mean:.2f} over {len(ratios)} of {len(table)}; "
-                f"least x{min(ratios):.2f}"
-            )
 
 
 def read_options():
@@ -235,33 +170,41 @@ def read_options():
     parser.add_argument("--seconds", type=float, default=1.0, help="timed seconds a process")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--cold", action="store_true", help="run once more with empty caches")
+    parser.add_argument("--warm", action="store_true", help="and again, with what they then hold")
+    parser.add_argument("--markdown", action="store_true", help="print a table in Markdown")
+    parser.add_argument("--python", action="append", default=[], metavar="LIBRARY=PATH",
+                        help="the Python that has a library, where it is another")
     parser.add_argument("--timeout", type=float, default=300, help="seconds before giving up")
     parser.add_argument("--json", default="", help="a file that receives all figures")
-    parser.add_argument("--measure", nargs=2, metavar=("NAME", "LIBRARY"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main():
     """Compare the chosen workloads, print a row for each and the means at the end."""
     options = read_options()
-    if options.measure:
-        measure(options.workloads, *options.measure, options.threads, options.seconds)
-        return
+    options.pythons = dict(given.split("=", 1) for given in options.python)
     libraries = options.libs.split(",")
     only = options.only.split(",") if options.only else []
     table = {}
     chosen = {
-        name: workload for name, workload in load_workloads(options.workloads).items()
+        name: workload for name, workload in load(options.workloads).WORKLOADS.items()
         if options.group in ("", workload.group) and (not only or name in only)
     }
-    limits = limits_of(options, chosen.values())
+    workloads = chosen.values()
+    kinds = [kind for kind in STARTS if getattr(options, kind)]
+    limits = limits_of(options, workloads)
+    if options.markdown:
+        print_heading(libraries, workloads, kinds)
     for name, workload in chosen.items():
         table[name] = row = compare(options, name, libraries)
         if limits and (workload.bytes or workload.flops):
             for figures in row.values():
                 if "seconds" in figures:
                     figures["limit"] = share_of(limits, workload, figures["seconds"])
-        print_row(name, row)
+        if options.markdown:
+            print_markdown(name, row, workloads, kinds)
+        else:
+            print_row(name, row)
     print_means(table, libraries)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(table, indent=1))

@@ -7,6 +7,7 @@ compared. PyTorch is timed too where it is installed. The script fails where LLV
 
 import argparse
 import importlib.util
+import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,9 @@ print(time.perf_counter() - began, "llvmlite" in sys.modules)
 def import_once(library):
     """Import the library in a fresh process; returns the seconds, and whether LLVM came along."""
     command = [sys.executable, "-c", IMPORT.format(library=library)]
-    seconds, llvm = subprocess.check_output(command, text=True).split()
+    # Byte code is kept on disk, as it is unless this says otherwise.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    seconds, llvm = subprocess.check_output(command, text=True, env=environment).split()
     return float(seconds), llvm == "True"
 
 

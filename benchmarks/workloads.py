@@ -544,11 +544,17 @@ def gpt_infer(torch, wrap):
     return inference(torch, wrap, gpt(torch), torch.randint(0, 65, (1, 128)))
 
 
+def readings(torch):
+    """What a thermometer shows in degrees Celsius, and another in an unknown unit."""
+    celsius = torch.tensor([0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0])
+    unknown = torch.tensor([35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4])
+    return celsius, unknown * 0.1
+
+
 @workload("models")
 def celsius_fit(torch, wrap):
     """A thermometer of unknown units: two scalars fitted by autograd, 100 updates."""
-    t_c = torch.tensor([0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0])
-    t_u = torch.tensor([35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4]) * 0.1
+    t_c, t_u = readings(torch)
 
     def fit():
         params = torch.tensor([1.0, 0.0], requires_grad=True)
@@ -562,3 +568,22 @@ def celsius_fit(torch, wrap):
         return float(loss)
 
     return fit
+
+
+@workload("models")
+def celsius_step(torch, wrap):
+    """One update of such a fit, which can be compiled whole."""
+    t_c, t_u = readings(torch)
+    params = torch.tensor([1.0, 0.0], requires_grad=True)
+    optimizer = torch.optim.SGD([params], lr=1e-2)
+
+    def update():
+        w, b = params
+        loss = ((w * t_u + b - t_c) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    update = wrap(update)
+    return lambda: float(update())

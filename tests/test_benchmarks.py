@@ -71,13 +71,42 @@ def test_a_row_has_its_columns(tmp_path, benchmark):
     figures = tmp_path / "figures.json"
     printed = run(
         "side_by_side.py", "--libs", "cresset", "--only", "mlp_train", "--rounds", "1",
-        "--seconds", "0.01", "--threads", "1", "--cold", "--json", str(figures),
+        "--seconds", "0.01", "--threads", "1", "--cold", "--warm", "--json", str(figures),
     )
-    assert re.search(r"result 2.3\d* cold [\d.]+ s \d+ kernels in \d+ ms\n", printed)
+    row = r"result 2.3\d* cold [\d.]+ s \d+ kernels in \d+ ms warm [\d.]+ s\n"
+    assert re.search(row, printed)
     kept = json.loads(figures.read_text())["mlp_train"]["cresset"]
     assert kept["cold"]["compiled"][0] > 10
+    assert kept["warm"]["compiled"][0] == 0
+    assert kept["warm"]["warm"] > kept["warm"]["first"]
     limits = {"gflops": 2.0, "bandwidth": 4.0}
     side_by_side, workload = benchmark("side_by_side"), benchmark("workloads").Workload
     assert side_by_side.share_of(limits, workload("", None, 4e9, 1e9), 2.0) == 0.5
     assert side_by_side.share_of(limits, workload("", None, 1e9, 4e9), 2.0) == 1.0
-    assert "50% of the limit" in side_by_side.cell("cresset", kept | {"limit": 0.5}, 1.0)
+    assert "50% of the limit" in benchmark("report").cell("cresset", kept | {"limit": 0.5}, 1.0)
+
+
+def test_rows_are_printed_as_markdown(benchmark, capsys):
+    report, workload = benchmark("report"), benchmark("workloads").Workload
+    workloads = [workload("models", None)]
+    row = {
+        "torch": {"seconds": 3e-4, "peak_mib": 300, "cold": {"cold": 0.5}},
+        "jax": {},
+        "torch:compile": {"seconds": 2e-4, "peak_mib": 310, "cold": {"cold": 30.0}},
+        "cresset:compile": {"seconds": 5e-5, "peak_mib": 46, "cold": {"cold": 0.75}},
+    }
+    report.print_heading(list(row), workloads, ["cold"])
+    report.print_markdown("mlp", row, workloads, ["cold"])
+    report.print_means({"mlp": row}, list(row))
+    heading, line, cells, *means = capsys.readouterr().out.splitlines()
+    assert heading.startswith("| workload | PyTorch, us | JAX, us | times as fast |")
+    assert heading.count("|") == line.count("|") == cells.count("|")
+    assert cells == (
+        "| mlp | 300 | - | - | 200 | 1.50 | 50.0 | 6.00 | 4.00 | 300, -, 310, 46 "
+        "| 0.50, -, 30.00, 0.75 |"
+    )
+    assert means[-1] == (
+        "cold cresset:compile: at most 0.75 s (mlp); torch takes x0.7 or more; torch:compile takes "
+        "x40.0 or more"
+    )
+    assert "beside the best other library: x4.00 over 1 of 1; least x4.00 (mlp)" in means[-2]
