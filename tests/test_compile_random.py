@@ -81,6 +81,8 @@ def binary(values, choose, buffer):
 
 def view(values, choose, buffer):
     x = pick(values, choose)
+    if not x.ndim:
+        return x.unsqueeze(0)
     if x.ndim < 2:
         return choose.choice([lambda: x[1:], lambda: x.flip(0), lambda: x.unsqueeze(0)])()
     return choose.choice([

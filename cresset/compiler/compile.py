@@ -72,7 +72,7 @@ def compile(
     >>> print(scaled.explain())
     scaled: 1 recording
       1. the first recording; 2 plays
-         program 1: 2 launches, makes 1 tensor of 4 bytes, 64 bytes of temporaries at once
+         program 1: 1 launch (2 operations fused), makes 1 tensor of 4 bytes, 0 bytes of temporaries at once
     """
     if model is None:
         return partial(compile, fullgraph=fullgraph, verify=verify, disable=disable)

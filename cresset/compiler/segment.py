@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cresset.capture.tape import Launched, Memory, Place
+from cresset.compiler.loop_fusion import Launch as FusedLaunch
+from cresset.compiler.loop_fusion import fused
 from cresset.ops import dispatch
 from cresset.runtime.program import STATUS, Program, Step, joined
 
 # Temporaries begin at multiples of this: a line of the cache.
 ALIGNMENT = 64
+# What numbers are added to: a value that is zero.
+NOTHING = "nothing"
 
 
 class Launch(NamedTuple):
@@ -48,7 +52,9 @@ class Segment(NamedTuple):
 
     def __str__(self):
         made = sum(m.nbytes for m in self.outputs)
-        return (f"{counted(len(self.program.steps), 'launch')}, makes "
+        joined = sum(len(launch.entries) for launch in self.launches if len(launch.entries) > 1)
+        fused = f" ({joined} operations fused)" if joined else ""
+        return (f"{counted(len(self.program.steps), 'launch')}{fused}, makes "
                 f"{counted(len(self.outputs), 'tensor')} of {made:,} bytes, {self.peak:,} bytes of "
                 "temporaries at once")
 
@@ -71,82 +77,127 @@ def segment(
 
 
 class _Builder:
+    """Builds a segment over values that are numbered as they are met: memories, rooms, nothing."""
+
     def __init__(self, entries, before, after, offsets):
         self.entries = entries
         made: list[Memory] = []
+        new: set[Memory] = set()
         found: dict[Memory, str] = {}
-        # The first and the last launch that each memory is used by.
-        self.lives: dict[Memory, list[int]] = {}
-        for k, entry in enumerate(entries):
-            for memory in entry.results:
-                made.append(memory)
-                self.lives[memory] = [k, k]
+        for entry in entries:
+            made += entry.results
+            new.update(entry.results)
             for letter, a in zip(entry.program.inputs, entry.arguments):
-                if not isinstance(a, Place):
-                    continue
-                if a.memory not in self.lives:
-                    self.lives[a.memory] = [k, k]
-                    if a.memory.made and a.memory not in before:
+                if isinstance(a, Place):
+                    if a.memory.made and not (a.memory in before or a.memory in new):
                         # A new tensor without elements.
                         made.append(a.memory)
-                self.lives[a.memory][1] = k
-                if letter == "w" or a.memory not in found:
-                    found[a.memory] = letter
-        new = set(made)
+                        new.add(a.memory)
+                    if letter == "w" or a.memory not in found:
+                        found[a.memory] = letter
         self.inputs = tuple(m for m in found if m not in new)
         self.letters = "n" + "".join(found[m] for m in self.inputs)
         self.outputs = tuple(m for m in made if m in after)
-        self.temporaries = [m for m in made if m not in after]
         count = len(self.outputs)
-        self.nothing = count
-        self.places = {m: (k, 0) for k, m in enumerate(self.outputs)}
+        # Where values lie: places in the value table of the program, and bytes behind them.
+        self.places: dict[Any, tuple[int, int]] = {NOTHING: (count, 0)}
+        self.places.update({m: (k, 0) for k, m in enumerate(self.outputs)})
         for k, m in enumerate(self.inputs):
             self.places[m] = (count + 1 + k, -offsets.get(m, 0))
         self.arena = count + len(self.letters)
+        # The values by number, temporaries too: memories, and the rooms of programs, (k, j).
+        self.values: list[Any] = list(self.places)
+        self.numbers = {value: k for k, value in enumerate(self.values)}
         # The temporaries: bytes, the first and the last launch, and what each is.
-        self.wanted: list[tuple[int, int, int, object]] = []
+        self.wanted: list[tuple[int, int, int, Any]] = []
 
     def segment(self) -> Segment:
-        peak = self._lay_out()
-        steps: list[Step] = []
-        launches: list[Launch] = []
+        staying = set(range(len(self.values)))
+        launches = fused(
+            [launch for k, entry in enumerate(self.entries) for launch in self._launches(k, entry)],
+            staying,
+        )
+        peak = self._lay_out(launches)
         explained = []
-        for k, entry in enumerate(self.entries):
-            if entry.program.explain is not None:
-                explained.append((len(steps), entry.program.explain))
-            placed = self._placed(k, entry)
-            launches.append(Launch((entry,), len(placed)))
-            steps += placed
+        shown: list[tuple[tuple[int, ...], int]] = []
+        for place, launch in enumerate(launches):
+            if shown and shown[-1][0] == launch.entries:
+                shown[-1] = launch.entries, shown[-1][1] + 1
+                continue
+            shown.append((launch.entries, 1))
+            explain = self.entries[launch.entries[0]].program.explain
+            if explain is not None:
+                explained.append((place, explain))
         layouts = tuple(m.layout for m in self.outputs if m.layout is not None)
         room = (peak,) if peak else ()
-        program = Program(self.letters, layouts, tuple(steps), room, joined(explained))
+        table = [self.places.get(value, (STATUS, 0)) for value in self.values]
+        steps = tuple(_moved(launch.step, table) for launch in launches)
+        program = Program(self.letters, layouts, steps, room, joined(explained))
+        places = {value: at for value, at in self.places.items() if isinstance(value, Memory)}
         return Segment(
-            program, self.inputs, self.outputs, tuple(launches), self.places, peak, self._held()
+            program, self.inputs, self.outputs,
+            tuple(Launch(tuple(self.entries[k] for k in group), count) for group, count in shown),
+            places, peak, self._held(launches),
         )
 
-    def _held(self) -> list[tuple[int, tuple[str, int] | None]]:
-        """The temporaries that live at the launch at which they take most memory."""
-        living: list[list] = [[] for _ in self.entries]
-        for nbytes, first, last, _ in self.wanted:
-            for k in range(first, last + 1):
-                living[k].append((nbytes, self.entries[first].line))
-        most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
-        return sorted(most, key=lambda held: -held[0])
+    # --- launches over numbered values ------------------------------------------------------------
+    def _number(self, value) -> int:
+        number = self.numbers.get(value)
+        if number is None:
+            number = self.numbers[value] = len(self.values)
+            self.values.append(value)
+        return number
 
-    def _lay_out(self) -> int:
+    def _launches(self, k: int, entry: Launched):
+        """The steps of a launch, over values by their numbers."""
+        program = entry.program
+        own = [*entry.results, *((k, j) for j in range(len(program.temporaries)))]
+        written = {self._number(value) for value in own}
+        table = [(self._number(m), 0) for m in entry.results]
+        for letter, a in zip(program.inputs, entry.arguments):
+            table.append(self._value(letter, a))
+            if letter == "w":
+                written.add(table[-1][0])
+        table += [(self._number((k, j)), 0) for j in range(len(program.temporaries))]
+        # What may find faults, or is done in turns, stays together.
+        pinned = program.explain is not None or any(step.rounds for step in program.steps)
+        nothing = self.numbers[NOTHING]
+        everything = frozenset(number for number, _ in table) - {nothing}
+        for step in program.steps:
+            step = _moved(step, table)
+            met = everything if pinned else frozenset(step.operands) - {STATUS, nothing}
+            yield FusedLaunch(step, met, met & written, (k,), pinned)
+
+    def _value(self, letter: str, a) -> tuple[int, int]:
+        """The number of an input, and what is added to it. A number is added to nothing."""
+        if isinstance(a, Place):
+            return self._number(a.memory), a.offset
+        nothing = self.numbers[NOTHING]
+        if letter == "d":
+            return nothing, struct.unpack("q", struct.pack("d", a))[0]
+        return nothing, 0 if letter == "n" else int(a)
+
+    # --- places -----------------------------------------------------------------------------------
+    def _lay_out(self, launches) -> int:
         """Give every temporary its place in the block; returns the block's size."""
-        wanted = self.wanted
-        for m in self.temporaries:
-            first, last = self.lives[m]
-            wanted.append((m.nbytes, first, last, m))
-        for k, entry in enumerate(self.entries):
-            for j, nbytes in enumerate(entry.program.temporaries):
-                wanted.append((nbytes, k, k, (k, j)))
+        lives: dict[int, list[int]] = {}
+        for k, launch in enumerate(launches):
+            for number in launch.reads | launch.writes:
+                lives.setdefault(number, [k, k])[1] = k
+        for number, (first, last) in lives.items():
+            value = self.values[number]
+            if value in self.places:
+                continue
+            if isinstance(value, Memory):
+                nbytes = value.nbytes
+            else:
+                k, j = value
+                nbytes = self.entries[k].program.temporaries[j]
+            self.wanted.append((nbytes, first, last, value))
         peak = 0
         laid: list[tuple[int, int, int, int]] = []
-        self.rooms: dict = {}
         # The largest first, each as low as those that live with it leave room.
-        for nbytes, first, last, what in sorted(wanted, key=lambda w: -w[0]):
+        for nbytes, first, last, value in sorted(self.wanted, key=lambda w: -w[0]):
             size = -(-nbytes // ALIGNMENT) * ALIGNMENT
             at = 0
             for begin, end, born, dead in laid:
@@ -155,34 +206,31 @@ class _Builder:
             laid.append((at, at + size, first, last))
             laid.sort()
             peak = max(peak, at + size)
-            if isinstance(what, Memory):
-                self.places[what] = (self.arena, at)
-            else:
-                self.rooms[what] = (self.arena, at)
+            self.places[value] = (self.arena, at)
         return peak
 
-    def _placed(self, k: int, entry: Launched) -> list[Step]:
-        """The steps of a launch over the values of this program."""
-        table = [self.places[m] for m in entry.results]
-        for letter, a in zip(entry.program.inputs, entry.arguments):
-            table.append(self._value(letter, a))
-        table += [self.rooms[k, j] for j in range(len(entry.program.temporaries))]
-        placed = []
-        for step in entry.program.steps:
-            moves = step.moves or ((0, 0),) * len(step.operands)
-            operands, moved = [], []
-            for p, (begin, stride) in zip(step.operands, moves):
-                place, offset = (STATUS, 0) if p == STATUS else table[p]
-                operands.append(place)
-                moved.append((begin + offset, stride))
-            placed.append(step._replace(operands=tuple(operands), moves=tuple(moved)))
-        return placed
+    def _held(self, launches) -> list[tuple[int, tuple[str, int] | None]]:
+        """The temporaries that live at the launch at which they take most memory."""
+        living: list[list] = [[] for _ in launches]
+        for nbytes, first, last, _ in self.wanted:
+            line = self.entries[launches[first].entries[-1]].line
+            for k in range(first, last + 1):
+                living[k].append((nbytes, line))
+        most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
+        return sorted(most, key=lambda held: -held[0])
 
-    def _value(self, letter: str, a) -> tuple[int, int]:
-        """The place of an input, and what is added to it. A number is added to nothing."""
-        if isinstance(a, Place):
-            place, offset = self.places[a.memory]
-            return place, offset + a.offset
-        if letter == "d":
-            return self.nothing, struct.unpack("q", struct.pack("d", a))[0]
-        return self.nothing, 0 if letter == "n" else int(a)
+
+def _moved(step: Step, table: Sequence[tuple[int, int]]) -> Step:
+    """A step over other values: `table` says of each which it is, and how far behind."""
+    moves = step.moves or ((0,),) * len(step.operands)
+    operands, moved = [], []
+    for p, (begin, *strides) in zip(step.operands, moves):
+        place, offset = (STATUS, 0) if p == STATUS else table[p]
+        operands.append(place)
+        moved.append((begin + offset, *strides))
+    rounds = tuple([
+        r if r.flag is None
+        else r._replace(flag=(table[r.flag[0]][0], table[r.flag[0]][1] + r.flag[1]))
+        for r in step.rounds
+    ])
+    return step._replace(operands=tuple(operands), moves=tuple(moved), rounds=rounds)

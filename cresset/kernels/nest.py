@@ -51,9 +51,10 @@ class Operand(NamedTuple):
 
     def word(self) -> int:
         """The value as the word that the kernel reads."""
+        assert self.value is not None
         if self.number == "i":
-            return int(self.value or 0)
-        return struct.unpack("<q", struct.pack("<d", float(self.value or 0)))[0]
+            return int(self.value)
+        return struct.unpack("<q", struct.pack("<d", self.value))[0]
 
 
 class Reduce(NamedTuple):
@@ -135,13 +136,29 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
     total = prod(nest.shape)
     if nest.reduced and total // rows >= SPLIT_FROM and rows < FEW_ROWS:
         return _split(nest, temporary)
-    return [_launch(nest)], []
+    return [launch(nest)], []
 
 
-def _launch(nest: Nest) -> Step:
-    """One kernel launch over the whole nest."""
-    if check.ENABLED:
-        verify(nest)
+class Arrangement(NamedTuple):
+    """The loops of a nest: dims as [(size, strides of each array)], the schedule and its blocks.
+
+    `where` gives the column of strides of each array operand.
+    """
+
+    kept: list
+    reduced: list
+    where: dict[int, int]
+    lanes: str
+    width: int
+    rows: int
+
+    def order(self) -> tuple:
+        """What the order depends on in which elements are folded, and so the bits of states."""
+        return [n for n, _ in self.reduced], self.lanes, self.width, self.rows
+
+
+def arranged(nest: Nest) -> Arrangement:
+    """The loops that a nest becomes."""
     kept, reduced = _ordered(nest)
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
     columns: list = [nest.operands[k].strides for k in arrays]
@@ -156,12 +173,20 @@ def _launch(nest: Nest) -> Step:
         reduced_dims = [single]
     where = {k: column for column, k in enumerate(arrays)}
     lanes = _schedule(nest, kept_dims, reduced_dims, where)
-    lane_dim = reduced_dims[-1] if lanes == "reduced" else kept_dims[-1]
-    extent = lane_dim[0]
+    extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     width = _width(nest, min(extent, SIDE) if lanes == "turned" else extent)
     rows = 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not _heavy(nest.body):
         rows = ROWS
+    return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
+
+
+def launch(nest: Nest) -> Step:
+    """One kernel launch over the whole nest."""
+    if check.ENABLED:
+        verify(nest)
+    kept_dims, reduced_dims, where, lanes, width, rows = arranged(nest)
+    extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     roles = tuple(
         _role(k, o, nest, where, lanes, kept_dims, reduced_dims)
         for k, o in enumerate(nest.operands)
@@ -203,6 +228,7 @@ def _launch(nest: Nest) -> Step:
         units=units,
         grain=grain,
         work=work,
+        nest=nest,
     )
 
 
@@ -493,7 +519,7 @@ def _chunk_step(nest, operands, folded, partial, cut, first, size, times, chunk,
     inner = Nest(shape, frozenset(nest.reduced), used, tuple(body),
                  widen(position, chunk) if position else (), start)
     assert len(shape) == rank + 1
-    return [_launch(inner)]
+    return [launch(inner)]
 
 
 def _merge_step(statement, partial, merged, total, kept_shape) -> Step:
@@ -504,7 +530,7 @@ def _merge_step(statement, partial, merged, total, kept_shape) -> Step:
     for k, (index, d) in enumerate(merged):
         operands.append(Operand(index, d, (1, 0)))
         body.append(Store(len(operands) - 1, scalar.accumulator(k, d), True))
-    return _launch(Nest((rows, total), frozenset({1}), tuple(operands), tuple(body)))
+    return launch(Nest((rows, total), frozenset({1}), tuple(operands), tuple(body)))
 
 
 def _store_step(nest, operands, statement, value, kept_shape):
@@ -512,4 +538,4 @@ def _store_step(nest, operands, statement, value, kept_shape):
     used, body = _compact(operands, (Store(statement.operand, value, False),))
     if 0 in shape:
         return []
-    return [_launch(Nest(shape, frozenset(), used, body, in_place=nest.in_place))]
+    return [launch(Nest(shape, frozenset(), used, body, in_place=nest.in_place))]

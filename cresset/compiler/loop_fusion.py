@@ -1,0 +1,492 @@
+"""Loop fusion: loop nests that follow one another in a program, done as one.
+
+A nest joins an earlier one where both run over the same points, in whichever dims, and at every
+point need of each other what the other does at that point alone. What the first writes is then at
+hand in registers, and need not be written where nobody else reads it. A fold takes in the
+elementwise nests before it; elementwise nests over what it keeps follow in the same launch.
+
+Joining changes no bit: numbers are rounded to their types as they were in memory, and where the
+order would change in which a fold meets its elements, nothing is joined.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+from cresset.core import dtype as types
+from cresset.core import scalar
+from cresset.core.scalar import Expression
+from cresset.kernels.nest import Nest, Operand, Reduce, Store, arranged, launch, outputs
+from cresset.kernels.rewrites import heavy
+from cresset.runtime.launch import is_shared
+from cresset.runtime.program import STATUS, Step
+
+# Steps back that a nest looks for one to join.
+LOOK_BACK = 8
+# Arrays and values of a joined nest; more would not stay in registers.
+MOST_ARRAYS = 12
+MOST_VALUES = 160
+
+
+class Launch(NamedTuple):
+    """A step over the values of one table, and which of these it reads and writes.
+
+    `entries` are the places of what it does in the recording. What is `pinned` stays as it is.
+    """
+
+    step: Step
+    reads: frozenset[int]
+    writes: frozenset[int]
+    entries: tuple[int, ...]
+    pinned: bool = False
+
+    def meets(self, other: Launch) -> bool:
+        """Whether one of them writes what the other reads or writes."""
+        return not (
+            self.writes.isdisjoint(other.reads) and self.writes.isdisjoint(other.writes)
+            and self.reads.isdisjoint(other.writes)
+        )
+
+
+def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
+    """The launches with nests joined; values in `staying` are read after the last of them."""
+    done: list[_Candidate] = []
+    for entry in launches:
+        nest = None if entry.pinned else _located(entry.step)
+        candidate = _Candidate(entry, nest)
+        if nest is None or not _join_one(done, candidate):
+            done.append(candidate)
+    read = set(staying)
+    finished: list[Launch] = []
+    for candidate in reversed(done):
+        made = candidate.launch(read)
+        if made is not None:
+            read |= made.reads
+            finished.append(made)
+    return finished[::-1]
+
+
+class _Candidate:
+    """A launch that others may join; `nest` is None where none can."""
+
+    def __init__(self, entry: Launch, nest: Nest | None):
+        self.entry = entry
+        self.nest = nest
+        # The order of the fold in it, which has to stay as it is.
+        self.order = None
+        if nest is not None and _folds(nest):
+            self.order = arranged(entry.step.nest).order()
+
+    def join(self, other: _Candidate) -> bool:
+        """Take in a launch that follows, where that can be; returns whether it could."""
+        assert self.nest is not None and other.nest is not None
+        order = self.order or other.order
+        nest = joined(self.nest, other.nest)
+        if nest is None or (order is not None and arranged(nest).order() != order):
+            return False
+        if any(map(is_shared, (self.entry.step, other.entry.step))):
+            if not is_shared(launch(nest)):
+                return False
+        a, b = self.entry, other.entry
+        self.entry = Launch(
+            a.step, a.reads | b.reads, a.writes | b.writes, (*a.entries, *b.entries)
+        )
+        self.nest, self.order = nest, order
+        return True
+
+    def launch(self, read: set[int]) -> Launch | None:
+        """The launch, without the stores of what nobody reads; `read` is what later ones read."""
+        if not self.entry.pinned and self.entry.writes.isdisjoint(read):
+            return None
+        if len(self.entry.entries) == 1 or self.nest is None:
+            return self.entry
+        nest = _without_unread(self.nest, read)
+        if nest is None:
+            return None
+        if self.order is not None and arranged(nest).order() != self.order:
+            nest = self.nest
+        step = launch(_kept(nest))
+        written = set(outputs(nest.body))
+        arrays = [(k, o.place) for k, o in enumerate(nest.operands) if o.strides is not None]
+        return self.entry._replace(
+            step=step,
+            reads=frozenset(place for k, place in arrays if k not in written),
+            writes=frozenset(place for k, place in arrays if k in written),
+        )
+
+
+def _join_one(done: list[_Candidate], candidate: _Candidate) -> bool:
+    """Join a nest to the latest launch that it can join; returns whether there was one.
+
+    Either the nest comes earlier, or the launch later, past all that are between them.
+    """
+    between: list[Launch] = []
+    for k in range(len(done) - 1, max(len(done) - LOOK_BACK, 0) - 1, -1):
+        earlier = done[k]
+        if earlier.nest is not None and _shares(earlier.entry, candidate.entry):
+            comes = not any(entry.meets(candidate.entry) for entry in between)
+            goes = not any(entry.meets(earlier.entry) for entry in between)
+            if (comes or goes) and earlier.join(candidate):
+                if not comes:
+                    done.append(done.pop(k))
+                return True
+        between.append(earlier.entry)
+    return False
+
+
+def _shares(first: Launch, second: Launch) -> bool:
+    return not (first.reads | first.writes).isdisjoint(second.reads | second.writes)
+
+
+def _located(step: Step) -> Nest | None:
+    """The nest of a step over the values that it is run over; None where it cannot be joined."""
+    nest = step.nest
+    if nest is None or step.rounds or STATUS in step.operands or 0 in nest.shape:
+        return None
+    moves = iter(step.moves or ((0, 0),) * len(step.operands))
+    places = iter(step.operands)
+    found = []
+    for o in nest.operands:
+        if o.part:
+            return None
+        if o.value is None:
+            place, (begin, *_) = next(places), next(moves)
+            if o.strides is None:
+                o = o._replace(place=-1, value=_number(begin, o.number))
+            else:
+                start, rest = divmod(begin, o.dtype.itemsize)
+                if rest:
+                    return None
+                o = o._replace(place=place, offset=o.offset + start)
+        found.append(o)
+    return _in_memory_order(nest._replace(operands=tuple(found)))
+
+
+def _number(word: int, kind: str) -> float | int:
+    return struct.unpack("d", struct.pack("q", word))[0] if kind == "d" else word
+
+
+def _folds(nest: Nest) -> bool:
+    return any(isinstance(s, Reduce) for s in nest.body)
+
+
+# --- spaces ---------------------------------------------------------------------------------------
+class Piece(NamedTuple):
+    """A dim that is part of a nest's: `size` points of dim `dim`, `step` apart; None for no dim."""
+
+    dim: int | None
+    size: int
+    step: int
+
+
+def _in_memory_order(nest: Nest) -> Nest:
+    """The nest without dims of size 1, the others as they lie in memory."""
+    written = outputs(nest.body)
+    if nest.reduced:
+        written = [k for k, o in enumerate(nest.operands) if o.strides and k not in written]
+    first = [nest.operands[k].strides or () for k in written[:1]]
+    dims = sorted(
+        (d for d, n in enumerate(nest.shape) if n != 1), key=lambda d: [-s[d] for s in first]
+    )
+    return _over(nest, [Piece(d, nest.shape[d], 1) for d in dims])
+
+
+def _over(nest: Nest, pieces: Sequence[Piece]) -> Nest:
+    """The nest over other dims."""
+
+    def strides(old):
+        return tuple([0 if p.dim is None else old[p.dim] * p.step for p in pieces])
+
+    return nest._replace(
+        shape=tuple([p.size for p in pieces]),
+        reduced=frozenset(k for k, p in enumerate(pieces) if p.dim in nest.reduced),
+        operands=tuple([
+            o if o.strides is None else o._replace(strides=strides(o.strides))
+            for o in nest.operands
+        ]),
+        position_strides=strides(nest.position_strides) if nest.position_strides else (),
+    )
+
+
+def _cuts(shape, other) -> list[list[Piece]] | None:
+    """The pieces of each dim with which both shapes come to have the same dims; None without."""
+    inner = [[prod(sizes[k:]) for k in range(len(sizes) + 1)] for sizes in (shape, other)]
+    if inner[0][0] != inner[1][0]:
+        return None
+    ends = sorted({1, *inner[0], *inner[1]})
+    if any(large % small for small, large in pairwise(ends)):
+        return None
+    cuts = []
+    for d, (outer, within) in enumerate(pairwise(inner[0])):
+        inside = [e for e in ends if within <= e <= outer]
+        cuts.append([Piece(d, b // a, a // within) for a, b in reversed([*pairwise(inside)])])
+    return cuts
+
+
+def _aligned(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
+    """Both nests over the same dims; None where they do not run over the same points.
+
+    Where the first folds and the second runs over what is kept, the second does not move along the
+    folded dims, and stores once.
+    """
+    folded = prod(n for d, n in enumerate(first.shape) if d in first.reduced)
+    once = first.reduced and prod(second.shape) * folded == prod(first.shape)
+    if once and _positioned(second):
+        return None
+    met = [d for d in range(len(first.shape)) if not (once and d in first.reduced)]
+    sizes = [first.shape[d] for d in met]
+    cuts, others = _cuts(sizes, second.shape), _cuts(second.shape, sizes)
+    if cuts is None or others is None:
+        return None
+    own = dict(zip(met, cuts))
+    fitting = iter([piece for pieces in others for piece in pieces])
+    ones: list[Piece] = []
+    twos: list[Piece] = []
+    for d, n in enumerate(first.shape):
+        for piece in own.get(d, [Piece(None, n, 0)]):
+            if piece.dim is None:
+                ones.append(Piece(d, n, 1))
+                twos.append(piece)
+            else:
+                ones.append(piece._replace(dim=d))
+                twos.append(next(fitting))
+    one, two = _over(first, ones), _over(second, twos)
+    if once:
+        body = tuple([s._replace(kept=True) for s in two.body])
+        two = two._replace(reduced=one.reduced, body=body)
+    return one, two
+
+
+# --- joining --------------------------------------------------------------------------------------
+def joined(first: Nest, second: Nest) -> Nest | None:
+    """One nest that does what the first does, and then the second; None where none can.
+
+    Values whose stores may be left out are stored still.
+    """
+    if _folds(first) and _folds(second):
+        return None
+    folds = _folds(first) or _folds(second)
+    if (folds and first.in_place) or (_folds(first) and second.in_place):
+        return None
+    aligned = _aligned(first, second)
+    nest = None
+    if aligned is not None and _independent(*aligned):
+        nest = _Joining(*aligned).nest()
+    if nest is None:
+        return None
+    arrays = [o for o in nest.operands if o.strides is not None]
+    values = scalar.topological(*_computed(nest.body))
+    if len(arrays) > MOST_ARRAYS or len(values) > MOST_VALUES:
+        return None
+    if len({e for e in values if e.name == "position"}) > 1:
+        return None
+    if nest.in_place and arranged(nest).lanes == "turned":
+        # What is turned over is read ahead of what is written.
+        return None
+    return nest
+
+
+def _computed(body) -> list[Expression]:
+    return [e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
+
+
+def _independent(first: Nest, second: Nest) -> bool:
+    """Whether the second needs of the first, and undoes, what happens at the same point alone."""
+    folding = _folds(first) or _folds(second)
+    for one, written in _accesses(first):
+        for two, writes in _accesses(second):
+            if one.place != two.place or not (written or writes):
+                continue
+            if _apart(one, two, first.shape):
+                continue
+            # A fold may read again what was written meanwhile.
+            late = folding and writes and (second.in_place or not written)
+            if late or not _same(one, two):
+                return False
+    return True
+
+
+def _accesses(nest: Nest) -> list[tuple[Operand, bool]]:
+    written = outputs(nest.body)
+    return [(o, k in written) for k, o in enumerate(nest.operands) if o.strides is not None]
+
+
+def _same(one: Operand, two: Operand) -> bool:
+    """Whether both are the same element at every point."""
+    return one[:4] == two[:4]
+
+
+def _apart(one: Operand, two: Operand, shape) -> bool:
+    """Whether two operands in one memory have no byte in common."""
+    (low, high), (begin, end) = _span(one, shape), _span(two, shape)
+    return high <= begin or end <= low
+
+
+def _span(o: Operand, shape) -> tuple[int, int]:
+    """The first byte that an operand reaches, and the one behind its last."""
+    reach = [(n - 1) * s for n, s in zip(shape, o.strides or ())]
+    size = o.dtype.itemsize
+    low, high = (sum(r for r in reach if (r < 0) == below) for below in (True, False))
+    return (o.offset + low) * size, (o.offset + high + 1) * size
+
+
+class _Joining:
+    """Two nests over the same dims on their way to be one."""
+
+    def __init__(self, first: Nest, second: Nest):
+        self.first, self.second = first, second
+        self.operands = list(first.operands)
+        self.body = list(first.body)
+        # What the first leaves in memory: the expression that an operand would read there.
+        self.values = {
+            self._key(first.operands[s.operand]): s.value
+            for s in first.body if isinstance(s, Store)
+        }
+        self.known = {
+            self._key(o): k for k, o in enumerate(first.operands)
+            if k not in outputs(first.body)
+        }
+
+    @staticmethod
+    def _key(o: Operand) -> tuple:
+        # 0.0 and -0.0 are equal, and so are 1 and 1.0, but they are not the same number.
+        return o, type(o.value), repr(o.value)
+
+    def nest(self) -> Nest | None:
+        first, second = self.first, self.second
+        written = outputs(second.body)
+        replaced: dict[Expression, Expression] = {}
+        targets = {}
+        for k, o in enumerate(second.operands):
+            if k in written:
+                targets[k] = self._target(o)
+            else:
+                replaced[scalar.argument(k, o.dtype)] = self._source(o)
+        for s in second.body:
+            computed = [scalar.substitute(e, replaced) for e in _computed((s,))]
+            if isinstance(s, Reduce):
+                self.body.append(s._replace(
+                    lift=tuple(computed),
+                    keep=tuple((targets[k], scalar.substitute(e, replaced)) for k, e in s.keep),
+                    narrow=tuple(scalar.substitute(e, replaced) for e in s.narrow),
+                ))
+            else:
+                self.body.append(Store(targets[s.operand], computed[0], s.kept))
+        if self._repeats_costly(replaced):
+            return None
+        positions = [n for n in (first, second) if n.position_strides and _positioned(n)]
+        if len({(n.position_strides, n.position_start) for n in positions}) > 1:
+            return None
+        start = positions[0] if positions else first
+        places = {self.operands[k].place for k in outputs(self.body)}
+        met = any(
+            self.operands[e.value].place in places
+            for e in scalar.arguments(*_computed(self.body))
+        )
+        return Nest(
+            first.shape, first.reduced | second.reduced, tuple(self.operands), tuple(self.body),
+            start.position_strides, start.position_start,
+            first.in_place or second.in_place or met,
+        )
+
+    def _source(self, o: Operand) -> Expression:
+        """What the second nest reads there."""
+        key = self._key(o)
+        if key in self.values:
+            return self.values[key]
+        if key not in self.known:
+            self.known[key] = len(self.operands)
+            self.operands.append(o)
+        return scalar.argument(self.known[key], o.dtype)
+
+    def _target(self, o: Operand) -> int:
+        """The operand that the second nest writes; what the first wrote there is not stored."""
+        if self._key(o) in self.values:
+            self.body = [
+                s for s in self.body
+                if not isinstance(s, Store) or not _same(self.operands[s.operand], o)
+            ]
+        self.operands.append(o)
+        return len(self.operands) - 1
+
+    def _repeats_costly(self, replaced) -> bool:
+        """Whether something costly that the first computes would be computed again by a fold."""
+        if not _folds(self.first) and not _folds(self.second):
+            return False
+        costly = {
+            leaf for leaf, e in replaced.items() if e.name != "argument" and heavy(e)
+        }
+        if _folds(self.first):
+            return bool(costly)
+        passes = [s for s in self.second.body
+                  if costly & set(scalar.topological(*_computed((s,))))]
+        return len(passes) > 1
+
+
+def _positioned(nest: Nest) -> bool:
+    return any(e.name == "position" for e in scalar.topological(*_computed(nest.body)))
+
+
+# --- what is stored -------------------------------------------------------------------------------
+def _without_unread(nest: Nest, read: set[int]) -> Nest | None:
+    """The nest without stores that nobody reads; None where nothing is left."""
+    own = {
+        nest.operands[e.value].place for e in scalar.arguments(*_computed(nest.body))
+        if nest.operands[e.value].strides is not None
+    }
+    body = [
+        s for s in nest.body
+        if not isinstance(s, Store) or nest.operands[s.operand].place in read | own
+    ]
+    if not any(isinstance(s, Store) for s in body):
+        return None
+    return _compact(nest._replace(body=tuple(body)))
+
+
+def _compact(nest: Nest) -> Nest:
+    """The nest with only the operands that it uses, renumbered."""
+    computed = _computed(nest.body)
+    used = sorted({e.value for e in scalar.arguments(*computed)} | set(outputs(nest.body)))
+    new = {k: place for place, k in enumerate(used)}
+    leaves = {
+        scalar.argument(k, nest.operands[k].dtype): scalar.argument(new[k], nest.operands[k].dtype)
+        for k in used
+    }
+
+    def renumbered(e):
+        return scalar.substitute(e, leaves)
+
+    body: list = []
+    for s in nest.body:
+        if isinstance(s, Reduce):
+            body.append(s._replace(
+                lift=tuple(map(renumbered, s.lift)),
+                keep=tuple((new[k], renumbered(e)) for k, e in s.keep),
+                narrow=tuple(map(renumbered, s.narrow)),
+            ))
+        else:
+            body.append(Store(new[s.operand], renumbered(s.value), s.kept))
+    operands = tuple(nest.operands[k] for k in used)
+    return nest._replace(operands=operands, body=tuple(body))
+
+
+def _kept(nest: Nest) -> Nest:
+    """The nest with what its fold computes on the way stored on the way."""
+    body = list(nest.body)
+    folds = [k for k, s in enumerate(body) if isinstance(s, Reduce)]
+    if not folds:
+        return nest
+    stored = []
+    at = folds[0]
+    computed = set(scalar.topological(*body[at].lift))
+    for s in body[:at]:
+        if s.value in computed and s.value.dtype in (types.float32, types.float64):
+            fold = body[at]
+            body[at] = fold._replace(keep=(*fold.keep, (s.operand, s.value)))
+        else:
+            stored.append(s)
+    return nest._replace(body=(*stored, *body[at:]))
