@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy
-
 import cresset
 from cresset import Tensor
 from cresset.ops.arguments import guard
@@ -314,12 +312,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
     drawn = cresset.empty(rows, columns, dtype=tensor.dtype).normal_(0, 1, generator=generator)
-    matrix = drawn.numpy()
-    q, r = numpy.linalg.qr(matrix.T if rows < columns else matrix)
-    q = q * numpy.sign(numpy.diagonal(r))
-    q = cresset.from_numpy(numpy.ascontiguousarray(q.T if rows < columns else q))
+    q, r = cresset.linalg.qr(drawn.t() if rows < columns else drawn)
+    q = q * r.diagonal().sign()
     with cresset.no_grad():
-        tensor.copy_(q.view(tensor.shape))
+        tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
         tensor.mul_(gain)
     return tensor
 

@@ -1,5 +1,14 @@
 """Tools around a training program: `data` feeds it, `hooks` watches it, `dlpack` lends it out."""
 
-from cresset.utils import data, dlpack, hooks
+from importlib import import_module
+
+from cresset.core.missing import missing
 
 __all__ = ["data", "dlpack", "hooks"]
+
+
+def __getattr__(name):
+    # Found when first asked for: layers have hooks, and no need of what reads data.
+    if name in __all__:
+        return import_module(f"cresset.utils.{name}")
+    raise missing("utils", name, __all__)
