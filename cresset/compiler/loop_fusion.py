@@ -22,7 +22,7 @@ from cresset.core import scalar
 from cresset.core.scalar import Expression
 from cresset.kernels.nest import Nest, Operand, Reduce, Store, arranged, launch, outputs
 from cresset.kernels.rewrites import heavy
-from cresset.runtime.launch import is_shared
+from cresset.runtime.plan import is_shared
 from cresset.runtime.program import STATUS, Step
 
 # Steps back that a nest looks for one to join.

@@ -25,7 +25,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch, meta
 from cresset.ops.creation.tensors import filled
 from cresset.ops.memory.conversion import clone
-from cresset.runtime.launch import is_shared
+from cresset.runtime.plan import is_shared
 from cresset.runtime.pool import get_num_threads
 from cresset.runtime.program import Program, Step
 

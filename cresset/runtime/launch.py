@@ -10,13 +10,6 @@ the words point to.
 
 from __future__ import annotations
 
-import math
-import struct
-from collections.abc import Sequence
-from functools import partial
-
-from cresset.core.layout import Layout
-from cresset.core.tensor import Tensor
 from cresset.runtime.heap import DATA
 from cresset.runtime.ir import Function, Module, Value
 from cresset.runtime.objects import (
@@ -30,204 +23,13 @@ from cresset.runtime.objects import (
     type_of,
     words,
 )
-from cresset.runtime.pool import SHARE_FROM, start_workers
-from cresset.runtime.program import STATUS, Program, Step
+from cresset.runtime.plan import HEAD, LETTERS, ROUND, STEP
+from cresset.runtime.pool import start_workers
 
 # What a kernel at fault writes, a flag and three words, and the number of the step.
 STATUS_WORDS = 5
-_WORD = (1 << 64) - 1
-RELEASE_FROM = 20_000  # ns of work from which other Python threads may run meanwhile
-
-LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
-# A plan's words: these, the letters, the blocks to take (bytes, place in the value table), the
-# layouts of the outputs, then the items: each is its length in words, and a step or a round.
-HEAD = ("inputs", "outputs", "blocks", "items", "depth", "values", "widest", "shared", "released",
-        "explain", "reject")
-# A round's words: these, then the items that are in it. The flag is a place in the value table and
-# bytes behind it, the place -1 where there is none.
-ROUND = ("length", "round", "items", "turns", "flag", "behind", "wanted")
-# A step's words: these, its operands (a place in the value table, and what is added to what stands
-# there: bytes at first, and in every turn of each level of rounds), then its constants.
-STEP = ("length", "round", "number", "address", "units", "grain", "work", "operands", "constants",
-        "shared", "checked")
 
 
-# --- packing --------------------------------------------------------------------------------------
-def pack(program: Program, addresses: Sequence[int]) -> tuple:
-    """The `self` of a launcher: the plan's bytes and what they point to.
-
-    Raises ValueError where the program contradicts itself.
-    """
-    outputs, inputs = len(program.outputs), len(program.inputs)
-    temporaries = len(program.temporaries)
-    status = outputs + inputs + temporaries
-    if len(addresses) != len(program.steps):
-        raise ValueError(
-            f"launch: {len(addresses)} kernels for {len(program.steps)} steps; need one for each"
-        )
-    for layout in program.outputs:
-        if type(layout) is not Layout:
-            raise TypeError(f"launch: an output's layout is a {type(layout).__name__}")
-    items = items_of(program.steps)
-    reject = partial(rejected, program.inputs)
-    numbers = [layout.nbytes for layout in program.outputs]
-    places = [*range(outputs), *range(outputs + inputs, status)]
-    head = {
-        "inputs": inputs,
-        "outputs": outputs,
-        "blocks": outputs + temporaries,
-        "items": len(items),
-        "depth": depth_of(items),
-        "values": status + 1,
-        "widest": max((len(s.operands) + len(s.constants) for s in program.steps), default=0),
-        "shared": any(map(is_shared, program.steps)),
-        "released": work_of(items, program.steps) > RELEASE_FROM,
-        "explain": 0 if program.explain is None else id(program.explain),
-        "reject": id(reject),
-    }
-    plan = [int(head[name]) for name in HEAD]
-    plan += [LETTERS[letter] for letter in program.inputs]
-    for nbytes, place in zip([*numbers, *program.temporaries], places):
-        plan += [nbytes, place]
-    plan += [id(layout) for layout in program.outputs]
-    pack_step = partial(_packed_step, program.steps, addresses, status, head["depth"])
-    plan += _packed(items, pack_step, 0)
-    content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
-    return content, program.outputs, program.explain, reject
-
-
-def items_of(steps: Sequence[Step]) -> list:
-    """The steps by place; a round of them as (round, the items that are in it).
-
-    Raises ValueError where a round has more steps than there are, or than the one around it, none,
-    or no turn.
-    """
-
-    def within(begin, end, opened):
-        found: list = []
-        place = begin
-        while place < end:
-            outer = opened if place == begin else 0
-            if len(steps[place].rounds) == outer:
-                found.append(place)
-                place += 1
-                continue
-            round = steps[place].rounds[outer]
-            after = place + round.steps
-            if not place < after <= end or round.turns < 1:
-                raise ValueError(
-                    f"launch: step {place} of {len(steps)} cannot repeat {round.steps} steps "
-                    f"{round.turns} times"
-                )
-            found.append((round, within(place, after, outer + 1)))
-            place = after
-        return found
-
-    return within(0, len(steps), 0)
-
-
-def depth_of(items: list) -> int:
-    """How many rounds are in one another at most."""
-    return max((1 + depth_of(one[1]) for one in items if type(one) is tuple), default=0)
-
-
-def work_of(items: list, steps: Sequence[Step]) -> int:
-    """Rough nanoseconds on one thread, at most; a turn counts one at least."""
-    return sum(
-        one[0].turns * max(work_of(one[1], steps), 1) if type(one) is tuple else steps[one].work
-        for one in items
-    )
-
-
-def _packed(items: list, pack_step, level: int) -> list[int]:
-    """The words of items that are in so many rounds."""
-    found: list[int] = []
-    for one in items:
-        if type(one) is tuple:
-            round, inside = one
-            place, behind = round.flag or (-1, 0)
-            words = [1, len(inside), round.turns, place, behind, int(round.wanted)]
-            words += _packed(inside, pack_step, level + 1)
-        else:
-            words = [0, *pack_step(one, level)]
-        found += [len(words) + 1, *words]
-    return found
-
-
-def _packed_step(steps, addresses, status, depth, number, level) -> list[int]:
-    """The words of a step in so many of `depth` rounds; `status` is the place of the block."""
-    step = steps[number]
-    operands = [status if place == STATUS else place for place in step.operands]
-    moves = step.moves or ((0,),) * len(operands)
-    if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
-        raise ValueError(
-            f"launch: a step has operands {step.operands}, which move by {step.moves}; the value "
-            f"table has {status} values"
-        )
-    words = [number, addresses[number], step.units, step.grain, step.work, len(operands)]
-    words += [len(step.constants), int(is_shared(step)), int(status in operands)]
-    for place, (begin, *strides) in zip(operands, moves):
-        outwards = [*strides, *(0,) * level][:level]
-        words += [place, begin, *outwards[::-1], *(0,) * (depth - level)]
-    return [*words, *step.constants]
-
-
-def is_shared(step):
-    return step.units > step.grain and step.work >= SHARE_FROM
-
-
-def rejected(letters: str, *arguments) -> None:
-    """Raise the error of a call that `launch` could not read."""
-    if len(arguments) != len(letters):
-        raise TypeError(f"launch: got {len(arguments)} arguments; need {len(letters)}")
-    for index, (letter, argument) in enumerate(zip(letters, arguments), 1):
-        if letter in "tw":
-            check_tensor(f"launch: argument {index}", argument)
-        if letter == "w" and argument.memory.version is None:
-            raise RuntimeError(
-                f"write: the memory must not be written: it belongs to a "
-                f"{type(argument.memory.owner).__name__} that is not writable; got a tensor of "
-                f"shape {tuple(argument.layout.shape)}; write to a clone() of it"
-            )
-        if letter in "twn":
-            continue
-        try:
-            if letter == "d":
-                math.isnan(argument)  # a conversion as emitted code does it
-                continue
-            whole = argument.__index__()
-        except (TypeError, AttributeError):
-            kind = "a real number" if letter == "d" else "an integer"
-            raise TypeError(
-                f"launch: argument {index} is a {type(argument).__name__}; need {kind}"
-            ) from None
-        if not -(1 << 63) <= whole < 1 << 63:
-            raise OverflowError(
-                f"launch: argument {index} is {whole}; need an integer of 64 bits"
-            )
-    raise TypeError("launch: the arguments cannot be used")
-
-
-def check_tensor(what: str, argument) -> None:
-    """Raise TypeError unless the argument is a tensor whose memory is known."""
-    if not isinstance(argument, Tensor):
-        raise TypeError(f"{what} is a {type(argument).__name__}; need a tensor")
-    for name in ("ptr", "memory", "layout"):
-        if not hasattr(argument, name):
-            raise TypeError(f"{what} is a tensor without {name}; need one that was made by Cresset")
-
-
-def rejected_view(argument) -> None:
-    """Raise the error of a call that `view` or `new` could not read."""
-    check_tensor("view: the argument", argument)
-    raise TypeError("view: the tensor's address or storage is not what Cresset made")
-
-
-def rejected_layout(argument) -> None:
-    raise TypeError(f"new: got a {type(argument).__name__}; need a Layout")
-
-
-# --- emitting -------------------------------------------------------------------------------------
 def write(module: Module) -> None:
     """Add `launch`, `view`, `new` and `allocate` to a module."""
     _write_read(module)
@@ -364,7 +166,9 @@ def _write_repeat(module):
     f = module.function("repeat", parameters, "i1", internal=True)
     plan, round, values, arguments, turns, level = f.arguments
     field = {name: _field(f, round, ROUND, name) for name in ROUND}
-    items = f.offset(round, len(ROUND), "i64")
+    depth = _head(f, plan, "depth")
+    strides = f.offset(round, len(ROUND), "i64")
+    items = f.offset(strides, depth, "i64")
     own = f.offset(turns, level, "i64")
     yes = f.constant("i1", 1)
     flag = field["flag"]
@@ -372,8 +176,9 @@ def _write_repeat(module):
         f.store(turn, own)
 
         def told():
-            address = f.load("ptr", f.offset(values, flag, "i64"))
-            byte = f.load("i8", f.offset(address, field["behind"]))
+            word = f.load("i64", f.offset(values, flag, "i64")) + field["behind"]
+            address = f.convert(_moved(f, word, turns, strides, level), "ptr")
+            byte = f.load("i8", address)
             return byte.ne(0).eq(field["wanted"].ne(0))
 
         another = f.either(flag.ne(-1), told, lambda: yes)
@@ -402,11 +207,7 @@ def _write_run_step(module):
         place, begin = (f.load("i64", f.offset(entry, k, "i64")) for k in range(2))
         strides = f.offset(entry, 2, "i64")
         word = f.load("i64", f.offset(values, place, "i64")) + begin
-        with f.loop(0, depth, carry=(word,)) as levels:
-            turn = f.load("i64", f.offset(turns, levels.index, "i64"))
-            stride = f.load("i64", f.offset(strides, levels.index, "i64"))
-            levels.next(levels.values[0] + turn * stride)
-        f.store(levels.results[0], f.offset(arguments, index, "i64"))
+        f.store(_moved(f, word, turns, strides, depth), f.offset(arguments, index, "i64"))
     constants = f.offset(operands, field["operands"] * width, "i64")
     rest = f.offset(arguments, field["operands"], "i64")
     with f.loop(0, field["constants"]) as index:
@@ -426,6 +227,15 @@ def _write_run_step(module):
         f.store(field["number"], f.offset(status, STATUS_WORDS - 1, "i64"))
         f.ret(f.constant("i1", 0))
     f.ret(f.constant("i1", 1))
+
+
+def _moved(f, word, turns, strides, levels):
+    """A word, and what it moves by in the turns of so many levels of rounds."""
+    with f.loop(0, levels, carry=(word,)) as each:
+        turn = f.load("i64", f.offset(turns, each.index, "i64"))
+        stride = f.load("i64", f.offset(strides, each.index, "i64"))
+        each.next(each.values[0] + turn * stride)
+    return each.results[0]
 
 
 def _write_finish(module):

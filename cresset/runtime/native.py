@@ -17,7 +17,7 @@ from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
-from cresset.runtime import heap, launch, memory, objects, pool, update
+from cresset.runtime import heap, launch, memory, objects, plan, pool, rejections, update
 from cresset.runtime.build import load_module
 from cresset.runtime.ir import Module
 from cresset.runtime.program import Program
@@ -38,7 +38,7 @@ def make_launcher(program: Program, addresses: Sequence[int]) -> Callable:
     Raises when called: TypeError where an argument is not what the program's `inputs` say,
     OverflowError where an integer exceeds 64 bits, OutOfMemoryError, and what `explain` raises.
     """
-    return native().builtin("launch", launch.pack(program, addresses))
+    return native().builtin("launch", plan.pack(program, addresses))
 
 
 def make_viewer(layout: Layout, byte_offset: int = 0, history=None) -> Callable:
@@ -180,8 +180,8 @@ def _objects():
         "Layout": Layout,
         "exhausted": memory.exhausted,
         "start_worker": partial(_thread.start_new_thread, pool.pool.work, ()),
-        "rejected_view": launch.rejected_view,
-        "rejected_layout": launch.rejected_layout,
+        "rejected_view": rejections.rejected_view,
+        "rejected_layout": rejections.rejected_layout,
         "unexplained": launch.unexplained,
     }
 

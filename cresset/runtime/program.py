@@ -32,21 +32,23 @@ STATUS = -1
 class Round(NamedTuple):
     """Steps that are run in turns: `steps` of them, `turns` times at most.
 
-    With a `flag` (an index into the value table, and the bytes behind that value) a turn begins
-    only where the byte there is not zero, or is zero where that is `wanted`; else the round ends.
+    With a `flag` (an index into the value table, the bytes behind that value, and how many more in
+    every turn of the rounds around, outwards) a turn begins only where the byte there is not zero,
+    or is zero where that is not `wanted`; else the round ends.
     """
 
     steps: int
     turns: int
-    flag: tuple[int, int] | None = None
+    flag: tuple[int, ...] | None = None
     wanted: bool = True
 
     def over(self, find: Callable[[int], tuple[int, int]]) -> Round:
         """The round over another table, as `Step.over`."""
         if self.flag is None:
             return self
-        place, behind = find(self.flag[0])
-        return self._replace(flag=(place, behind + self.flag[1]))
+        value, begin, *strides = self.flag
+        place, behind = find(value)
+        return self._replace(flag=(place, begin + behind, *strides))
 
 
 class Step(NamedTuple):

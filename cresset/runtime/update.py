@@ -13,7 +13,7 @@ from functools import partial
 
 from cresset.core.dtype import dtype as DType
 from cresset.runtime.ir import Module
-from cresset.runtime.launch import RELEASE_FROM, check_tensor, reject_call
+from cresset.runtime.launch import reject_call
 from cresset.runtime.objects import (
     constant,
     item,
@@ -22,7 +22,9 @@ from cresset.runtime.objects import (
     type_of,
     words,
 )
+from cresset.runtime.plan import RELEASE_FROM
 from cresset.runtime.pool import SHARE_FROM, start_workers
+from cresset.runtime.rejections import check_tensor
 
 ROW = 16384
 MOST_TENSORS = 64  # lists, so that a word can say which are written

@@ -1,0 +1,158 @@
+"""Plans: programs packed into the words that `launch` interprets."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import partial
+
+from cresset.core.layout import Layout
+from cresset.runtime.pool import SHARE_FROM
+from cresset.runtime.program import STATUS, Program, Step
+from cresset.runtime.rejections import rejected
+
+_WORD = (1 << 64) - 1
+RELEASE_FROM = 20_000  # ns of work from which other Python threads may run meanwhile
+
+LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
+# A plan's words: these, the letters, the blocks to take (bytes, place in the value table), the
+# layouts of the outputs, then the items: each is its length in words, and a step or a round.
+HEAD = ("inputs", "outputs", "blocks", "items", "depth", "values", "widest", "shared", "released",
+        "explain", "reject")
+# A round's words: these, how far the flag moves in every turn of each level of rounds, then the
+# items that are in it. The flag is a place in the value table and bytes behind it, the place -1
+# where there is none.
+ROUND = ("length", "round", "items", "turns", "wanted", "flag", "behind")
+# A step's words: these, its operands (a place in the value table, and what is added to what stands
+# there: bytes at first, and in every turn of each level of rounds), then its constants.
+STEP = ("length", "round", "number", "address", "units", "grain", "work", "operands", "constants",
+        "shared", "checked")
+
+
+def pack(program: Program, addresses: Sequence[int]) -> tuple:
+    """The `self` of a launcher: the plan's bytes and what they point to.
+
+    Raises ValueError where the program contradicts itself.
+    """
+    outputs, inputs = len(program.outputs), len(program.inputs)
+    temporaries = len(program.temporaries)
+    status = outputs + inputs + temporaries
+    if len(addresses) != len(program.steps):
+        raise ValueError(
+            f"launch: {len(addresses)} kernels for {len(program.steps)} steps; need one for each"
+        )
+    for layout in program.outputs:
+        if type(layout) is not Layout:
+            raise TypeError(f"launch: an output's layout is a {type(layout).__name__}")
+    items = items_of(program.steps)
+    reject = partial(rejected, program.inputs)
+    numbers = [layout.nbytes for layout in program.outputs]
+    places = [*range(outputs), *range(outputs + inputs, status)]
+    head = {
+        "inputs": inputs,
+        "outputs": outputs,
+        "blocks": outputs + temporaries,
+        "items": len(items),
+        "depth": depth_of(items),
+        "values": status + 1,
+        "widest": max((len(s.operands) + len(s.constants) for s in program.steps), default=0),
+        "shared": any(map(is_shared, program.steps)),
+        "released": work_of(items, program.steps) > RELEASE_FROM,
+        "explain": 0 if program.explain is None else id(program.explain),
+        "reject": id(reject),
+    }
+    plan = [int(head[name]) for name in HEAD]
+    plan += [LETTERS[letter] for letter in program.inputs]
+    for nbytes, place in zip([*numbers, *program.temporaries], places):
+        plan += [nbytes, place]
+    plan += [id(layout) for layout in program.outputs]
+    pack_step = partial(_packed_step, program.steps, addresses, status, head["depth"])
+    plan += _packed(items, pack_step, head["depth"], 0)
+    content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
+    return content, program.outputs, program.explain, reject
+
+
+def items_of(steps: Sequence[Step]) -> list:
+    """The steps by place; a round of them as (round, the items that are in it).
+
+    Raises ValueError where a round has more steps than there are, or than the one around it, none,
+    or no turn.
+    """
+
+    def within(begin, end, opened):
+        found: list = []
+        place = begin
+        while place < end:
+            outer = opened if place == begin else 0
+            if len(steps[place].rounds) == outer:
+                found.append(place)
+                place += 1
+                continue
+            round = steps[place].rounds[outer]
+            after = place + round.steps
+            if not place < after <= end or round.turns < 1:
+                raise ValueError(
+                    f"launch: step {place} of {len(steps)} cannot repeat {round.steps} steps "
+                    f"{round.turns} times"
+                )
+            found.append((round, within(place, after, outer + 1)))
+            place = after
+        return found
+
+    return within(0, len(steps), 0)
+
+
+def depth_of(items: list) -> int:
+    """How many rounds are in one another at most."""
+    return max((1 + depth_of(one[1]) for one in items if type(one) is tuple), default=0)
+
+
+def work_of(items: list, steps: Sequence[Step]) -> int:
+    """Rough nanoseconds on one thread, at most; a turn counts one at least."""
+    return sum(
+        one[0].turns * max(work_of(one[1], steps), 1) if type(one) is tuple else steps[one].work
+        for one in items
+    )
+
+
+def _packed(items: list, pack_step, depth: int, level: int) -> list[int]:
+    """The words of items that are in so many of `depth` rounds."""
+    found: list[int] = []
+    for one in items:
+        if type(one) is tuple:
+            round, inside = one
+            place, behind, *strides = round.flag or (-1, 0)
+            words = [1, len(inside), round.turns, int(round.wanted), place, behind]
+            words += _by_level(strides, depth, level)
+            words += _packed(inside, pack_step, depth, level + 1)
+        else:
+            words = [0, *pack_step(one, level)]
+        found += [len(words) + 1, *words]
+    return found
+
+
+def _packed_step(steps, addresses, status, depth, number, level) -> list[int]:
+    """The words of a step in so many of `depth` rounds; `status` is the place of the block."""
+    step = steps[number]
+    operands = [status if place == STATUS else place for place in step.operands]
+    moves = step.moves or ((0,),) * len(operands)
+    if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
+        raise ValueError(
+            f"launch: a step has operands {step.operands}, which move by {step.moves}; the value "
+            f"table has {status} values"
+        )
+    words = [number, addresses[number], step.units, step.grain, step.work, len(operands)]
+    words += [len(step.constants), int(is_shared(step)), int(status in operands)]
+    for place, (begin, *strides) in zip(operands, moves):
+        words += [place, begin, *_by_level(strides, depth, level)]
+    return [*words, *step.constants]
+
+
+def _by_level(strides, depth: int, level: int) -> list[int]:
+    """Strides that go outwards from something in so many of `depth` rounds, from the outermost."""
+    outwards = [*strides, *(0,) * level][:level]
+    return [*outwards[::-1], *(0,) * (depth - level)]
+
+
+def is_shared(step):
+    return step.units > step.grain and step.work >= SHARE_FROM
