@@ -100,8 +100,8 @@ class Columns(Writer):
 
     def _fold(self, s, states):
         f, width = self.f, self.width
-        narrow = s.narrow if self.form.rows > 1 else ()
-        rows = self.form.rows if narrow else 1
+        rows = self.form.rows
+        narrow = s.narrow if rows > 1 else ()
         lifts = narrow or s.lift
         computed = [*lifts, *(e for _, e in s.keep)]
         self._settle(computed)
@@ -120,8 +120,11 @@ class Columns(Writer):
             return values
 
         def joined(held, lifted):
+            """The states and some rows joined: rows first, since the states wait in memory."""
             while len(lifted) > 1:
-                lifted = [[a + b for a, b in zip(*pair)] for pair in zip(lifted[::2], lifted[1::2])]
+                pairs = zip(lifted[::2], lifted[1::2])
+                lifted = [[a + b for a, b in zip(*pair)] if narrow else self.merged(s, *pair)
+                          for pair in pairs]
             (values,) = lifted
             if narrow:
                 values = [f.convert(v, ir.vector(float64.llvm, width)) for v in values]
