@@ -92,7 +92,7 @@ def _kernel_cache():
         yield "kernel cache", f"{place} cannot be read: {error.strerror}"
         return
     size, most = sum(sizes) / MIB, cache.MOST_BYTES / MIB
-    yield "kernel cache", str(place)
+    yield "kernel cache", place
     yield "", f"{len(sizes)} kernels, {size:.1f} MiB of {most:.0f} MiB at most"
 
 

@@ -25,6 +25,12 @@ MOST_PLANS = 1 << 16
 
 plans: dict = {}
 
+# What the latest plans run, so many at most. While a function is recorded all plans are made anew,
+# and most of the time that takes is spent on their programs.
+MOST_PROGRAMS = 1 << 10
+
+programs: dict = {}
+
 # What notes the launches of a function that is recorded, a `capture.tape.Tape`; None at all others.
 tape: Any = None
 
@@ -210,6 +216,16 @@ def launcher_of(op, args):
     found = plans.get(key)
     if found is None:
         found = remember(key, op.plan(specs_of(op, args)))
+    return found
+
+
+def program_of(make, *key):
+    """The program that `make(*key)` gives, made now unless it is remembered."""
+    found = programs.get((make, *key))
+    if found is None:
+        if len(programs) >= MOST_PROGRAMS:
+            programs.clear()
+        found = programs[make, *key] = make(*key)
     return found
 
 

@@ -13,15 +13,11 @@ import stat
 import threading
 import time
 import warnings
-from typing import TYPE_CHECKING
 
 from cresset.runtime.target import Target
 
-# `hashlib`, `pathlib` and `tempfile` are imported where they are used: importing the package needs
-# none of them, and they take a tenth of its time.
-if TYPE_CHECKING:
-    from pathlib import Path
-
+# `hashlib` and `tempfile` are imported where they are used, and paths are text: importing the
+# package needs no more, and `pathlib` is a tenth of its time.
 FORMAT = 1
 MOST_BYTES = 256 << 20  # when entries take more, the least recently used are dropped
 AT_ONCE = 32  # entries dropped at one write: a program that compiles is not to wait for a disk
@@ -32,28 +28,27 @@ _DAY = 86400
 _ABOVE = {"nn", "optim", "utils", "distributed", "export", "__pycache__"}
 
 
-def directory() -> Path:
+def directory() -> str:
     """Where entries lie: $CRESSET_CACHE, else cresset under $XDG_CACHE_HOME or ~/.cache.
 
     >>> os.environ["CRESSET_CACHE"] = "/tmp/kernels"
     >>> directory()
-    PosixPath('/tmp/kernels')
+    '/tmp/kernels'
     >>> del os.environ["CRESSET_CACHE"]
     """
-    from pathlib import Path
-
     chosen = os.environ.get("CRESSET_CACHE")
     if chosen:
-        return Path(chosen)
+        return chosen
     caches = os.environ.get("XDG_CACHE_HOME")
     if caches:
-        return Path(caches) / "cresset"
-    try:
-        return Path.home() / ".cache" / "cresset"
-    except RuntimeError:  # a user without a home, as in some containers
-        import tempfile
+        return os.path.join(caches, "cresset")
+    home = os.path.expanduser("~")
+    if home != "~":
+        return os.path.join(home, ".cache", "cresset")
+    # A user without a home, as in some containers.
+    import tempfile
 
-        return Path(tempfile.gettempdir()) / f"cresset-{os.geteuid()}"
+    return os.path.join(tempfile.gettempdir(), f"cresset-{os.geteuid()}")
 
 
 def fingerprint() -> bytes:
@@ -79,8 +74,7 @@ class Cache:
     """A directory of entries.
 
     >>> import tempfile
-    >>> from pathlib import Path
-    >>> cache = Cache(Path(tempfile.mkdtemp()) / "kernels")
+    >>> cache = Cache(os.path.join(tempfile.mkdtemp(), "kernels"))
     >>> name = cache.name("add", Target("x86_64-unknown-linux-gnu", "x86-64", "", 16))
     >>> cache.read(name) is None
     True
@@ -89,7 +83,7 @@ class Cache:
     b'code'
     """
 
-    def __init__(self, place: Path, most_bytes: int = MOST_BYTES):
+    def __init__(self, place: str | os.PathLike, most_bytes: int = MOST_BYTES):
         self.place = place
         self.most_bytes = most_bytes
         self._folder: int | None = None  # the open directory; all access goes through it
@@ -232,7 +226,7 @@ def _entries(folder):
 
 def _open_directory(place):
     """Open the directory, made if need be; raises OSError unless it is its owner's alone."""
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.makedirs(place, mode=0o700, exist_ok=True)
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     status = os.fstat(folder)
     fault = None
