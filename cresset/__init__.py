@@ -122,6 +122,7 @@ _LATE_NAMES = {
     "draw_graph": "pictures",
     "trace": "capture.trace",
     "compile": "compiler.compile",
+    **dict.fromkeys(("cond", "scan", "while_loop"), "compiler.control_flow"),
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
         "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",

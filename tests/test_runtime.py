@@ -155,6 +155,19 @@ def test_a_round_ends_when_its_flag_says_so(start):
     assert array(run(tensor([start]), tensor([0]))).tolist() == [expected]
 
 
+def test_flags_move_with_the_rounds_around_them():
+    # Each of three rows is doubled while the flag that belongs to it says so.
+    asked = Step(*BELOW, (2, 0), units=1, moves=((4, 1), (0, 8)),
+                 rounds=(Round(3, 3),))
+    turn = Step(*ADD, (0, 0, 0), units=2, moves=((0, 0, 8),) * 3,
+                rounds=(Round(2, 1 << 62, flag=(2, 4, 1)),))
+    again = Step(*BELOW, (2, 0), units=1, moves=((4, 0, 1), (0, 0, 8)))
+    first = Step(*ADD, (0, 1, 1), units=6)
+    run = launcher("t", (layout(3, 2),), first, asked, turn, again, temporaries=(16,))
+    rows = array(run(tensor([[1, 1], [60, 2], [20, 3]]))).tolist()
+    assert rows == [[128, 128], [120, 4], [160, 24]]
+
+
 def test_a_fault_ends_all_rounds():
     fault = Step(*FAULT, (0, STATUS), units=1, rounds=(Round(1, 3), Round(1, 2)))
     with pytest.raises(RuntimeError, match="nothing explains it"):

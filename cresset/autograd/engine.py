@@ -15,7 +15,7 @@ from cresset.autograd.record import live
 from cresset.core.caller import warn
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.ops import meta
+from cresset.ops import dispatch, meta
 from cresset.ops.creation.tensors import filled, zeros_like
 from cresset.ops.reductions.reduction import sum_to
 
@@ -153,14 +153,15 @@ def _roots(tensors, gradients):
     return roots
 
 
-def _leading_to(roots, targets):
-    """The nodes from which some target can be reached, targets included."""
+def _leading_to(roots, targets, ends):
+    """The nodes from which some target can be reached, targets included, on ways to `ends`."""
     seen, stack = set(), [node for node, _ in roots]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            stack.extend(edge for edge in node.edges if edge is not None)
+            if node not in ends:
+                stack.extend(edge for edge in node.edges if edge is not None)
     useful = set(targets)
     # Operands have lower numbers, leaves the lowest.
     for node in sorted(seen, key=lambda n: n.sequence):
@@ -169,13 +170,14 @@ def _leading_to(roots, targets):
     return useful
 
 
-def walk(roots, keep, create_graph, accumulate, only=None):
-    """Carry gradients from the roots to the leaves; returns those that reached `only`."""
+def walk(roots, keep, create_graph, accumulate, only=None, ends=frozenset()):
+    """Carry gradients from the roots to the leaves, or `ends`; returns those that reached `only`.
+    """
     # The gradients that have come to each node so far, and the nodes by number, newest first.
     pending: dict = {}
     heap: list = []
     found: dict = {}
-    useful = None if only is None else _leading_to(roots, only)
+    useful = None if only is None else _leading_to(roots, only, ends)
     for node, g in roots:
         if node in pending:
             g = pending[node] + g
@@ -186,6 +188,9 @@ def walk(roots, keep, create_graph, accumulate, only=None):
         node = heappop(heap)[1]
         # Taken out, so that a gradient which nobody else holds can be kept without a copy.
         g = pending.pop(node)
+        if node in ends:
+            found[node] = g
+            continue
         if node.hooks or node.retain is not None and type(g) is not list:
             g = _observe(node, g)
         if only is not None and node in only:
@@ -254,6 +259,8 @@ def _accumulate(leaf, g, create_graph):
     tensor = leaf.tensor()
     if tensor is None:
         return
+    if dispatch.tape is not None:
+        dispatch.tape.accumulates(leaf)
     held = tensor.grad
     if held is not None:
         tensor.grad = held + g if create_graph else held.add_(g)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any, NamedTuple
 
+from cresset.autograd.node import Leaf, leaf_numbers
 from cresset.capture.instructions import instructions
 from cresset.core.caller import caller
 from cresset.core.dtype import dtype
@@ -43,6 +44,13 @@ RETURNING = {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_CONST", "LOAD_DEREF", "CALL"
 
 class Fault(Exception):
     """A check that a function made of elements found a fault: it is for the function to tell."""
+
+
+class Outside(BaseException):
+    """A function that is recorded aside would do something that is there after it.
+
+    No Exception, which the function might catch.
+    """
 
 
 class Memory:
@@ -111,6 +119,14 @@ class Looked(NamedTuple):
     line: tuple[str, int] | None
 
 
+class Aside(NamedTuple):
+    """What a function did that was recorded aside: its result, the entries, what it made."""
+
+    result: Any
+    entries: list
+    made: set[Memory]
+
+
 class Seen(NamedTuple):
     """What reading an element gives: a value that is one object however often it is asked for."""
 
@@ -134,6 +150,10 @@ class Tape:
         self.drawn: int | None = None
         self.generators: list[Generator] = []
         self.memories: list[Memory] = []
+        # What was made since a function is recorded aside, and the number of the last leaf before;
+        # None where none is.
+        self._inside: set[Memory] | None = None
+        self._last_leaf = 0
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
         self._plans: dict = {}
@@ -191,6 +211,9 @@ class Tape:
             given = tuple([
                 self.place(a) if letter in "tw" else a for letter, a in zip(letters, arguments)
             ])
+            if self._inside is not None:
+                written = [a.memory for letter, a in zip(letters, given) if letter == "w"]
+                self._stay_inside(self._inside.issuperset(written))
             out = launch(*arguments)
             made = out if count > 1 else (out,) * count
             results = tuple([self.made(x) for x in made])
@@ -210,6 +233,7 @@ class Tape:
         """
         if self._foreign():
             return call()
+        self._stay_inside(False)
         self.entries.append(Live(owner, call, self.gradients()))
         self._end()
         try:
@@ -233,6 +257,7 @@ class Tape:
         """Note that random numbers are drawn."""
         if self._foreign():
             return
+        self._stay_inside(False)
         if self.drawn is None:
             self.drawn = len(self.entries)
         if generator not in self.generators:
@@ -242,6 +267,39 @@ class Tape:
         """Note that something cannot be played again."""
         if not self._foreign():
             self.refused.append((reason, _line()))
+
+    # --- recorded aside ---------------------------------------------------------------------------
+    def aside(self, function: Callable, *arguments, written: Iterable[Tensor] = ()) -> Aside:
+        """Call a function, and cut what it does out of the tape.
+
+        It may write to what it makes, and to `written`. Raises Outside before it does anything else
+        that is there after it, and where Python looks at elements.
+        """
+        start, before = len(self.entries), (self._inside, self._last_leaf)
+        made: set[Memory] = set()
+        self._inside = {self.place(x).memory for x in written}
+        self._last_leaf = next(leaf_numbers)
+        first = len(self.memories)
+        try:
+            result = function(*arguments)
+            made.update(m for m in self.memories[first:] if m.made)
+            entries = self.entries[start:]
+            self._stay_inside(all(isinstance(entry, Launched) for entry in entries))
+        finally:
+            del self.entries[start:]
+            self._inside, self._last_leaf = before
+            if self._inside is not None:
+                self._inside |= made
+        return Aside(result, entries, made)
+
+    def accumulates(self, leaf: Leaf):
+        """Note that a tensor's gradient changes."""
+        if self._inside is not None and not self._foreign():
+            self._stay_inside(leaf.sequence < self._last_leaf)
+
+    def _stay_inside(self, inside: bool):
+        if self._inside is not None and not inside:
+            raise Outside
 
     # --- places -----------------------------------------------------------------------------------
     def place(self, x: Tensor) -> Place:
@@ -274,6 +332,8 @@ class Tape:
     def _add(self, storage: Storage, layout: Layout | None) -> Memory:
         memory = Memory(storage, layout)
         self.memories.append(memory)
+        if self._inside is not None and memory.made:
+            self._inside.add(memory)
         self._known[id(storage)] = memory
         return memory
 

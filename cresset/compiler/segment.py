@@ -14,7 +14,7 @@ from cresset.capture.tape import Launched, Memory, Place
 from cresset.compiler.loop_fusion import Launch as FusedLaunch
 from cresset.compiler.loop_fusion import fused
 from cresset.ops import dispatch
-from cresset.runtime.program import STATUS, Program, Step, joined
+from cresset.runtime.program import STATUS, Program, joined
 
 # Temporaries begin at multiples of this: a line of the cache.
 ALIGNMENT = 64
@@ -131,7 +131,7 @@ class _Builder:
         layouts = tuple(m.layout for m in self.outputs if m.layout is not None)
         room = (peak,) if peak else ()
         table = [self.places.get(value, (STATUS, 0)) for value in self.values]
-        steps = tuple(_moved(launch.step, table) for launch in launches)
+        steps = tuple(launch.step.over(table.__getitem__) for launch in launches)
         program = Program(self.letters, layouts, steps, room, joined(explained))
         places = {value: at for value, at in self.places.items() if isinstance(value, Memory)}
         return Segment(
@@ -164,7 +164,7 @@ class _Builder:
         nothing = self.numbers[NOTHING]
         everything = frozenset(number for number, _ in table) - {nothing}
         for step in program.steps:
-            step = _moved(step, table)
+            step = step.over(table.__getitem__)
             met = everything if pinned else frozenset(step.operands) - {STATUS, nothing}
             yield FusedLaunch(step, met, met & written, (k,), pinned)
 
@@ -218,19 +218,3 @@ class _Builder:
                 living[k].append((nbytes, line))
         most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
         return sorted(most, key=lambda held: -held[0])
-
-
-def _moved(step: Step, table: Sequence[tuple[int, int]]) -> Step:
-    """A step over other values: `table` says of each which it is, and how far behind."""
-    moves = step.moves or ((0,),) * len(step.operands)
-    operands, moved = [], []
-    for p, (begin, *strides) in zip(step.operands, moves):
-        place, offset = (STATUS, 0) if p == STATUS else table[p]
-        operands.append(place)
-        moved.append((begin + offset, *strides))
-    rounds = tuple([
-        r if r.flag is None
-        else r._replace(flag=(table[r.flag[0]][0], table[r.flag[0]][1] + r.flag[1]))
-        for r in step.rounds
-    ])
-    return step._replace(operands=tuple(operands), moves=tuple(moved), rounds=rounds)
