@@ -276,10 +276,10 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative, note
     else:
         parallel = parallel[:-1]
     if kind == "run" and mode not in COMBINE:
-        inner, name, size = Axis(inner.size * size, inner.strides), "i8", 1
+        inner, name = Axis(inner.size * size, inner.strides), "i8"
 
     turns = prod(axis.size for axis in serial)
-    pace = turns * (0.1 if size == 1 and kind == "run" else PACE[kind])
+    pace = turns * (0.1 if name == "i8" and kind == "run" else PACE[kind])
     units = inner.size * prod(axis.size for axis in parallel)
     constants = [inner.size, *inner.strides]
     for axis in (*parallel, *serial):
@@ -290,17 +290,23 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative, note
     if notes:
         operands, sign = (*operands, STATUS), f"{sign}.notes"
     types = tuple(target.type for target in targets)
+    dense = tuple(target.stride == type.itemsize for target in targets)
+    found = ".".join(name + ".dense" * near for name, near in zip(types, dense))
     shape = (len(parallel), len(serial))
     return Step(
-        f"index.{mode}.{name}.{kind}.{'.'.join(types)}.{shape[0]}.{shape[1]}.{sign}.{width}",
-        lambda: _write_walk(mode, name, size, kind, types, shape, negative, notes, width),
+        f"index.{mode}.{name}.{kind}.{found}.{shape[0]}.{shape[1]}.{sign}.{width}",
+        lambda: _write_walk(mode, name, type.itemsize, kind, types, dense, shape, negative, notes,
+                            width),
         tuple(operands), tuple(constants), units,
         max(int(PIECE / pace), 512 if kind == "run" else 1), int(units * pace),
     )
 
 
-def _write_walk(mode, name, size, kind, types, shape, negative, notes, width):
-    """The kernel of `_walk`: a unit is one element of the innermost axis."""
+def _write_walk(mode, name, size, kind, types, dense, shape, negative, notes, width):
+    """The kernel of `_walk`: a unit is one element of the innermost axis.
+
+    Elements take `size` bytes. An index that is `dense` points at neighbours.
+    """
     module = Module()
     f = module.kernel()
     _, begin, end = f.arguments
@@ -317,13 +323,15 @@ def _write_walk(mode, name, size, kind, types, shape, negative, notes, width):
         """act(address on the indexed side, on the plain side), once the positions are known."""
         address, plain = bases
         inside = None
-        for type, index, (extent, stride) in zip(types, indices, targets):
+        for type, index, near, (extent, stride) in zip(types, indices, dense, targets):
             position = f.convert(f.load(type, index), "i64")
             if negative:
                 position = position + ((position >> 63) & extent)
             within = position.ult(extent)
             inside = within if inside is None else inside & within
-            address = f.offset(address, position * stride)
+            # Processors multiply by the size of an element as they address it.
+            address = (f.offset(address, position, f"i{8 * size}") if near
+                       else f.offset(address, position * stride))
         if status is None:
             act(address, plain)
         else:
@@ -335,34 +343,34 @@ def _write_walk(mode, name, size, kind, types, shape, negative, notes, width):
     def touch(indexed, plain):
         _touch(f, mode, name, indexed, plain)
 
-    def lane(bases, j):
-        indexed = f.offset(bases[0], j * steps[0])
-        plain = f.offset(bases[1], j, f"i{8 * size}")
-        indices = [f.offset(base, j, type) for base, type in zip(bases[2:], types)]
-        locate((indexed, plain), indices, touch)
+    def lanes(bases, low, high, count):
+        """The points low..high, `count` at a time."""
+        with f.loop(low, high, count, carry=[f.offset(bases[0], low * steps[0])]) as loop:
+            (indexed,) = loop.values
+            for j in (loop.index + k for k in range(count)):
+                plain = f.offset(bases[1], j, f"i{8 * size}")
+                indices = [f.offset(base, j, type) for base, type in zip(bases[2:], types)]
+                locate((indexed, plain), indices, touch)
+                indexed = f.offset(indexed, steps[0])
+            loop.next(indexed)
 
     def innermost(bases, low, high):
         if kind == "point":
             locate(bases[:2], bases[2:], touch)
         elif kind == "picks":
-            with f.loop(low, high) as j:
-                at = advance(f, bases, steps, j)
-                locate(at[:2], at[2:], touch)
+            in_turn(advance(f, bases, steps, low), [(high - low, steps)],
+                    lambda at: locate(at[:2], at[2:], touch))
         elif kind == "lane":
             whole = high - ((high - low) & 3)
-            with f.loop(low, whole, 4) as j:
-                for k in range(4):
-                    lane(bases, j + k)
-            with f.loop(whole, high) as j:
-                lane(bases, j)
+            lanes(bases, low, whole, 4)
+            lanes(bases, whole, high, 1)
         else:
             locate(bases[:2], bases[2:], lambda *at: run(advance(f, at, steps, low), high - low))
 
     def run(at, count):
         indexed, plain = at
         if kind == "steps":
-            with f.loop(0, count) as j:
-                touch(*advance(f, at, steps, j))
+            in_turn(at, [(count, steps[:2])], lambda at: touch(*at))
         elif mode in COMBINE:
             _combine_run(f, mode, name, indexed, plain, count, width)
         else:
@@ -373,11 +381,17 @@ def _write_walk(mode, name, size, kind, types, shape, negative, notes, width):
         bases = pointers
         for coordinate, (_, strides) in zip(coordinates, outer):
             bases = advance(f, bases, strides, coordinate)
-        with ExitStack() as loops:
-            for count, strides in serial:
-                turn = loops.enter_context(f.loop(0, count))
-                bases = advance(f, bases, strides, turn)
-            innermost(bases, low, high)
+        in_turn(bases, serial, lambda bases: innermost(bases, low, high))
+
+    def in_turn(bases, axes, act):
+        """act(addresses) at every position of the axes, in order."""
+        if not axes:
+            act(bases)
+            return
+        (count, strides), *rest = axes
+        with f.loop(0, count, carry=bases) as loop:
+            in_turn(loop.values, rest, act)
+            loop.next(*map(f.offset, loop.values, strides))
 
     sizes = [count for count, _ in outer]
     if kind == "point":
