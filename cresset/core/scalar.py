@@ -507,17 +507,18 @@ def arguments(*expressions) -> list[Expression]:
 
 def topological(*expressions) -> list[Expression]:
     """Every node under the expressions, operands before what uses them."""
-    order, seen = [], set()
-    stack = [(e, False) for e in reversed(expressions)]
+    order: dict[Expression, None] = {}
+    stack = list(reversed(expressions))
     while stack:
-        e, ready = stack.pop()
-        if ready:
-            order.append(e)
-        elif e not in seen:
-            seen.add(e)
-            stack.append((e, True))
-            stack.extend((a, False) for a in reversed(e.args))
-    return order
+        e = stack[-1]
+        for a in e.args:
+            if a not in order:
+                stack.append(a)
+                break
+        else:
+            order[e] = None
+            stack.pop()
+    return list(order)
 
 
 def substitute(expression: Expression, values: dict) -> Expression:
