@@ -43,7 +43,7 @@ RETURNING = {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_CONST", "LOAD_DEREF", "CALL"
 
 
 class Fault(Exception):
-    """A check that a function made of elements found a fault: it is for the function to tell."""
+    """A play found elements at fault, as an index out of range: it is for the function to tell."""
 
 
 class Outside(BaseException):
@@ -149,6 +149,10 @@ class Tape:
         # The number of entries before random numbers were drawn first, None where they were not.
         self.drawn: int | None = None
         self.generators: list[Generator] = []
+        # The gradients that the leaves had and have still; of others, the number of entries before
+        # they had another.
+        self._kept = {x: x.grad for x in self.leaves if x.grad is not None}
+        self.replaced: dict[Tensor, int] = {}
         self.memories: list[Memory] = []
         # What was made since a function is recorded aside, and the number of the last leaf before;
         # None where none is.
@@ -208,6 +212,8 @@ class Tape:
         def launch_noted(*arguments):
             if self._foreign():
                 return launch(*arguments)
+            if self._kept:
+                self._note_replaced()
             given = tuple([
                 self.place(a) if letter in "tw" else a for letter, a in zip(letters, arguments)
             ])
@@ -221,6 +227,11 @@ class Tape:
             return out
 
         return launch_noted
+
+    def _note_replaced(self):
+        for x in [x for x, gradient in self._kept.items() if x.grad is not gradient]:
+            self.replaced[x] = len(self.entries)
+            del self._kept[x]
 
     def made(self, x: Tensor) -> Memory:
         """Note a new tensor."""
@@ -249,7 +260,7 @@ class Tape:
         value = bool(x.item())
         if not self._foreign():
             # Not a look by which Python decides anything but to raise.
-            program = program._replace(explain=_raise_fault)
+            program = program._replace(explain=raise_fault)
             self.entries[-1] = Launched("check", program, (self.place(x),), (), _line())
         return value
 
@@ -366,7 +377,7 @@ class Tape:
         return call
 
 
-def _raise_fault(*words):
+def raise_fault(*words):
     raise Fault
 
 

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from cresset.capture.tape import Launched, Live, Place
+from cresset.capture.tape import Launched, Live, Place, raise_fault
 from cresset.compiler.replay import Replay
 from cresset.compiler.segment import Launch, Segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch, meta
-from cresset.runtime.program import Program
 
 # What is called around every launch: with what is launched, where, and what launches it.
 Around = Callable[["Stepped", Launch, Callable[[], Any]], None]
@@ -58,7 +57,7 @@ class Stepped:
             steps = program.steps[start : start + launch.steps]
             single = program._replace(
                 inputs=letters, outputs=(), steps=steps, temporaries=(),
-                explain=_explain(program, start),
+                explain=program.explain and raise_fault,
             )
             self.launchers.append((launch, dispatch.make_launcher(single)))
             start += launch.steps
@@ -81,14 +80,6 @@ class Stepped:
             if found is not None:
                 place, start = found
                 yield number, self.table[place].ptr + start + offset, layout
-
-
-def _explain(program: Program, start: int) -> Callable | None:
-    """What explains the faults of the steps of a program from `start` on."""
-    explain = program.explain
-    if explain is None:
-        return None
-    return lambda first, second, third, step: explain(first, second, third, start + step)
 
 
 def places_written(entry: Launched) -> list[Place]:

@@ -14,6 +14,7 @@ from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
 from cresset.compiler.checks import Checks
+from cresset.compiler.memory_plan import memory_plan
 from cresset.compiler.outline import Outline
 from cresset.compiler.profile import Profile, profile
 from cresset.compiler.replay import (
@@ -25,6 +26,7 @@ from cresset.compiler.replay import (
     tensors_of,
 )
 from cresset.compiler.segment import counted
+from cresset.compiler.state import told
 from cresset.compiler.verify_calls import Verifier
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
@@ -34,8 +36,6 @@ from cresset.ops import dispatch
 MOST_VARIANTS = 64
 # Calls that may take another way than a recording did before it is given up.
 MOST_MISSED = 16
-# Temporaries that a memory plan lists.
-SHOWN = 8
 # The attributes of what is compiled; all others are the function's.
 OWN = {"function", "fullgraph", "verify", "_variants", "_kinds", "__wrapped__",
        *WRAPPER_ASSIGNMENTS}
@@ -142,11 +142,12 @@ class Compiled:
                     variant.missed += 1
                     continue
                 except Fault:
-                    # The function itself tells what is wrong, on the user's line.
-                    return self.function(*args, **options)
+                    break
                 variant.plays += 1
                 return result
-        return self._run(args, options)
+        else:
+            return self._run(args, options)
+        return told(partial(self.function, *args, **options), variant.replay, leaves)
 
     def __get__(self, instance, owner=None):
         if instance is None:
@@ -267,22 +268,14 @@ class Compiled:
         return Outline(f"a play of {self._name()}", most.replay, names)
 
     def memory_plan(self) -> str:
-        """What memory the plays take: for each program what it makes, and the block that its
-        temporaries lie in with the largest of them that live when most do.
+        """What memory the plays take: how many bytes at once beyond those that are allocated when
+        they begin, what each program makes, and the block that its temporaries lie in with the
+        largest of them that live when most do.
         """
-        lines = []
-        for number, variant in enumerate(self._variants, start=1):
-            for place, part in enumerate(variant.replay.segments, start=1):
-                made = sum(memory.nbytes for memory in part.outputs)
-                alone = sum(nbytes for nbytes, _ in part.held)
-                lines.append(
-                    f"{number}. program {place}: makes {made:,} bytes; a block of {part.peak:,} "
-                    f"bytes, of which {alone:,} are in use at once:"
-                )
-                for nbytes, line in part.held[:SHOWN]:
-                    where = "" if line is None else f"  {os.path.basename(line[0])}:{line[1]}"
-                    lines.append(f"   {nbytes:>14,}{where}")
-        return "\n".join(lines)
+        return "\n".join(
+            line for number, variant in enumerate(self._variants, start=1)
+            for line in memory_plan(number, variant.replay)
+        )
 
     def __repr__(self):
         return f"compile({self.function!r})"

@@ -21,6 +21,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import meta
 from cresset.ops.exchange.numbers import READ
 from cresset.ops.generated import function_of
+from cresset.runtime.heap import block_bytes
 
 
 class NotReplayable(Exception):
@@ -39,7 +40,8 @@ class Replay(NamedTuple):
     """`play(leaves)` makes the call again over the tensors among its arguments.
 
     `found` are the tensors that were there before beside them. `gradients` are those of tensors on
-    which the call depends: None, the layout that is read, or a tensor where it is only replaced.
+    which the call depends: None, the layout that is read, or True where it is only replaced.
+    `released` are those that a play lets go of before it makes any, as bytes in memory.
     `parts` are what a play does in order: programs, which it knows as `program1` and so on, the
     calls that are made anew, and the looks; the program of the way back comes last. `generators`
     are those that random numbers are drawn from.
@@ -50,11 +52,17 @@ class Replay(NamedTuple):
     gradients: dict[Tensor, Any]
     parts: tuple[Segment | Live | Looked, ...]
     generators: list[Generator]
+    released: int
 
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The programs."""
         return tuple(part for part in self.parts if isinstance(part, Segment))
+
+    @property
+    def way_back(self) -> Segment | None:
+        """The program of the way back, where there is one."""
+        return self.segments[-1] if "back" in self.play.__globals__ else None
 
 
 def replay(
@@ -105,6 +113,7 @@ class _Writer:
         # The names of results that lead to a way back.
         self.outs: dict[int, str] = {}
         self.parts: list[Segment | Live | Looked] = []
+        self.released = self._release()
 
     def _refuse_decisions(self):
         """Raise where Python looks at an element and a play could not follow what it does by it.
@@ -174,15 +183,39 @@ class _Writer:
                 target = self.given.get(x) or self._global("s", x)
                 self.lines.append(f"    {name} = {target}.grad")
                 self._name(memory, gradient, name)
+        handed = [self.last, *(e.gradients for e in self.tape.entries if isinstance(e, Live))]
+        places = [place for gradients in handed for place in gradients.values()]
+        places += [place for _, place in self.results.values()]
+        needed = self.used | {place.memory for place in places if place is not None}
+        # Gradients that were only replaced are not kept.
+        replaced = {self.tape.place(g).memory for g in self.gradients.values() if g is not None}
         holders = self.tape.holders()
         for memory in self.tape.memories:
-            if memory.made or memory in self.names:
+            if memory.made or memory in self.names or memory in replaced - needed:
                 continue
             x = holders.get(memory)
             if x is None:
                 # Nobody else has it: it is a constant of the recording.
                 x = _over(memory)
             self._name(memory, x, self._global("s", x))
+
+    def _release(self) -> int:
+        """Let go of gradients that the function replaced before anything could end a play.
+
+        So new ones may lie where they lay. Returns the bytes that this leaves.
+        """
+        entries = self.tape.entries
+        ends = [k for k, entry in enumerate(entries) if _ends(entry)]
+        storages = {}
+        for x, number in self.tape.replaced.items():
+            gradient = self.gradients[x]
+            if number <= min(ends, default=number) and (
+                self.tape.place(gradient).memory not in self.used
+            ):
+                self.lines.append(f"    {self.given.get(x) or self._global('s', x)}.grad = None")
+                self.handed[x] = None
+                storages[id(gradient.memory)] = block_bytes(gradient.memory.nbytes)
+        return sum(storages.values())
 
     def _name(self, memory, x, name):
         self.names[memory] = name
@@ -213,7 +246,7 @@ class _Writer:
                 self.parts.append(stretch[0])
             elif stretch:
                 after = self._needed(stretches[k + 1 :])
-                part = segment(stretch, before, after, self.offsets)
+                part = segment(stretch, before, after, self.offsets, alone=True)
                 self._launch(part)
                 before.update(part.outputs)
         self._hand(self.last)
@@ -225,9 +258,13 @@ class _Writer:
         found = tuple(self.scope[name] for (letter, _), name in self.globals.items()
                       if letter == "s")
         play = function_of(text, self.scope)
-        gradients = {x: g if g is None or self.tape.place(g).memory not in self.used else g.layout
-                     for x, g in self.gradients.items()}
-        return Replay(play, found, gradients, tuple(self.parts), self.tape.generators)
+        gradients = {
+            x: None if g is None else g.layout if self.tape.place(g).memory in self.used else True
+            for x, g in self.gradients.items()
+        }
+        return Replay(
+            play, found, gradients, tuple(self.parts), self.tape.generators, self.released
+        )
 
     def _needed(self, stretches) -> set[Memory]:
         """The memories that are used after a stretch."""
@@ -356,7 +393,7 @@ class _Writer:
         entries = self.tape.entries[backward.start :]
         staying = {place.memory for place in backward.found}
         given = {self.tape.place(x).memory: k for k, x in enumerate(backward.given)}
-        part = segment(entries, before, staying, self.offsets)
+        part = segment(entries, before, staying, self.offsets, alone=True)
         saved: list[str] = []
         inputs = ["None"]
         for memory in part.inputs:
@@ -389,6 +426,13 @@ class _Writer:
             f"    node = PlayedNode(back, outputs, ({_listed(wanted)}), ({_listed(saved)}))",
             f"    with_graph(node, ({_listed(outs)}))",
         ]
+
+
+def _ends(entry) -> bool:
+    """Whether a play may end at an entry, or do there what depends on more than memory."""
+    if isinstance(entry, Launched):
+        return entry.program.explain is not None
+    return isinstance(entry, Live) or not entry.last
 
 
 def _lasts(entry) -> bool:

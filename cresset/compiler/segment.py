@@ -10,14 +10,17 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cresset.capture.tape import Launched, Memory, Place
+from cresset.capture.tape import Launched, Memory, Place, raise_fault
 from cresset.compiler.loop_fusion import Launch as FusedLaunch
 from cresset.compiler.loop_fusion import fused
 from cresset.ops import dispatch
+from cresset.runtime.heap import block_bytes
 from cresset.runtime.program import STATUS, Program, joined
 
 # Temporaries begin at multiples of this: a line of the cache.
 ALIGNMENT = 64
+# The part of a block that cutting it in two has to save.
+WORTH = 0.05
 # What numbers are added to: a value that is zero.
 NOTHING = "nothing"
 
@@ -27,6 +30,44 @@ class Launch(NamedTuple):
 
     entries: tuple[Launched, ...]
     steps: int
+
+
+class Room(NamedTuple):
+    """A value of so many bytes that is free until a launch, and what is laid there: (begin, end,
+    first launch, last launch).
+    """
+
+    nbytes: int
+    until: int
+    value: int
+    laid: list[tuple[int, int, int, int]]
+
+    def place(self, size: int, first: int, last: int) -> int | None:
+        """Lay something where those that live with it leave room, as low as can be, if it can."""
+        if last >= self.until:
+            return None
+        at = 0
+        for begin, end, born, dead in self.laid:
+            if born <= last and first <= dead and at < end and begin < at + size:
+                at = end
+        if at + size > self.nbytes:
+            return None
+        self.laid.append((at, at + size, first, last))
+        self.laid.sort()
+        return at
+
+    def cut(self, size: int) -> int:
+        """Where to cut the first `size` bytes in two, through nothing that is laid there, so that
+        the allocator takes least for both; 0 where that saves little.
+        """
+        cuts, clear = [0], 0
+        for begin, end, _, _ in self.laid:
+            if begin >= clear > 0:
+                cuts.append(begin)
+            clear = max(clear, end)
+        best = min(cuts, key=lambda cut: block_bytes(cut) * (cut > 0) + block_bytes(size - cut))
+        taken = block_bytes(best) + block_bytes(size - best)
+        return best if taken <= (1 - WORTH) * block_bytes(size) else 0
 
 
 class Segment(NamedTuple):
@@ -47,8 +88,11 @@ class Segment(NamedTuple):
     held: list[tuple[int, tuple[str, int] | None]]
 
     def launcher(self):
-        """The builtin that runs the program."""
-        return dispatch.make_launcher(self.program)
+        """The builtin that runs the program; it raises Fault where elements are at fault."""
+        program = self.program
+        if program.explain is not None:
+            program = program._replace(explain=raise_fault)
+        return dispatch.make_launcher(program)
 
     def __str__(self):
         made = sum(m.nbytes for m in self.outputs)
@@ -66,21 +110,24 @@ def counted(n: int, what: str) -> str:
 
 
 def segment(
-    entries: Sequence[Launched], before: set[Memory], after: set[Memory], offsets: dict[Memory, int]
+    entries: Sequence[Launched], before: set[Memory], after: set[Memory],
+    offsets: dict[Memory, int], alone: bool = False,
 ) -> Segment:
     """The segment of some launches in order.
 
     Memories in `before` are there when it begins, those in `after` are used when it has ended;
     `offsets` are the bytes of a memory before the first element of the tensor that it comes as.
+    One that is a program `alone` may have temporaries where an output will be, and two blocks.
     """
-    return _Builder(entries, before, after, offsets).segment()
+    return _Builder(entries, before, after, offsets, alone).segment()
 
 
 class _Builder:
     """Builds a segment over values that are numbered as they are met: memories, rooms, nothing."""
 
-    def __init__(self, entries, before, after, offsets):
+    def __init__(self, entries, before, after, offsets, alone):
         self.entries = entries
+        self.alone = alone
         made: list[Memory] = []
         new: set[Memory] = set()
         found: dict[Memory, str] = {}
@@ -117,7 +164,7 @@ class _Builder:
             [launch for k, entry in enumerate(self.entries) for launch in self._launches(k, entry)],
             staying,
         )
-        peak = self._lay_out(launches)
+        blocks = self._lay_out(launches)
         explained = []
         shown: list[tuple[tuple[int, ...], int]] = []
         for place, launch in enumerate(launches):
@@ -129,15 +176,14 @@ class _Builder:
             if explain is not None:
                 explained.append((place, explain))
         layouts = tuple(m.layout for m in self.outputs if m.layout is not None)
-        room = (peak,) if peak else ()
         table = [self.places.get(value, (STATUS, 0)) for value in self.values]
         steps = tuple(launch.step.over(table.__getitem__) for launch in launches)
-        program = Program(self.letters, layouts, steps, room, joined(explained))
+        program = Program(self.letters, layouts, steps, blocks, joined(explained))
         places = {value: at for value, at in self.places.items() if isinstance(value, Memory)}
         return Segment(
             program, self.inputs, self.outputs,
             tuple(Launch(tuple(self.entries[k] for k in group), count) for group, count in shown),
-            places, peak, self._held(launches),
+            places, sum(blocks), self._held(launches),
         )
 
     # --- launches over numbered values ------------------------------------------------------------
@@ -178,8 +224,10 @@ class _Builder:
         return nothing, 0 if letter == "n" else int(a)
 
     # --- places -----------------------------------------------------------------------------------
-    def _lay_out(self, launches) -> int:
-        """Give every temporary its place in the block; returns the block's size."""
+    def _lay_out(self, launches) -> tuple[int, ...]:
+        """Give every temporary its place: where an output will be, if it dies before that is made,
+        else in a block. Returns the bytes of the blocks.
+        """
         lives: dict[int, list[int]] = {}
         for k, launch in enumerate(launches):
             for number in launch.reads | launch.writes:
@@ -194,20 +242,28 @@ class _Builder:
                 k, j = value
                 nbytes = self.entries[k].program.temporaries[j]
             self.wanted.append((nbytes, first, last, value))
-        peak = 0
-        laid: list[tuple[int, int, int, int]] = []
+        rooms = [
+            Room(_aligned(m.nbytes), lives[self.numbers[m]][0], k, [])
+            for k, m in enumerate(self.outputs) if self.alone and self.numbers[m] in lives
+        ]
+        block = Room(1 << 62, len(launches), self.arena, [])
         # The largest first, each as low as those that live with it leave room.
         for nbytes, first, last, value in sorted(self.wanted, key=lambda w: -w[0]):
-            size = -(-nbytes // ALIGNMENT) * ALIGNMENT
-            at = 0
-            for begin, end, born, dead in laid:
-                if born <= last and first <= dead and at < end and begin < at + size:
-                    at = end
-            laid.append((at, at + size, first, last))
-            laid.sort()
-            peak = max(peak, at + size)
-            self.places[value] = (self.arena, at)
-        return peak
+            for room in (*rooms, block):
+                at = room.place(_aligned(nbytes), first, last)
+                if at is not None:
+                    self.places[value] = (room.value, at)
+                    break
+        self.wanted = [w for w in self.wanted if self.places[w[-1]][0] == self.arena]
+        size = max((end for _, end, _, _ in block.laid), default=0)
+        cut = block.cut(size) if self.alone else 0
+        if not cut:
+            return (size,) if size else ()
+        for *_, value in self.wanted:
+            _, at = self.places[value]
+            if at >= cut:
+                self.places[value] = (self.arena + 1, at - cut)
+        return cut, size - cut
 
     def _held(self, launches) -> list[tuple[int, tuple[str, int] | None]]:
         """The temporaries that live at the launch at which they take most memory."""
@@ -218,3 +274,7 @@ class _Builder:
                 living[k].append((nbytes, line))
         most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
         return sorted(most, key=lambda held: -held[0])
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT

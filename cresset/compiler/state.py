@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from cresset.capture.reads import PLAIN
@@ -122,6 +122,19 @@ def state_of(replay: Replay, leaves: list[Tensor], more: dict[str, Any] | None =
         if isinstance(part, Live):
             roots[f"the {type(part.owner).__name__}"] = part.owner
     return State({**roots, **(more or {})})
+
+
+def told(call: Callable, replay: Replay, leaves: list[Tensor]) -> Any:
+    """Have a call tell in immediate mode what fault a play of it has met.
+
+    What it does before that has been done by the play, and is not done twice.
+    """
+    state = state_of(replay, leaves)
+    try:
+        return call()
+    except Exception:
+        state.put_back()
+        raise
 
 
 def elements(address: int, layout: Layout, requires_grad: bool = False) -> Elements:

@@ -35,6 +35,17 @@ MADV_HUGEPAGE = 14
 MOST = 1 << 46  # a request beyond this is an error, whatever the machine
 
 
+def block_bytes(nbytes: int) -> int:
+    """The bytes of the block that a request for so many is given.
+
+    >>> block_bytes(0), block_bytes(65), block_bytes(1025), block_bytes(2000)
+    (64, 128, 1280, 2048)
+    """
+    last = max(nbytes - 1, 0)
+    shift = 6 if last < 256 else last.bit_length() - 3
+    return ((last >> shift) + 1) << shift
+
+
 def write(module: Module) -> None:
     """Add the allocator to a module; `heap`, `free_block` and `trim` are seen from outside."""
     module.globals.append(f"@heap = global [{WORDS} x i64] zeroinitializer, align 64")

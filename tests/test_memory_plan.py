@@ -1,0 +1,77 @@
+"""What the plays of training steps take in memory: what is planned, and about as immediate mode."""
+
+import gc
+import sys
+from pathlib import Path
+
+import pytest
+from compiling import plays
+
+import cresset
+from cresset.compiler.memory_plan import peak_of
+from cresset.runtime.memory import memory_stats, reset_peak_memory_stats
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+from workloads import gpt, lenet, mlp, training
+
+# The peak of a play over that of immediate mode.
+MOST = {"mlp": 1.07, "lenet": 0.95, "gpt": 1.1, "wide": 1.0}
+
+
+def wide(torch):
+    """A model with far more parameters than elements at work."""
+    nn = torch.nn
+    return nn.Sequential(nn.Linear(300, 300), nn.ReLU(), nn.Linear(300, 10))
+
+
+def step_of(name, wrap):
+    """A step of training."""
+    cresset.manual_seed(0)
+    if name == "gpt":
+        model = gpt(cresset, width=64, heads=2, depth=2, context=64)
+        x, y = cresset.randint(0, 65, (4, 64)), cresset.randint(0, 65, (4 * 64,))
+        return training(cresset, wrap, cresset.optim.AdamW(model.parameters()),
+                        lambda: model(x).reshape(-1, 65), y)
+    models = {"mlp": (mlp, (32, 64)), "lenet": (lenet, (8, 1, 28, 28)), "wide": (wide, (4, 300))}
+    make, shape = models[name]
+    model, x, y = make(cresset), cresset.randn(shape), cresset.randint(0, 10, shape[:1])
+    optimizer = cresset.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    return training(cresset, wrap, optimizer, lambda: model(x), y)
+
+
+def measured(name, wrap):
+    """What a step has allocated before it, at most in it, and after it, once steps are alike."""
+    gc.collect()
+    start = memory_stats()["allocated_bytes.all.current"]
+    step = step_of(name, wrap)
+    for _ in range(4):
+        step()
+    gc.collect()
+    reset_peak_memory_stats()
+    before = memory_stats()["allocated_bytes.all.current"]
+    step()
+    stats = memory_stats()
+    found = before, stats["allocated_bytes.all.peak"], stats["allocated_bytes.all.current"]
+    return [nbytes - start for nbytes in found]
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "gpt", "wide"])
+def test_training_steps(name):
+    """The plan says what is measured; nothing is kept beyond what immediate mode keeps."""
+    kept = []
+
+    def wrap(function):
+        kept.append(cresset.compile(function))
+        return kept[0]
+
+    immediate = measured(name, lambda function: function)
+    before, peak, after = measured(name, wrap)
+    assert plays(kept[0]) == 3
+    # Up to the numbers that operations keep.
+    assert abs(before - immediate[0]) <= 1024 and abs(after - immediate[2]) <= 1024
+    planned = peak_of(kept[0]._variants[0].replay)
+    assert abs(planned - (peak - before)) <= 0.05 * (peak - before)
+    assert f"1. takes {planned:,} bytes at its peak, after " in kept[0].memory_plan()
+    # All that a program makes is there while it runs.
+    assert peak <= MOST[name] * immediate[1]
