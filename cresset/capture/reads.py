@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from cresset.capture.instructions import instructions
 from cresset.core.tensor import Tensor
+from cresset.runtime import watch
 
 # Code of the package whose reads count: that of layers. The rest reads nothing that changes.
 WATCHED = ("cresset.nn.module", "cresset.nn.functional", "cresset.nn.losses")
@@ -168,22 +169,50 @@ class Reads:
             self.changes = [c for c in self.changes if id(c.owner) not in loose]
             self.found = {k: pair for k, pair in self.found.items() if id(pair[0]) not in loose}
 
-    def conditions(self, known: Callable[[Any], str]) -> list[tuple[str, str]]:
-        """(an expression that is true while something is as it was read, what that is).
+    def conditions(self, known: Callable[[Any], str]) -> Iterator[Condition]:
+        """What holds while everything is as it was read.
 
         `known(value)` is the name by which an expression finds a value.
         """
-        written = []
         for (_, kind, name), (owner, value) in tuple(self.found.items()):
+            words: list[watch.Word | None] = []
             if kind == "cell":
                 place, what = f"{known(owner)}.cell_contents", f"the variable {name}"
+                words = [watch.in_cell(owner)]
             elif kind == "attribute":
-                place, what = _place(owner, name, known), f"{name} of a {type(owner).__name__}"
+                place, scopes = _place(owner, name, known)
+                what = f"{name} of a {type(owner).__name__}"
+                words = [watch.in_dict(scope) for scope in scopes]
             else:
                 place = f"{known(owner)}[{name!r}]"
                 what = f"the global {name}" if kind == "global" else f"the entry {name!r}"
-            written.append((_condition(place, value, known), what))
-        return written
+                # A program's globals change all the time.
+                if kind == "item" and isinstance(owner, dict):
+                    words = [watch.in_dict(owner)]
+            if isinstance(value, dict):
+                words.append(watch.in_dict(value))
+                steady = not any(isinstance(v, (tuple, *CONTAINERS)) for v in value.values())
+            else:
+                steady = not isinstance(value, CONTAINERS)
+                steady = steady and not (isinstance(value, tuple) and not _plain(value))
+            watched = tuple(words) if words and steady and all(words) else None
+            yield Condition(_condition(place, value, known), what, watched)
+
+
+class Condition(NamedTuple):
+    """An expression that is true while something is as it was, and what that is in words.
+
+    `words` are places in memory; while what stands there is the same, so is the expression. None
+    where no words tell.
+    """
+
+    test: str
+    what: str
+    words: tuple | None = None
+
+
+def _plain(values: tuple) -> bool:
+    return all(isinstance(v, PLAIN) or isinstance(v, tuple) and _plain(v) for v in values)
 
 
 def _condition(place: str, value, known) -> str:
@@ -199,15 +228,27 @@ def _condition(place: str, value, known) -> str:
     return f"{place} is {known(value)}"
 
 
-def _place(owner, name, known) -> str:
-    """The expression of an attribute, found in the owner's dict where it is there: no call."""
+def _place(owner, name, known) -> tuple[str, list[dict]]:
+    """The expression of an attribute, without a call where it is found in a dict of the owner's.
+
+    And the dicts that say what it is: none where that cannot be told.
+    """
     attributes = getattr(owner, "__dict__", {})
     if name in attributes:
-        return f"{known(attributes)}[{name!r}]"
+        return f"{known(attributes)}[{name!r}]", [attributes]
     for registry in REGISTRIES:
-        if name in attributes.get(registry, ()):
-            return f"{known(attributes[registry])}[{name!r}]"
-    return f"getattr({known(owner)}, {name!r})"
+        found = attributes.get(registry, {})
+        if name in found:
+            return f"{known(found)}[{name!r}]", [found]
+    searched = [attributes]
+    for kind in type(owner).__mro__:
+        # Of a class only a proxy of its dict is given out, which refers to it.
+        searched += [d for d in gc.get_referents(vars(kind)) if isinstance(d, dict)]
+        if name in vars(kind):
+            break
+    else:
+        searched = []
+    return f"getattr({known(owner)}, {name!r})", searched
 
 
 def same(value, before) -> bool:

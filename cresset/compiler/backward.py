@@ -7,7 +7,7 @@ play, in one node of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from cresset.autograd.engine import grad
@@ -15,6 +15,7 @@ from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, Pick, complete
 from cresset.capture.tape import Place, Tape
 from cresset.core.layout import Layout
+from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
 from cresset.ops import meta
 from cresset.ops.creation.tensors import ones_like
@@ -53,6 +54,24 @@ def record_backward(tape: Tape, results, leaves) -> Backward | None:
     if not pairs:
         return None
     return Backward(start, outs, given, [x for x, _ in pairs], [place for _, place in pairs])
+
+
+def storages_of(outs: Iterable[Tensor]) -> set[Storage]:
+    """The storages that the graph of some tensors holds for its gradients."""
+    found, seen = set(), set()
+    waiting: list = [x.history for x in outs]
+    while waiting:
+        held = waiting.pop()
+        if isinstance(held, Node) and held not in seen:
+            seen.add(held)
+            waiting += [*held.edges, held.saved, held.args]
+        elif isinstance(held, (tuple, list)):
+            waiting += held
+        elif isinstance(held, Tensor):
+            found.add(held.memory)
+        elif isinstance(held, Storage):
+            found.add(held)
+    return found
 
 
 class PlayedNode(Node):

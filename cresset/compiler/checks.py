@@ -7,42 +7,46 @@ from typing import Any
 
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf
-from cresset.capture.reads import PLAIN, Reads, same
-from cresset.compiler.replay import NotReplayable, Replay
+from cresset.capture.reads import PLAIN, Condition, Reads, same
+from cresset.compiler.replay import NotReplayable, Replay, tensors_of
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops.generated import function_of
 from cresset.ops.kinds.view import Viewed
+from cresset.runtime import native, watch
 
 # The histories of tensors that are not differentiated.
 UNTRACKED = frozenset({type(None), Viewed})
+# Plays after which a word may change and is still worth being watched.
+STEADY = 8
 
 
 class Checks:
     """Writes the function that says whether a recording fits a call.
 
-    `fitting(args, options)` returns the tensors among the arguments, or None. `tests` are the
-    expressions that have to be true, each with what it looks at in words.
+    `fitting(args, options)` returns the tensors among the arguments, or None. `conditions` all have
+    to be true. Most are about objects that hardly ever change, of which words in memory tell: only
+    where one is another than it was are they looked at.
     """
 
     def __init__(self):
         self.scope = {"same": same, "untracked": UNTRACKED, "mode": mode, "types": types}
-        self.tests: list[tuple[str, str]] = []
+        self.conditions: list[Condition] = []
         self.leaves: list[Tensor] = []
         self.places: list[str] = []
         self.names: dict[int, str] = {}
 
     def known(self, value) -> str:
-        """The name by which the tests find a value."""
+        """The name by which the conditions find a value."""
         name = self.names.get(id(value))
         if name is None:
             name = self.names[id(value)] = f"k{len(self.names)}"
             self.scope[name] = value
         return name
 
-    def _add(self, test: str, what: str):
-        self.tests.append((test, what))
+    def _add(self, test: str, what: str, words: tuple | None = None):
+        self.conditions.append(Condition(test, what, words))
 
     # --- the arguments ----------------------------------------------------------------------------
     def arguments(self, args, options):
@@ -77,65 +81,130 @@ class Checks:
             self._add(f"type({place}.history) is {self.known(Leaf)}", wanting)
         else:
             raise NotReplayable("an argument has a graph to go backward through")
-        for other, there in zip(self.leaves, self.places):
-            # Written memory is read by its other names.
-            test = f"{place}.memory is not {there}.memory"
-            if other.memory is x.memory:
-                distance = x.ptr - other.ptr
-                test = (f"{place}.memory is {there}.memory and "
-                        f"{place}.ptr - {there}.ptr == {distance}")
-            self._add(test, f"whether {place} and {there} share memory")
         self.leaves.append(x)
         self.places.append(place)
 
     # --- everything else --------------------------------------------------------------------------
     def state(self, made: Replay, reads: Reads):
-        """Check what the function finds beside its arguments."""
+        """Check what the function finds beside its arguments, and what of it shares memory."""
         self._add(f"mode.enabled is {mode.enabled}", "whether gradients are recorded")
         default = self.known(types._Default.dtype)
         self._add(f"types._Default.dtype is {default}", "the default type")
-        self.tests += reads.conditions(self.known)
+        self._sharing(made, reads)
+        self.conditions += reads.conditions(self.known)
         for x in made.found:
             name, what = self.known(x), f"a tensor of shape {tuple(x.layout.shape)}"
-            self._add(f"{name}.layout is {self.known(x.layout)}", f"the layout of {what}")
+            self._add(f"{name}.layout is {self.known(x.layout)}", f"the layout of {what}",
+                      (watch.in_slot(x, "layout"),))
             history = f"type({name}.history) in untracked"
             if type(x.history) is Leaf:
                 history = f"{name}.history is {self.known(x.history)}"
-            self._add(history, f"whether {what} requires gradients")
-            for place in self.places:
-                shared = f"whether {place} shares memory with {what}"
-                self._add(f"{place}.memory is not {name}.memory", shared)
+            self._add(history, f"whether {what} requires gradients",
+                      (watch.in_slot(x, "history"),))
         for x, gradient in made.gradients.items():
-            name = self.known(x)
+            name, what = self.known(x), f"a tensor of shape {tuple(x.layout.shape)}"
             test = f"{name}.grad is {'not ' * (gradient is not None)}None"
+            words: tuple | None = (watch.in_slot(x, "grad", filled=gradient is not None),)
             if isinstance(gradient, Layout):
-                test = f"{name}.grad.layout is {self.known(gradient)}"
-            self._add(test, f"the gradient of a tensor of shape {tuple(x.layout.shape)}")
+                test, words = f"{name}.grad.layout is {self.known(gradient)}", None
+            self._add(test, f"the gradient of {what}", words)
+
+    def _sharing(self, made: Replay, reads: Reads):
+        """Check that what is written has no other names than it had.
+
+        Memory of an argument that the function knows from elsewhere too is found through the
+        argument, which has to lie there in every play.
+        """
+        for tensor in {t: None for _, value in reads.found.values() for t in tensors_of(value)}:
+            for x, place in zip(self.leaves, self.places):
+                if tensor.memory is x.memory:
+                    self._add(f"{place}.memory is {self.known(tensor)}.memory",
+                              f"whether {place} shares memory with a tensor beside it")
+        written = {
+            memory.storage() for part in made.segments
+            for memory, letter in zip(part.inputs, part.program.inputs[1:]) if letter == "w"
+        }
+        for k, (x, place) in enumerate(zip(self.leaves, self.places)):
+            for other, there in zip(self.leaves[:k], self.places):
+                what = f"whether {place} and {there} share memory"
+                if other.memory is x.memory:
+                    self._add(f"{place}.memory is {there}.memory and "
+                              f"{place}.ptr - {there}.ptr == {x.ptr - other.ptr}", what)
+                elif not written.isdisjoint((x.memory, other.memory)):
+                    self._add(f"{place}.memory is not {there}.memory", what)
+        found = [x for x in made.found if x.memory in written]
+        met = self.known(frozenset(x.memory for x in found))
+        for tensor in found:
+            self._add(f"{self.known(tensor)}.memory in {met}",
+                      f"the memory of a tensor of shape {tuple(tensor.layout.shape)}",
+                      (watch.in_slot(tensor, "memory"),))
+        for x, place in zip(self.leaves, self.places):
+            if found:
+                self._add(f"{place}.memory not in {met}",
+                          f"whether {place} shares memory with what is written")
+            for tensor in made.found if x.memory in written else ():
+                self._add(f"{place}.memory is not {self.known(tensor)}.memory",
+                          f"whether {place} shares memory with what is read")
 
     # --- the outcome ------------------------------------------------------------------------------
-    def function(self) -> Callable[..., Any]:
-        """The function `fitting`."""
-        tests = "\n                and ".join(test for test, _ in self.tests)
-        text = "\n".join([
+    def function(self, plays: Callable[[], int]) -> Callable[..., Any]:
+        """The function `fitting`; `plays()` counts how often the recording was played."""
+        self.plays, self.played = plays, 0
+        self.watched = {w: w.content() for c in self.conditions for w in c.words or ()}
+        self.scope["renewed"] = self._renewed
+        self._watch()
+        self.fitting = function_of(self._text(), self.scope)
+        return self.fitting
+
+    def _text(self) -> str:
+        tests = [c.test for c in self.conditions if not self._is_watched(c)]
+        both = _all_of([*tests, "(unchanged() or renewed())"])
+        return "\n".join([
             "def fitting(args, options):",
             "    try:",
-            f"        if ({tests}):",
+            f"        if {both}:",
             f"            return [{', '.join(self.places)}]",
             # As where there are other entries, or tensors that are not to be compared.
             "    except Exception:",
             "        pass",
             "    return None",
         ])
-        return function_of(text, self.scope)
+
+    def _is_watched(self, condition: Condition) -> bool:
+        return condition.words is not None and self.watched.keys() >= set(condition.words)
+
+    def _watch(self):
+        self.scope["unchanged"] = native.make_watch(self.watched)
+
+    def _renewed(self) -> bool:
+        """Whether all holds of which a word has changed; from now on it is compared with this one.
+
+        What changes all the time is not watched any longer: it is looked at in every call.
+        """
+        now = {word: word.content() for word in self.watched}
+        tests = [c.test for c in self.conditions if self._is_watched(c)]
+        if not function_of(f"def holds():\n    return {_all_of(tests)}", self.scope)():
+            return False
+        plays = self.plays()
+        if plays - self.played < STEADY:
+            now = {word: content for word, content in now.items() if content == self.watched[word]}
+        self.watched, self.played = now, plays
+        self._watch()
+        self.fitting.__code__ = function_of(self._text(), self.scope).__code__
+        return True
 
     def broken(self, args, options) -> tuple[int, str]:
         """The place of the first test that is not true, and what it looks at."""
         scope = {**self.scope, "args": args, "options": options}
-        for k, (test, what) in enumerate(self.tests):
+        for k, (test, what, _) in enumerate(self.conditions):
             try:
                 if eval(test, scope):
                     continue
             except Exception:
                 pass
             return k, what
-        return len(self.tests), "an element by which it decides"
+        return len(self.conditions), "an element by which it decides"
+
+
+def _all_of(tests) -> str:
+    return "(" + "\n                and ".join([*tests, "True"]) + ")"

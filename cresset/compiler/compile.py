@@ -72,7 +72,7 @@ def compile(
     >>> print(scaled.explain())
     scaled: 1 recording
       1. the first recording; 2 plays
-         program 1: 1 launch (2 operations fused), makes 1 tensor of 4 bytes, 0 bytes of temporaries at once
+         program 1: 1 launch (2 operations fused), makes 1 tensor of 4 bytes, ...
     """
     if model is None:
         return partial(compile, fullgraph=fullgraph, verify=verify, disable=disable)
@@ -313,7 +313,7 @@ class Variant:
             (e.value, e.line) for e in tape.entries if isinstance(e, Looked) and not e.last
         ]
         self.checks.state(self.replay, reads)
-        self.fitting = self.checks.function()
+        self.fitting = self.checks.function(lambda: self.plays)
 
     def __str__(self):
         lines = [f"{self.cause}; {counted(self.plays, 'play')}"]

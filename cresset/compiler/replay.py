@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, Node
 from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
-from cresset.compiler.backward import Backward, PlayedNode, with_graph
+from cresset.compiler.backward import Backward, PlayedNode, storages_of, with_graph
 from cresset.compiler.segment import Segment, segment
 from cresset.core.dtype import uint8
 from cresset.core.generator import Generator
@@ -148,6 +148,9 @@ class _Writer:
         if self.backward is not None:
             for entry in self.tape.entries[self.backward.start :]:
                 places += [a for a in entry.arguments if isinstance(a, Place)]
+            # The graph of the results goes; in a play one node stands for it.
+            held = storages_of(self.backward.outs)
+            kept |= {m for m in self.tape.memories if m.storage() in held}
         kept |= {place.memory for place in places if place is not None}
         for again in range(2):
             living = [m for m in self.tape.memories

@@ -10,19 +10,19 @@ import _thread
 import ctypes
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
-from cresset.runtime import heap, launch, memory, objects, plan, pool, rejections, update
+from cresset.runtime import heap, launch, memory, objects, plan, pool, rejections, update, watch
 from cresset.runtime.build import load_module
 from cresset.runtime.ir import Module
 from cresset.runtime.program import Program
 
-METH_FASTCALL, METH_O = 0x80, 0x8
+METH_FASTCALL, METH_O, METH_NOARGS = 0x80, 0x8, 0x4
 # From CPython's typeslots.h, structmember.h and object.h, which keep them forever (PEP 384).
 TP_DEALLOC, TP_MEMBERS = 52, 72
 T_SSIZE, READONLY = 19, 1
@@ -63,6 +63,11 @@ def make_updater(
     lists of as many tensors, then `numbers` real numbers.
     """
     return native().builtin("update", update.pack(address, tensors, numbers, writes, dtype))
+
+
+def make_watch(watched: Mapping[watch.Word, int]) -> Callable[[], bool]:
+    """The builtin `unchanged()`: whether words in memory are what they should be."""
+    return native().builtin("unchanged", watch.pack(watched))
 
 
 def new(layout: Layout) -> Tensor:
@@ -118,6 +123,7 @@ class Native:
             "view": self._method("view", METH_O),
             "new": self._method("new", METH_O),
             "allocate": self._method("allocate", METH_O),
+            "unchanged": self._method("unchanged", METH_NOARGS),
         }
         self.block_type = self._make_block_type()
         memory.attach(self.heap, self.addresses["trim"], self.block_type)
@@ -155,7 +161,7 @@ class Native:
 
 def _write():
     module = Module()
-    for part in (objects, heap, pool, launch, update):
+    for part in (objects, heap, pool, launch, update, watch):
         part.write(module)
     return module
 
@@ -171,6 +177,7 @@ def _objects():
     return {
         "None": None,
         "True": True,
+        "False": False,
         "NotImplemented": NotImplemented,
         "zero": 0,
         "int": int,

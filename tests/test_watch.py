@@ -1,0 +1,131 @@
+"""Watched words: a recording is looked at again where an object changed, and only there."""
+
+import sys
+
+import pytest
+from compiling import plays
+
+import cresset
+from cresset import nn
+from cresset.runtime import native, watch
+
+
+class Holder:
+    """A factor, and what the class says."""
+
+    scale = 2.0
+
+    def __init__(self):
+        self.factor = 1.0
+
+
+def watched(*words):
+    return native.make_watch({word: word.content() for word in words})
+
+
+def test_words_of_objects():
+    x, holder = cresset.ones(2), Holder()
+    unchanged = watched(watch.in_slot(x, "layout"), watch.in_slot(x, "grad"))
+    assert unchanged() is True
+    x.grad = cresset.ones(2)
+    assert unchanged() is False
+    filled = watched(watch.in_slot(x, "grad", filled=True))
+    x.grad = cresset.zeros(2)
+    assert filled() is True
+    x.grad = None
+    assert filled() is False
+
+    def of_cell():
+        return holder
+
+    (cell,) = of_cell.__closure__
+    unchanged = watched(watch.in_cell(cell))
+    assert unchanged()
+    holder = None
+    assert not unchanged()
+
+
+def test_every_write_to_a_dict_shows():
+    holder, plain = Holder(), {"a": 1}
+    words = [watch.in_dict(vars(holder)), watch.in_dict(plain)]
+    if sys.version_info >= (3, 13):
+        assert words == [None, None]
+        return
+
+    def write(value):
+        holder.factor = value
+
+    for k in range(50):
+        # Often enough for the interpreter to specialize the instruction.
+        unchanged = watched(words[0])
+        assert unchanged()
+        write(float(k))
+        assert not unchanged()
+    for change in (lambda: plain.update(a=2), lambda: plain.pop("a"), lambda: plain.clear()):
+        unchanged = watched(words[1])
+        change()
+        assert not unchanged()
+
+
+@pytest.mark.parametrize("versions", [True, False])
+def test_changes_are_noticed(monkeypatch, versions):
+    if not versions:
+        monkeypatch.setattr(watch, "in_dict", lambda owner: None)
+    holder = Holder()
+    compiled = cresset.compile(lambda x: x * holder.factor + holder.scale)
+    x = cresset.ones(2)
+    try:
+        for k in range(60):
+            if k % 5 == 0:
+                holder.factor = float(k)
+            if k % 7 == 0:
+                Holder.scale = float(k % 2)
+            if k == 50:
+                holder.scale = 100.0
+            assert compiled(x)[0].item() == holder.factor + holder.scale
+    finally:
+        Holder.scale = 2.0
+    assert plays(compiled) > 10
+
+
+def test_what_changes_beside_it_does_not_matter():
+    """A dict that changes at every call, though not in what is read of it, is soon let be."""
+    holder = Holder()
+    compiled = cresset.compile(lambda x: x * holder.factor)
+    for k in range(30):
+        holder.calls = k
+        assert compiled(cresset.ones(2))[0].item() == 1.0
+    assert plays(compiled) == 28
+    (variant,) = compiled._variants
+    assert watch.in_dict(vars(holder)) not in variant.checks.watched
+    holder.factor = 3.0
+    assert compiled(cresset.ones(2))[0].item() == 3.0
+
+
+def test_modes_of_a_model():
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    compiled = cresset.compile(lambda x: model(x))
+    x = cresset.randn(8, 4)
+    for k in range(24):
+        model.train(k % 6 < 3)
+        result = compiled(x)
+        if not model.training:
+            assert cresset.equal(result, model(x))
+        else:
+            assert (result == 0).any()
+    assert plays(compiled) > 10
+
+
+def test_written_memory_and_its_other_names():
+    buffer = cresset.zeros(3)
+
+    def function(x):
+        buffer.add_(1)
+        return x + buffer
+
+    compiled = cresset.compile(function)
+    for k in range(4):
+        assert compiled(cresset.ones(3)).tolist() == [k + 2.0] * 3
+    assert compiled(buffer).tolist() == [10.0] * 3
+    assert compiled(buffer[:]).tolist() == [12.0] * 3
+    assert compiled(cresset.ones(3)).tolist() == [8.0] * 3
