@@ -587,3 +587,39 @@ def celsius_step(torch, wrap):
 
     update = wrap(update)
     return lambda: float(update())
+
+
+@workload("models")
+def celsius_loop(torch, wrap):
+    """The fit as a loop within one compiled function; in PyTorch the loop is Python's."""
+    t_c, t_u = readings(torch)
+    start = torch.tensor([1.0, 0.0])
+
+    def update(params):
+        params = params.detach().requires_grad_()
+        w, b = params
+        loss = ((w * t_u + b - t_c) ** 2).mean()
+        (gradient,) = torch.autograd.grad(loss, params)
+        return params.detach() - 1e-2 * gradient, loss.detach()
+
+    if torch.__name__ == "torch":
+        # Whose while_loop refuses functions that go backward.
+        update = wrap(update)
+
+        def loop():
+            params = start
+            for _ in range(100):
+                params, loss = update(params)
+            return float(loss)
+
+        return loop
+
+    @wrap
+    def fit():
+        return torch.while_loop(
+            lambda n, params, loss: n < 100,
+            lambda n, params, loss: (n + 1, *update(params)),
+            (torch.tensor(0), start, torch.tensor(0.0)),
+        )[2]
+
+    return lambda: float(fit())

@@ -49,6 +49,9 @@ def agree(function, calls, recordings=1):
     return compiled
 
 
+both = pytest.mark.parametrize("wrap", [lambda f: f, cresset.compile], ids=["plain", "compiled"])
+
+
 def scalars(*values):
     return [(cresset.tensor(value),) for value in values]
 
@@ -249,7 +252,9 @@ def test_a_loop_of_elements():
 
 
 def test_a_loop_of_no_turns():
-    function = lambda x: cresset.while_loop(lambda x: x > 10, lambda x: (x - 1,), (x,))  # noqa: E731
+    def function(x):
+        return cresset.while_loop(lambda x: x > 10, lambda x: (x - 1,), (x,))
+
     compiled = agree(function, scalars(0.0, 5.0, 20.0, 9.0, 30.5))
     x = cresset.tensor(3.0)
     compiled(x)[0].zero_()
@@ -513,39 +518,39 @@ def test_functions_that_draw_random_numbers():
     assert plays(compiled) == 3
 
 
-def test_functions_that_write_to_what_is_outside():
-    for compile in (lambda function: function, cresset.compile):
-        count, x = cresset.zeros(()), cresset.ones(4)
+@both
+def test_functions_that_write_to_what_is_outside(wrap):
+    count, x = cresset.zeros(()), cresset.ones(4)
 
-        def turn(c, x):
-            count.add_(1)
-            return c + x, None
+    def turn(c, x):
+        count.add_(1)
+        return c + x, None
 
-        function = compile(lambda x: cresset.scan(turn, cresset.tensor(0.0), x)[0])
-        assert [function(x).item() for _ in range(4)] == [4] * 4
-        assert count.item() == 16
-
-
-def test_functions_that_write_to_what_they_are_given():
-    for compile in (lambda function: function, cresset.compile):
-        function = compile(lambda x: cresset.cond(x[0] > 0, lambda x: x.add_(1), abs, (x,)))
-        x = cresset.ones(2)
-        assert [function(x).tolist() for _ in range(4)] == [[k, k] for k in (2, 3, 4, 5)]
-        assert x.tolist() == [5, 5]
+    function = wrap(lambda x: cresset.scan(turn, cresset.tensor(0.0), x)[0])
+    assert [function(x).item() for _ in range(4)] == [4] * 4
+    assert count.item() == 16
 
 
-def test_functions_that_go_backward_to_tensors_outside():
-    for compile in (lambda function: function, cresset.compile):
-        w = leaf(2.0)
+@both
+def test_functions_that_write_to_what_they_are_given(wrap):
+    function = wrap(lambda x: cresset.cond(x[0] > 0, lambda x: x.add_(1), abs, (x,)))
+    x = cresset.ones(2)
+    assert [function(x).tolist() for _ in range(4)] == [[k, k] for k in (2, 3, 4, 5)]
+    assert x.tolist() == [5, 5]
 
-        def turn(c, x):
-            (w * x).sum().backward()
-            return c + x, None
 
-        function = compile(lambda x: cresset.scan(turn, cresset.tensor(0.0), x)[0])
-        for k in range(1, 5):
-            assert function(cresset.ones(3)).item() == 3
-            assert w.grad.item() == 3 * k
+@both
+def test_functions_that_go_backward_to_tensors_outside(wrap):
+    w = leaf(2.0)
+
+    def turn(c, x):
+        (w * x).sum().backward()
+        return c + x, None
+
+    function = wrap(lambda x: cresset.scan(turn, cresset.tensor(0.0), x)[0])
+    for k in range(1, 5):
+        assert function(cresset.ones(3)).item() == 3
+        assert w.grad.item() == 3 * k
 
 
 def test_functions_that_look():
@@ -560,12 +565,15 @@ def test_functions_that_look():
 
 def test_a_branch_that_cannot_be_run():
     x = cresset.arange(3)
-    function = lambda i: cresset.cond(i < 3, lambda: x[i], lambda: x[0] - 1)  # noqa: E731
+
+    def function(i):
+        return cresset.cond(i < 3, lambda: x[i], lambda: x[0] - 1)
+
     falls_back(function, scalars(0, 5, 1, 7, 2, 9))
 
 
 def test_integers_that_are_carried():
-    function = lambda x: cresset.while_loop(  # noqa: E731
-        lambda n, x: n < 3, lambda n, x: (n + 1, x * 2), (0, x)
-    )[1]
+    def function(x):
+        return cresset.while_loop(lambda n, x: n < 3, lambda n, x: (n + 1, x * 2), (0, x))[1]
+
     falls_back(function, scalars(1.0, 2.0, 3.0))
