@@ -32,7 +32,10 @@ KINDS = {
 
 
 def parameters_of(body) -> tuple[inspect.Parameter, ...]:
-    """A function's parameters, as `inspect.signature` has them but in a fraction of the time."""
+    """A function's parameters, as `inspect.signature` has them but in a fraction of the time.
+
+    One that collects what is left over, of positions or of names, comes last.
+    """
     code, found = body.__code__, []
     positional = code.co_argcount
     names = code.co_varnames[: positional + code.co_kwonlyargcount]
@@ -45,6 +48,11 @@ def parameters_of(body) -> tuple[inspect.Parameter, ...]:
             name, kind, default=given.get(name, kinds.empty),
             annotation=body.__annotations__.get(name, kinds.empty),
         ))
+    rest = iter(code.co_varnames[len(names):])
+    if code.co_flags & inspect.CO_VARARGS:
+        found.append(kinds(next(rest), kinds.VAR_POSITIONAL))
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        found.append(kinds(next(rest), kinds.VAR_KEYWORD))
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.arguments import raise_told, standing_before
 from cresset.ops.kinds.promotion import can_cast
+from cresset.ops.operation import parameters_of
 
 
 def call_out(op, args, out):
@@ -85,14 +86,14 @@ def with_out(function):
     for `keepdim`; and `input` for a first operand that is called as in formulas, a matrix A.
     """
     name = function.__name__
-    signature = inspect.signature(function)
+    stated = getattr(function, "__signature__", None)
+    own = stated.parameters.values() if stated else parameters_of(inspect.unwrap(function))
+    names = [p.name for p in own]
     aliases = {
-        alias: meant for alias, meant in _NUMPYS
-        if meant in signature.parameters and alias not in signature.parameters
+        alias: meant for alias, meant in _NUMPYS if meant in names and alias not in names
     }
-    first = next(iter(signature.parameters))
-    if first in _FORMULAS and "input" not in signature.parameters:
-        aliases["input"] = first
+    if names[0] in _FORMULAS and "input" not in names:
+        aliases["input"] = names[0]
 
     @wraps(function)
     def call(*args, out=None, **keywords):
@@ -106,11 +107,13 @@ def with_out(function):
         refuse_gradients(name, (*args, *keywords.values(), out))
         return write_out(name, function(*args, **keywords), out)
 
-    more = [_keyword(alias) for alias in aliases]
-    parameters = [*signature.parameters.values(), *more, _keyword("out")]
+    parameters = [*own, *map(_keyword, aliases), _keyword("out")]
     # A parameter that collects all other keywords comes last.
     parameters.sort(key=lambda p: p.kind)
-    call.__signature__ = signature.replace(parameters=parameters)
+    result = function.__annotations__.get("return", inspect.Signature.empty)
+    call.__signature__ = inspect.Signature(
+        parameters, return_annotation=result, __validate_parameters__=False
+    )
     return standing_before(function, call)
 
 
