@@ -10,7 +10,7 @@ from steps import guarded, layout, run
 from test_contractions import convolve
 
 import cresset
-from cresset.kernels import convolution, winograd
+from cresset.kernels import convolution, schedule, winograd
 
 # images, channels in and out, height and width, padding: tiles and lanes that overlap, or do not
 CASES = [
@@ -20,6 +20,7 @@ CASES = [
     (2, 32, 48, (14, 13), 2),
     (9, 64, 32, (4, 9), 1),
     (30, 35, 32, (2, 2), 2),
+    (5, 40, 41, (13, 15), 1),
 ]
 GEOMETRY = (1, 1), (1, 1), 1  # stride, dilation, groups
 
@@ -46,32 +47,63 @@ def worst(found, expected, magnitude):
 def test_error_bound(case, chunk, shift, monkeypatch):
     monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
     monkeypatch.setattr(winograd, "LEAST_ROWS", 1)
+    monkeypatch.setattr(winograd, "PACE", 1e3)  # so that it is taken, however small they are
     x, w, g, bias, other, padding = operands(case, shift)
     stride, dilation, groups = GEOMETRY
     geometry = stride, padding, dilation, groups
-    expected, by_x, _ = convolve(x, w, g, *geometry)
-    magnitude, by_x_magnitude, _ = convolve(abs(x), abs(w), abs(g), *geometry)
+    expected, by_x, by_w = convolve(x, w, g, *geometry)
+    magnitude, by_x_magnitude, by_w_magnitude = convolve(abs(x), abs(w), abs(g), *geometry)
     of_x, of_w, of_g = layout(x), layout(w), layout(g)
 
     out = guarded(np.full(g.shape, 77, "f4"))
-    schedule = convolution.convolution(
+    made = convolution.convolution(
         of_x, of_w, of_g, *geometry, (1, 2, 3), 0, first_temporary=4)
-    assert any("winograd" in step.key for step in schedule[0])
-    run(schedule, [bias, x, w, out])
+    assert any("winograd" in step.key for step in made[0])
+    run(made, [bias, x, w, out])
     added = bias.reshape(-1, 1, 1)
     assert worst(out, expected + added, magnitude + abs(added)) < winograd.BOUND
 
     out = guarded(np.full(x.shape, 77, "f4"))
-    schedule = convolution.convolution_input_gradient(
+    made = convolution.convolution_input_gradient(
         of_g, of_w, of_x, *geometry, (1, 2, 3), 0, first_temporary=4)
-    run(schedule, [other, g, w, out])
+    run(made, [other, g, w, out])
     added = other.reshape(-1, 1, 1)
     assert worst(out, by_x + added, by_x_magnitude + abs(added)) < winograd.BOUND
+
+    out = guarded(np.full(w.shape, 77, "f4"))
+    made = convolution.convolution_weight_gradient(
+        of_g, of_x, of_w, *geometry, (0, 1, 2), first_temporary=3)
+    used = any("winograd" in step.key for step in made[0])
+    assert used == (min(case[3]) >= winograd.TILE)
+    run(made, [g, x, out])
+    assert worst(out, by_w, by_w_magnitude) < winograd.BOUND
+
+
+def test_any_order_gives_the_same_bits(monkeypatch):
+    monkeypatch.setattr(schedule, "PIECE", 1)
+    x, w, g, bias, other, padding = operands((2, 33, 37, (17, 18), 1), 1)
+    geometry = ((1, 1), padding, (1, 1), 1)
+    of_x, of_w, of_g = layout(x), layout(w), layout(g)
+    for steps, operands_of, shape in (
+        (convolution.convolution(of_x, of_w, of_g, *geometry, (1, 2, 3), 0, first_temporary=4),
+         (bias, x, w), g.shape),
+        (convolution.convolution_input_gradient(
+            of_g, of_w, of_x, *geometry, (1, 2, 3), 0, first_temporary=4), (other, g, w), x.shape),
+        (convolution.convolution_weight_gradient(
+            of_g, of_x, of_w, *geometry, (1, 2, 3), first_temporary=4), (bias, g, x), w.shape),
+    ):
+        assert any("winograd" in step.key for step in steps[0])
+        seen = set()
+        for _ in range(4):  # the pieces run in a random order
+            out = guarded(np.full(shape, 77, "f4"))
+            run(steps, [*operands_of, out])
+            seen.add(out.tobytes())
+        assert len(seen) == 1
 
 
 @pytest.mark.parametrize("change", [
     {"dtype": cresset.float64}, {"stride": 2}, {"dilation": 2}, {"groups": 2}, {"taps": 5},
-    {"channels": 24}, {"size": 6},
+    {"channels": 15}, {"size": 6},
 ], ids=str)
 def test_where_it_is_not_used(change):
     dtype, taps, channels = cresset.float32, 3, 32
@@ -83,8 +115,11 @@ def test_where_it_is_not_used(change):
     w = cresset.empty(channels, channels // groups, taps, taps, dtype=settings["dtype"]).layout
     extent = (size + 2 - dilation * (taps - 1) - 1) // stride + 1
     out = cresset.empty(1, channels, extent, extent, dtype=settings["dtype"]).layout
-    steps, _ = convolution.convolution(
-        x, w, out, (stride,) * 2, (1, 1), (dilation,) * 2, groups, (0, 1, 2), first_temporary=3)
+    geometry = (stride,) * 2, (1, 1), (dilation,) * 2, groups
+    steps, _ = convolution.convolution(x, w, out, *geometry, (0, 1, 2), first_temporary=3)
+    assert not any("winograd" in step.key for step in steps)
+    steps, _ = convolution.convolution_weight_gradient(
+        out, x, w, *geometry, (0, 1, 2), first_temporary=3)
     assert not any("winograd" in step.key for step in steps)
 
 

@@ -21,7 +21,7 @@ in steps. Else it is the columns' gradient added back into the image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from math import gcd, prod
 from typing import NamedTuple
@@ -70,12 +70,13 @@ class Shape(NamedTuple):
         """Whether rows of so many columns can be met in vectors, in such steps."""
         return self.dtype.is_floating_point and extents[-1] // step >= lanes_of(self.dtype)
 
-    def suits_winograd(self, inputs: int, outputs: int, results: Triple) -> bool:
-        """Whether images with so many channels are better correlated by Winograd's algorithm."""
+    def allows_winograd(self, *volumes: Triple) -> bool:
+        """Whether volumes of such extents can be had by Winograd's algorithm."""
         dense = self.stride == self.dilation == (1, 1, 1) and self.groups == 1
         return (dense and self.taps == (1, 3, 3) and self.image[0] == 1 and self.padding[0] == 0
                 and max(self.padding) < 3 and not self.empty
-                and winograd.suits(self.dtype, self.images, inputs, outputs, *results[1:]))
+                and winograd.allows(self.dtype, min(self.inputs, self.outputs),
+                                    min(n for volume in volumes for n in volume[1:])))
 
     @property
     def depth(self) -> int:
@@ -112,14 +113,15 @@ def convolution(x: Layout, w: Layout, out: Layout, stride: Numbers, padding: Num
         _multiply(schedule, shape, (shape.outputs, pixels, shape.inputs), _weight(shape, filters),
                   _planes(shape, image, shape.inputs, pixels),
                   _planes(shape, target, shape.outputs, pixels), _column(bias, shape.outputs))
-    elif shape.suits_winograd(shape.inputs, shape.outputs, shape.out):
-        _winograd(schedule, shape, image, shape.image, shape.padding,
-                  winograd.Filters(filters, 9, 9 * shape.inputs, turned=False), target, bias,
-                  (shape.images, shape.inputs, shape.outputs, *shape.out[1:]))
     elif shape.vectors(shape.out) and prod(shape.taps) > 1:
         _correlate(schedule, shape, image, filters, target, bias)
     else:
         _by_columns(schedule, shape, image, filters, target, bias)
+    if shape.allows_winograd(shape.out):
+        schedule = _least(schedule, lambda other: _winograd(
+            other, shape, image, shape.image, shape.padding,
+            winograd.Filters(filters, 9, 9 * shape.inputs, turned=False), target, bias,
+            (shape.images, shape.inputs, shape.outputs, *shape.out[1:])))
     return schedule.result()
 
 
@@ -142,16 +144,17 @@ def convolution_input_gradient(gradient: Layout, w: Layout, x: Layout, stride: N
                   _weight(shape, filters).transposed(),
                   _planes(shape, source, shape.outputs, pixels),
                   _planes(shape, target, shape.inputs, pixels), _column(bias, shape.inputs))
-    elif shape.suits_winograd(shape.outputs, shape.inputs, shape.image):
-        margins = triple([2 - padding for padding in shape.padding[1:]], 0)
-        _winograd(schedule, shape, source, shape.out, margins,
-                  winograd.Filters(filters, 9 * shape.inputs, 9, turned=True), target, bias,
-                  (shape.images, shape.outputs, shape.inputs, *shape.image[1:]))
     elif (shape.vectors(shape.image, shape.stride[-1]) and prod(shape.stride) <= MOST_PHASES
           and not shape.empty):
         _correlate_back(schedule, shape, source, filters, target, bias)
     else:
         _columns_back(schedule, shape, source, filters, target, bias)
+    if shape.allows_winograd(shape.image):
+        margins = triple([2 - padding for padding in shape.padding[1:]], 0)
+        schedule = _least(schedule, lambda other: _winograd(
+            other, shape, source, shape.out, margins,
+            winograd.Filters(filters, 9 * shape.inputs, 9, turned=True), target, bias,
+            (shape.images, shape.outputs, shape.inputs, *shape.image[1:])))
     return schedule.result()
 
 
@@ -184,6 +187,10 @@ def convolution_weight_gradient(gradient: Layout, x: Layout, w: Layout, stride: 
         schedule.follow(matmul(
             (shape.groups,), shape.outputs, shape.depth, pixels, shape.dtype, rows,
             columns.transposed(), weight, first_temporary=schedule.next_temporary))
+    # Tiles that look at padding more than at images would lose too much to rounding.
+    if shape.allows_winograd(shape.out, shape.image):
+        schedule = _least(schedule, lambda other: _winograd_by_weight(
+            other, shape, source, image, target))
     return schedule.result()
 
 
@@ -311,6 +318,13 @@ def _columns_back(schedule: Schedule, shape: Shape, gradient: int, w: int, x: in
 
 
 # --- by Winograd's algorithm ----------------------------------------------------------------------
+def _least(schedule: Schedule, way: Callable[[Schedule], None]) -> Schedule:
+    """The schedule, or what another way makes of an empty one, if that is less work."""
+    other = Schedule(schedule.first_temporary)
+    way(other)
+    return min(schedule, other, key=lambda made: made.work)
+
+
 def _winograd(schedule: Schedule, shape: Shape, source: int, extents: Triple, margins: Triple,
               filters: winograd.Filters, out: int, bias: int | None,
               sizes: tuple[int, int, int, int, int]):
@@ -319,6 +333,15 @@ def _winograd(schedule: Schedule, shape: Shape, source: int, extents: Triple, ma
     index, (_, *padded) = _surrounded(schedule, shape.dtype, source, (images, inputs), extents,
                                       margins, (1, *winograd.margins(height, width)))
     winograd.winograd(schedule, shape.dtype, index, tuple(padded), filters, out, bias, sizes)
+
+
+def _winograd_by_weight(schedule: Schedule, shape: Shape, gradient: int, x: int, w: int):
+    _, height, width = shape.out
+    index, (_, *padded) = _surrounded(
+        schedule, shape.dtype, x, (shape.images, shape.inputs), shape.image, shape.padding,
+        (1, *winograd.margins(height, width)))
+    winograd.filter_gradient(schedule, shape.dtype, index, tuple(padded), gradient, w,
+                             (shape.images, shape.inputs, shape.outputs, height, width))
 
 
 # --- straight on padded images --------------------------------------------------------------------

@@ -25,6 +25,11 @@ class Schedule:
     def next_temporary(self) -> int:
         return self.first_temporary + len(self.temporaries)
 
+    @property
+    def work(self) -> int:
+        """Nanoseconds that all steps take on one thread, as they say."""
+        return sum(step.work for step in self.steps)
+
     def temporary(self, bytes: int) -> int:
         """The place of a new temporary in the value table."""
         self.temporaries.append(bytes)

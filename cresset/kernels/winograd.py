@@ -7,6 +7,10 @@ transformed filters, and transformed back. The sums over channels are 36 product
 a quarter of the multiplications of the sums they replace. S. Winograd, Arithmetic complexity of
 computations (1980); A. Lavin and S. Gray, Fast algorithms for convolutional neural networks (2016).
 
+The gradient by the filters runs the same backwards, with sums over the tiles y of its operand:
+
+    out = G^T [sum (A y A^T) * (B^T x B)] G    for every filter
+
 The transforms interpolate polynomials at POINTS, which decide how much is lost to rounding; with
 the usual 1, -1, 2, -2 it is four times as much (B. Barabasz and others, Error analysis and
 improving the accuracy of Winograd convolution, 2020). Results are within BOUND units in the last
@@ -14,63 +18,39 @@ place of the greatest sum of absolute values of products, which `tests/test_wino
 is some two or three times the error of plain sums. So it is for float32 alone, and
 CRESSET_WINOGRAD=0 leaves it out.
 
-Tiles that would pass the last row or column start earlier. Lanes are channels; blocks that would
-pass the last channel start earlier, too. Images go through in chunks that the caches hold.
+Images go through in chunks that the caches hold.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
 from cresset.core.dtype import dtype
 from cresset.kernels.matmul import Operand, matmul
-from cresset.kernels.pack import transpose
 from cresset.kernels.schedule import Schedule
-from cresset.kernels.words import Words
-from cresset.runtime.ir import Function, Module, Value, vector
+from cresset.kernels.winograd_transforms import (
+    LANES,
+    PLACES,
+    SEEN,
+    TAPS,
+    TILE,
+    filter_gradients,
+    filter_transform,
+    result_transform,
+    tile_transform,
+)
 
 ENABLED = os.environ.get("CRESSET_WINOGRAD", "1") not in ("", "0")
 BOUND = 8  # units in the last place
-LEAST_CHANNELS = 32  # in and out, from which on it pays
-LEAST_TILES = 24
-CHUNK_BYTES = 1 << 22  # of transformed images and results
+LEAST_CHANNELS = 16  # in and out: fewer gain little
+CHUNK_BYTES = 1 << 21  # of what is transformed at a time
 LEAST_ROWS = 96  # tiles of a chunk, which all the filters meet
-PACE = 1.5  # elements transformed in a nanosecond
-TILE, TAPS, SEEN = 4, 3, 6  # of the result, of the filters and of the image, along each dim
-LANES = 2 * TILE  # channels at a time, on any machine: two rows of a tile, turned around
-KIND = vector("float", LANES)
-
-POINTS = (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)  # and infinity
-
-
-def _polynomial(roots: Sequence[float]) -> list[float]:
-    """The coefficients, lowest first, of the product of x - root."""
-    made = [1.0]
-    for root in roots:
-        made = [low - root * high for low, high in zip([0.0, *made], [*made, 0.0])]
-    return made
-
-
-def _transforms() -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
-    """The matrices B^T of images, G of filters and A^T of results."""
-    image, filters = [], []
-    for point in POINTS:
-        others = [other for other in POINTS if other != point]
-        image.append([*_polynomial(others), 0.0])
-        scale = prod(point - other for other in others)
-        filters.append([point**power / scale for power in range(TAPS)])
-    image.append(_polynomial(POINTS))
-    filters.append([0.0] * (TAPS - 1) + [1.0])
-    result = [[*(point**power for point in POINTS), float(power == TILE - 1)]
-              for power in range(TILE)]
-    return image, filters, result
-
-
-IMAGE, FILTER, RESULT = _transforms()
-PLACES = SEEN * SEEN
+PACE = 2.5  # elements transformed in a nanosecond
+FILTER_PACE = 3  # the same of filters and their gradients
+BLOCK = 48  # channels: whole tiles of products, whatever their shape
+LINE = 16  # elements of a cache line
 
 
 class Filters(NamedTuple):
@@ -82,11 +62,9 @@ class Filters(NamedTuple):
     turned: bool
 
 
-def suits(dtype: dtype, images: int, inputs: int, outputs: int, height: int, width: int) -> bool:
-    """Whether it pays for so many images and channels, and results of that size."""
-    tiles = images * _count(height) * _count(width)
-    return (ENABLED and dtype.name == "float32" and min(inputs, outputs) >= LEAST_CHANNELS
-            and min(height, width) >= TILE and tiles >= LEAST_TILES)
+def allows(dtype: dtype, channels: int, extent: int) -> bool:
+    """Whether it can be done for so many channels, rows and columns at the least."""
+    return ENABLED and dtype.name == "float32" and channels >= LEAST_CHANNELS and extent >= TILE
 
 
 def margins(height: int, width: int) -> tuple[int, int]:
@@ -94,9 +72,32 @@ def margins(height: int, width: int) -> tuple[int, int]:
     return height + SEEN - TILE, width + LANES - TILE
 
 
-def _count(extent: int) -> int:
+def tiles_along(extent: int) -> int:
     """Tiles along a dim."""
     return -(-extent // TILE)
+
+
+def apart(elements: int) -> int:
+    """Elements from place to place: an odd number of cache lines, lest all fall on the same few."""
+    return (-(-elements // LINE) | 1) * LINE
+
+
+def cuts(dtype: dtype, sizes: tuple[int, int, int, int, int]) -> tuple[int, list[tuple[int, int]]]:
+    """Images of a chunk, and ranges of channels out, which are blocks.
+
+    What is transformed of a chunk is as much as of all filters, for each of it meets the other.
+    Where one chunk is all, the filters are cut into blocks.
+    """
+    count, inputs, outputs, height, width = sizes
+    tiles = tiles_along(height) * tiles_along(width)
+    volume = PLACES * inputs * outputs * dtype.itemsize
+    chunk = max(CHUNK_BYTES, volume) // (PLACES * tiles * (inputs + outputs) * dtype.itemsize)
+    chunk = min(max(chunk, -(-LEAST_ROWS // tiles)), count)
+    if chunk < count:
+        return chunk, [(0, outputs)]
+    block = max(1, CHUNK_BYTES * outputs // (volume * BLOCK)) * BLOCK
+    starts = range(0, outputs - LANES + 1, block)
+    return chunk, list(zip(starts, [*starts[1:], outputs]))
 
 
 def winograd(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, int],
@@ -108,178 +109,94 @@ def winograd(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, i
     `bias` (channels out).
     """
     count, inputs, outputs, height, width = sizes
-    down, across = _count(height), _count(width)
-    tiles = down * across
-    size = dtype.itemsize
-    chunk = CHUNK_BYTES // (PLACES * tiles * (inputs + outputs) * size)
-    chunk = min(max(chunk, -(-LEAST_ROWS // tiles)), count)
-    spread = schedule.temporary(PLACES * inputs * outputs * size)
-    schedule.launch(
-        f"winograd_filters_{filters.turned}", lambda: filter_transform(filters.turned),
-        (filters.place, spread), (inputs, outputs, filters.inputs, filters.outputs), inputs,
-        inputs * outputs * PLACES / PACE)
-    images = schedule.temporary(PLACES * chunk * tiles * inputs * size)
-    results = schedule.temporary(PLACES * chunk * tiles * outputs * size)
+    down, tiles = tiles_along(height), tiles_along(height) * tiles_along(width)
+    chunk, blocks = cuts(dtype, sizes)
+    widest = max(end - start for start, end in blocks)
+    image_step, result_step = apart(chunk * tiles * inputs), apart(chunk * tiles * widest)
+    filter_step = apart(inputs * widest)
+    images, spread, results = (schedule.temporary(PLACES * step * dtype.itemsize)
+                               for step in (image_step, filter_step, result_step))
+    plane = height * width
     for first in range(0, count, chunk):
         these = min(chunk, count - first)
         rows = these * tiles
-        schedule.launch(
-            "winograd_image", image_transform, (image, images),
-            (first, inputs, *extents, height, width, down, across, rows * inputs),
-            these * down, rows * PLACES * inputs / PACE)
-        schedule.follow(matmul(
-            (PLACES,), rows, outputs, inputs, dtype,
-            Operand(images, (rows * inputs, inputs, 1)),
-            Operand(spread, (inputs * outputs, outputs, 1)),
-            Operand(results, (rows * outputs, outputs, 1)),
-            first_temporary=schedule.next_temporary))
-        schedule.launch(
-            f"winograd_result_{bias is not None}", lambda: result_transform(bias is not None),
-            (results, out, out if bias is None else bias),
-            (first, outputs, height, width, down, across, rows * outputs),
-            these * down, rows * PLACES * outputs / PACE)
+        _transform(schedule, "image", (image, images), (first, 0), (these, inputs),
+                   (inputs, *extents), (height, width), image_step)
+        for start, end in blocks:
+            channels = end - start
+            if first == 0:
+                schedule.launch(
+                    f"winograd_filters_{filters.turned}", lambda: filter_transform(filters.turned),
+                    (filters.place, spread),
+                    (start * filters.outputs, inputs, channels, filters.inputs, filters.outputs,
+                     filter_step),
+                    inputs, inputs * channels * PLACES / FILTER_PACE)
+            schedule.follow(matmul(
+                (PLACES,), rows, channels, inputs, dtype,
+                Operand(images, (image_step, inputs, 1)),
+                Operand(spread, (filter_step, channels, 1)),
+                Operand(results, (result_step, channels, 1)),
+                first_temporary=schedule.next_temporary))
+            schedule.launch(
+                f"winograd_result_{bias is not None}", lambda: result_transform(bias is not None),
+                (results, out, out if bias is None else bias),
+                ((first * outputs + start) * plane, outputs * plane, start, channels, height, width,
+                 down, tiles_along(width), result_step),
+                these * down, rows * PLACES * channels / PACE)
 
 
-def filter_transform(turned: bool) -> Module:
-    """The transformed filters, (places, channels in, channels out); a unit is a channel in.
+def filter_gradient(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, int],
+                    gradient: int, out: int, sizes: tuple[int, int, int, int, int]):
+    """Add the gradient by the filters; `sizes` as for `winograd`.
 
-    Words: pointers filters, out; channels in and out, strides of the filters along them.
+    `image` is packed (images, channels in, *extents), `gradient` (images, channels out, rows,
+    columns), `out` (channels out, channels in, 3, 3). Chunks of images are added in order.
     """
-    module = Module()
-    f = module.kernel()
-    words = Words(f)
-    filters, out = words.pointer(), words.pointer()
-    inputs, outputs, input_step, output_step = words.integers(4)
-    last = TAPS * TAPS - 1
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
-        with f.loop(0, outputs, LANES) as turn:
-            channel = f.minimum(turn, outputs - LANES)
-            at = f.offset(filters, unit * input_step + channel * output_step, "float")
-            rows, ninth = [], f.constant(KIND, 0)
-            for lane in range(LANES):
-                rows.append(f.load(KIND, at))
-                ninth = f.insert(ninth, f.load("float", f.offset(at, last, "float")), lane)
-                at = f.offset(at, output_step, "float")
-            taps = [*transpose(f, rows), ninth]
-            if turned:
-                taps.reverse()
-            lines = [_combined(f, FILTER, taps[row : row + TAPS])
-                     for row in range(0, TAPS * TAPS, TAPS)]
-            to = f.offset(out, unit * outputs + channel, "float")
-            _store_places(f, FILTER, zip(*lines), to, inputs * outputs)
-    f.ret()
-    return module
+    count, inputs, outputs, height, width = sizes
+    tiles = tiles_along(height) * tiles_along(width)
+    chunk, blocks = cuts(dtype, sizes)
+    widest = max(end - start for start, end in blocks)
+    image_step, gradient_step = apart(chunk * tiles * inputs), apart(chunk * tiles * widest)
+    sum_step = apart(widest * inputs)
+    images, gradients, sums, more = (
+        schedule.temporary(PLACES * step * dtype.itemsize)
+        for step in (image_step, gradient_step, sum_step, sum_step * (chunk < count)))
+    for first in range(0, count, chunk):
+        these = min(chunk, count - first)
+        rows = these * tiles
+        _transform(schedule, "image", (image, images), (first, 0), (these, inputs),
+                   (inputs, *extents), (height, width), image_step)
+        for start, end in blocks:
+            channels = end - start
+            _transform(schedule, "gradient", (gradient, gradients), (first, start),
+                       (these, channels), (outputs, height, width), (height, width), gradient_step)
+            # Products store some sums twice, so they must not add to what they write.
+            before = Operand(more, (sum_step, inputs, 1)) if first else None
+            schedule.follow(matmul(
+                (PLACES,), channels, inputs, rows, dtype,
+                Operand(gradients, (gradient_step, 1, channels)),
+                Operand(images, (image_step, inputs, 1)),
+                Operand(sums, (sum_step, inputs, 1)), before,
+                first_temporary=schedule.next_temporary))
+            if first + chunk >= count:
+                schedule.launch(
+                    "winograd_filter_gradients", filter_gradients, (sums, out),
+                    (inputs, start * inputs * TAPS * TAPS, sum_step), channels,
+                    channels * inputs * PLACES / FILTER_PACE)
+        sums, more = more, sums
 
 
-def image_transform() -> Module:
-    """The transformed images, (places, images, tiles, channels); a unit is a row of tiles.
+def _transform(schedule: Schedule, source: str, operands: tuple[int, int],
+               first: tuple[int, int], sizes: tuple[int, int], image: tuple[int, int, int],
+               results: tuple[int, int], step: int):
+    """Add the transform of `sizes` images and channels, from the `first` of both.
 
-    Words: pointers image, out; the first image, channels, height and width of an image, rows and
-    columns of the result, tiles down and across, elements of a place.
+    An image has so many channels, rows and columns; places are a step apart.
     """
-    module = Module()
-    f = module.kernel()
-    words = Words(f)
-    image, out = words.pointer(), words.pointer()
-    first, channels, height, width, rows, columns = words.integers(6)
-    down, across, place_step = words.integers(3)
-    plane = height * width
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
-        top = f.minimum(unit.urem(down) * TILE, rows - TILE)
-        number = first + unit.udiv(down)
-        source = f.offset(image, number * channels * plane + top * width, "float")
-        with f.loop(0, channels, LANES) as turn:
-            channel = f.minimum(turn, channels - LANES)
-            corner = f.offset(source, channel * plane, "float")
-            with f.loop(0, across) as tile:
-                left = f.minimum(tile * TILE, columns - TILE)
-                pixels = []
-                for row in range(SEEN):
-                    at = f.offset(corner, left + width * row, "float")
-                    seen = []
-                    for _ in range(LANES):
-                        seen.append(f.load(KIND, at))
-                        at = f.offset(at, plane, "float")
-                    pixels.append(_combined(f, IMAGE, transpose(f, seen)[:SEEN]))
-                to = f.offset(out, (unit * across + tile) * channels + channel, "float")
-                _store_places(f, IMAGE, zip(*pixels), to, place_step)
-    f.ret()
-    return module
-
-
-def result_transform(biased: bool) -> Module:
-    """The results of transformed ones; a unit is a row of tiles.
-
-    Words: pointers results, out, bias; the first image, channels, rows and columns of a result,
-    tiles down and across, elements of a place.
-    """
-    module = Module()
-    f = module.kernel()
-    words = Words(f)
-    results, out, bias = (words.pointer() for _ in range(3))
-    first, channels, rows, columns, down, across, place_step = words.integers(7)
-    plane = rows * columns
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
-        top = f.minimum(unit.urem(down) * TILE, rows - TILE)
-        number = first + unit.udiv(down)
-        target = f.offset(out, number * channels * plane + top * columns, "float")
-        with f.loop(0, channels, LANES) as turn:
-            channel = f.minimum(turn, channels - LANES)
-            corner = f.offset(target, channel * plane, "float")
-            with f.loop(0, across) as tile:
-                left = f.minimum(tile * TILE, columns - TILE)
-                at = f.offset(results, (unit * across + tile) * channels + channel, "float")
-                lines = []
-                for _ in range(SEEN):
-                    line = []
-                    for _ in range(SEEN):
-                        line.append(f.load(KIND, at))
-                        at = f.offset(at, place_step, "float")
-                    lines.append(_combined(f, RESULT, line))
-                columns_of_tile = [_combined(f, RESULT, column) for column in zip(*lines)]
-                if biased:
-                    term = f.load(KIND, f.offset(bias, channel, "float"))
-                    columns_of_tile = [[value + term for value in column]
-                                       for column in columns_of_tile]
-                for row in range(0, TILE, 2):
-                    two = [column[row + k] for k in range(2) for column in columns_of_tile]
-                    at = f.offset(corner, left + columns * row, "float")
-                    for pixels in transpose(f, two):
-                        f.store(f.shuffle(pixels, None, range(TILE)), at)
-                        f.store(f.shuffle(pixels, None, range(TILE, 2 * TILE)),
-                                f.offset(at, columns, "float"))
-                        at = f.offset(at, plane, "float")
-    f.ret()
-    return module
-
-
-def _store_places(f: Function, matrix: Sequence[Sequence[float]], columns, to: Value, step: Value):
-    """The places of a transform from its columns, half done: row by row, a step apart."""
-    for column in columns:
-        at = to
-        for value in _combined(f, matrix, column):
-            f.store(value, at)
-            at = f.offset(at, step * SEEN, "float")
-        to = f.offset(to, step, "float")
-
-
-def _combined(f: Function, matrix: Sequence[Sequence[float]],
-              values: Sequence[Value]) -> list[Value]:
-    """matrix @ values; factors of one come first, since they cost nothing."""
-    made = []
-    for row in matrix:
-        terms = sorted(((factor, value) for factor, value in zip(row, values) if factor),
-                       key=lambda term: term[0] != 1)
-        factor, total = terms[0]
-        if factor != 1:
-            total = total * f.constant(KIND, factor)
-        for factor, value in terms[1:]:
-            if factor == 1:
-                total = total + value
-            else:
-                total = f.intrinsic("fmuladd", f.constant(KIND, factor), value, total)
-        made.append(total)
-    return made
+    count, channels = sizes
+    down, across = map(tiles_along, results)
+    start = first[0] * prod(image) + first[1] * prod(image[1:])
+    schedule.launch(
+        f"winograd_{source}", lambda: tile_transform(source), operands,
+        (start, prod(image), channels, *image[1:], *results, down, across, step),
+        count * down, count * down * across * PLACES * channels / PACE)
