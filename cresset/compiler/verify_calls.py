@@ -80,8 +80,9 @@ class Verifier:
         for own, now in zip_longest(self.recorded, witness.launched):
             if own is None or now is None or _spelled(own) != _spelled(now):
                 raise RuntimeError(
-                    f"{SAYS} {_at(own or now)}: there {_said(own)} was recorded, and {_said(now)} "
-                    f"is launched; {MEND}"
+                    f"{SAYS} at {_at(now or own)}: there {_said(own)} was recorded, and "
+                    f"{_said(now)} is launched; pass what has changed as an argument, or call the "
+                    "function without compile"
                 )
         before.put_back()
         trial = Trial(self.replay, self.recorded, witness)
