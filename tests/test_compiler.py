@@ -1,9 +1,9 @@
 """The compiler: what composites become, what kernels depend on, and other targets."""
 
 import os
-import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -266,6 +266,7 @@ def test_nothing_is_built_for_another_machine():
 
 WARM = """
 import sys
+from types import SimpleNamespace
 import cresset as torch
 from cresset.runtime import build
 layer = torch.nn.Linear(4, 3)
@@ -339,7 +340,7 @@ def test_update_assembles_for_arm():
 
 
 def test_native_part_assembles_for_arm(monkeypatch):
-    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="aarch64"))
     assert assembled(native._write()) == elf.AARCH64
 
 

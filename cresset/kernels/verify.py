@@ -6,7 +6,6 @@ fault of the nest's text, which `describe` gives: its space, a line per operand,
 
 from __future__ import annotations
 
-from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from cresset.core import scalar
@@ -66,6 +65,8 @@ class _Verifier:
 
     def _require(self, condition, problem: str):
         if not condition:
+            from textwrap import shorten
+
             quoted = shorten(describe(self.nest)[self.line], 300, placeholder=" ...")
             raise NestError(f"verify nest: {problem}; at line {self.line + 1}: {quoted}")
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import sys
 import threading
 from collections.abc import Callable
@@ -78,7 +77,7 @@ def _count(f, name, amount):
 
 def _pause(f):
     """Tell the core that this is a loop of waiting."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
+    if os.uname().machine.lower() in ("x86_64", "amd64"):
         f.call("llvm.x86.sse2.pause", "void")
     else:
         f.call("llvm.aarch64.isb", "void", f.constant("i32", 15))
@@ -87,7 +86,7 @@ def _pause(f):
 def _futex(f, operation, name, number):
     """Sleep while a word is `number`, or wake `number` of those that sleep at it."""
     f.module.declared["syscall"] = "declare i64 @syscall(i64, ...)"
-    call = FUTEX[platform.machine()]
+    call = FUTEX[os.uname().machine]
     operation = f.constant("i32", operation)
     number = f.convert(number, "i32")
     arguments = f"i64 {call}, {pool_word(f, name)}, {operation}, {number}, ptr null"
@@ -95,7 +94,7 @@ def _futex(f, operation, name, number):
 
 
 def _has_futex():
-    return sys.platform == "linux" and platform.machine() in FUTEX
+    return sys.platform == "linux" and os.uname().machine in FUTEX
 
 
 def _sleep(f, name, number):

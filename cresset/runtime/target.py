@@ -6,7 +6,7 @@ generation uses is listed; a feature that is not found is simply not used.
 
 from __future__ import annotations
 
-import platform
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -89,7 +89,7 @@ def refuse_foreign() -> None:
 
 @cache
 def _this_machine() -> Target:
-    machine = platform.machine().lower()
+    machine = os.uname().machine.lower()
     if machine in ("x86_64", "amd64"):
         return x86(_processor_flags("flags") or set())
     if machine in ("aarch64", "arm64"):

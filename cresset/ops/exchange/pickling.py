@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import pickle
 
 from cresset.core.layout import Layout
 from cresset.core.storage import Loan, MetaStorage, Storage
@@ -32,7 +31,9 @@ def _reduced(storage: Storage, protocol):
     memory = (ctypes.c_char * storage.nbytes).from_address(storage.ptr)
     memory.loan = Loan(storage.owner)
     if protocol >= 5:
-        return _storage_of, (pickle.PickleBuffer(memory),)
+        from pickle import PickleBuffer
+
+        return _storage_of, (PickleBuffer(memory),)
     return _storage_of, (bytearray(memory),)
 
 
