@@ -202,4 +202,4 @@ def _idle(part: Segment) -> int:
     x = meta.new(Layout.packed((1,), uint8))
     count = len(part.program.outputs) + len(part.program.inputs) + len(part.program.temporaries)
     launch = dispatch.make_launcher(Program("t" * count, (), ()))
-    return _least(lambda: launch(*[x] * count), 20)
+    return _least(partial(launch, *[x] * count), 20)
