@@ -5,8 +5,8 @@
 where volumes are summed over planes as well.
 
 Lanes run along the pixels of a row, which both operands hold side by side; a tile of a few taps and
-channels out keeps its sums in registers while all pixels of some images pass. Images are cut into
-chunks by size, and the chunks' sums are added in order.
+channels out, or more taps of a single channel, keeps its sums in registers while all pixels of some
+images pass. Images are cut into chunks by size, and the chunks' sums are added in order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from cresset.core.dtype import dtype
 from cresset.kernels.batch import Batch, batch_words
 from cresset.kernels.correlation import Images
-from cresset.kernels.dot import COLUMNS, ROWS, folded_rows, numbers
+from cresset.kernels.dot import COLUMNS, ROWS, fold, folded_rows, numbers
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import lanes_of
 from cresset.kernels.words import Words
@@ -24,6 +24,7 @@ from cresset.runtime.ir import BITS, Function, Module, Value, vector
 
 CACHED_BYTES = 1 << 18  # of the images and gradients of a chunk, which stay in the second cache
 BLOCK_BYTES = 1 << 16  # of the channels in that meet all channels out before others do
+TAPS_OF_ONE = 9  # of a tile where a group has one channel out
 LEAST_TURNS = 64  # of a tile's loop in a chunk, so that folding its sums does not weigh
 PARTS_BYTES = 1 << 24  # for the sums of all chunks
 LEAST_UNITS = 16  # chunks that are fewer have their channels shared out too
@@ -50,15 +51,17 @@ def filter_gradient(schedule: Schedule, dtype: dtype, images: Images, shifts: Se
                 -(-count * volume * dtype.itemsize // PARTS_BYTES), 1)
     chunks = -(-count // chunk)
     block = max(1, BLOCK_BYTES // (chunk * images.channel * dtype.itemsize))
-    tiles = -(-outputs // COLUMNS)
+    tile = (TAPS_OF_ONE, 1) if outputs == 1 else (ROWS, COLUMNS)
+    tiles = -(-outputs // tile[1])
     shares = min(tiles, max(1, LEAST_UNITS // (chunks * groups)))
-    share = -(-tiles // shares) * COLUMNS
+    share = -(-tiles // shares) * tile[1]
     shares = -(-outputs // share)
     parts = out if chunks == 1 else schedule.temporary(chunks * volume * dtype.itemsize)
     batch = batch_words((groups,), ((images.group,), (outputs * plane,), (volume // groups,)))
     work = count * volume * plane / PACE
     schedule.launch(
-        f"filter_gradient_{dtype.llvm}x{lanes}", lambda: taps_by_channels(dtype.llvm, lanes),
+        f"filter_gradient_{dtype.llvm}x{lanes}_{tile[0]}x{tile[1]}",
+        lambda: taps_by_channels(dtype.llvm, lanes, *tile),
         (images.place, gradient, parts),
         (count, chunk, chunks, inputs * taps, block * taps, outputs, taps, share, shares, depth,
          height, width, images.image, images.channel, images.plane, images.row,
@@ -78,8 +81,10 @@ def sum_parts(schedule: Schedule, dtype: dtype, parts: int, out: int, volume: in
     )
 
 
-def taps_by_channels(type: str, lanes: int) -> Module:
+def taps_by_channels(type: str, lanes: int, rows: int, columns: int) -> Module:
     """The kernel of `filter_gradient`; a unit is a chunk and a share of a group's channels out.
+
+    A tile has `rows` taps, `columns` channels out.
 
     Words: pointers image, gradient, parts; images, those of a chunk, chunks, taps of all channels
     in, those of a block, channels out, taps of one channel, channels of a share, shares, planes,
@@ -96,7 +101,7 @@ def taps_by_channels(type: str, lanes: int) -> Module:
     batch = Batch(words, 3)
     shifts = batch.after(f)
     plane = depth * height * width
-    scratch = f.alloca(vector(type, lanes), ROWS * COLUMNS)
+    scratch = f.alloca(vector(type, lanes), rows * columns)
     masks = _masks(f, type, lanes, width)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
@@ -113,19 +118,27 @@ def taps_by_channels(type: str, lanes: int) -> Module:
         extents = (images, depth, height, width)
         with f.loop(0, volume, block) as first_tap:
             last_tap = f.minimum(first_tap + block, volume)
-            with f.loop(first_output, last_output, COLUMNS) as output:
-                channels = numbers(f, output, last_output, COLUMNS)
+            with f.loop(first_output, last_output, columns) as output:
+                channels = numbers(f, output, last_output, columns)
                 ys = [f.offset(g, channel * plane, type) for channel in channels]
-                with f.loop(first_tap, last_tap, ROWS) as tap:
+                with f.loop(first_tap, last_tap, rows) as tap:
+                    places = numbers(f, tap, last_tap, rows)
                     xs = []
-                    for place in numbers(f, tap, last_tap, ROWS):
+                    for place in places:
                         shift = f.load("i64", f.offset(shifts, place.urem(taps), "i64"))
                         xs.append(f.offset(x, place.udiv(taps) * channel_step + shift, type))
                     sums = _sums(f, type, lanes, xs, ys, strides, extents, masks)
-                    with folded_rows(f, sums, scratch, tap, last_tap) as (folded, place):
-                        for lane, channel in enumerate(channels):
-                            to = f.offset(z, channel * volume + place, type)
-                            f.store(f.extract(folded, lane), to)
+                    if columns == 1:
+                        for first in range(0, rows, COLUMNS):
+                            folded = fold(f, (sums[first : first + COLUMNS] * COLUMNS)[:COLUMNS])
+                            for lane, place in enumerate(places[first : first + COLUMNS]):
+                                to = f.offset(z, output * volume + place, type)
+                                f.store(f.extract(folded, lane), to)
+                    else:
+                        with folded_rows(f, sums, scratch, tap, last_tap) as (folded, place):
+                            for lane, channel in enumerate(channels):
+                                to = f.offset(z, channel * volume + place, type)
+                                f.store(f.extract(folded, lane), to)
     f.ret()
     return module
 
@@ -147,27 +160,30 @@ def _sums(f, type, lanes, xs, ys, strides, extents, masks) -> list[Value]:
                     over = at.index > width - lanes
                     start = f.select(over, width - lanes, at.index)
                     mask = f.load(bits, f.offset(masks, f.convert(over, "i64"), bits))
-                    x_at, y_at = x_row + start, y_row + start
-                    left = [_masked(f, _vector(f, type, lanes, x, x_at), mask) for x in xs]
-                    right = (_vector(f, type, lanes, y, y_at) for y in ys)
-                    at.next(*_products(f, left, right, at.values))
+                    left = (_vector(f, type, lanes, x, x_row + start) for x in xs)
+                    right = (_vector(f, type, lanes, y, y_row + start) for y in ys)
+                    at.next(*_products(f, left, right, at.values, mask, len(ys)))
                 by_row.next(x_row + row_step, y_row + width, *at.results)
             by_plane.next(x_plane + plane_step, *by_row.results[1:])
         by_image.next(x_image + image_step, y_image + gradient_step, *by_plane.results[2:])
     return by_image.results[2:]
 
 
-def _products(f, left, right, sums) -> list[Value]:
+def _products(f, left, right, sums, mask, columns) -> list[Value]:
     """The sums, row by row of the left, and the products of every left with every right.
 
-    One of the right is loaded at a time, for the sums fill the registers.
+    The side of fewer values is held, masked. Of the other, one at a time is loaded, for the sums
+    fill the registers.
     """
     sums = list(sums)
-    columns = len(sums) // len(left)
-    for column, y in enumerate(right):
-        for row, x in enumerate(left):
+    wide = len(sums) <= columns * columns
+    held, passing = (left, right) if wide else (right, left)
+    held = [_masked(f, value, mask) for value in held]
+    for number, value in enumerate(passing):
+        for other, kept in enumerate(held):
+            row, column = (other, number) if wide else (number, other)
             place = row * columns + column
-            sums[place] = f.intrinsic("fmuladd", x, y, sums[place])
+            sums[place] = f.intrinsic("fmuladd", kept, value, sums[place])
     return sums
 
 
