@@ -10,7 +10,8 @@ does not depend on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -261,33 +262,33 @@ def _packs_rows(dtype: dtype, problem: Problem) -> bool:
 
 
 def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:
-    """a in panels of the tile's rows; what is broadcast is packed once."""
-    a = problem.a
-    moving = [(size, stride) for size, stride in zip(problem.batch, a.outer) if stride]
-    sizes = [size for size, _ in moving]
-    row, step = a.matrix
-    place = pack_rows(schedule, dtype, tile, a.place, problem.m, problem.k, row, step, sizes,
-                      [stride for _, stride in moving])
-    rows = _rounded(problem.m, tile.rows)
-    steps = iter(contiguous_strides((*sizes, rows * problem.k))[:-1])
-    outer = [next(steps) if stride else 0 for stride in a.outer]
-    matrix = (problem.k, 1) if tile.rows == 1 else (1, tile.rows)
-    return Operand(place, (*outer, *matrix))
+    """a in panels of the tile's rows."""
+    m, k, (row, step) = problem.m, problem.k, problem.a.matrix
+    pack = partial(pack_rows, schedule, dtype, tile, problem.a.place, m, k, row, step)
+    matrix = (k, 1) if tile.rows == 1 else (1, tile.rows)
+    return _packed(problem, problem.a, pack, _rounded(m, tile.rows) * k, matrix)
 
 
 def _packed_columns(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:
-    """b in panels of the tile's columns; what is broadcast is packed once."""
-    b = problem.b
-    moving = [(size, stride) for size, stride in zip(problem.batch, b.outer) if stride]
+    """b in panels of the tile's columns."""
+    n, k, (step, column) = problem.n, problem.k, problem.b.matrix
+    pack = partial(pack_columns, schedule, dtype, tile, problem.b.place, n, k, column, step)
+    matrix = (tile.columns, k * tile.columns)
+    return _packed(problem, problem.b, pack, _rounded(n, tile.columns) * k, matrix)
+
+
+def _packed(problem: Problem, operand: Operand, pack: Callable[..., int], volume: int,
+            matrix: tuple[int, int]) -> Operand:
+    """What `pack(sizes, strides)` makes of an operand, `volume` elements of each of its matrices.
+
+    What is broadcast is packed once.
+    """
+    moving = [(size, stride) for size, stride in zip(problem.batch, operand.outer) if stride]
     sizes = [size for size, _ in moving]
-    step, column = b.matrix
-    place = pack_columns(schedule, dtype, tile, b.place, problem.n, problem.k, column, step, sizes,
-                         [stride for _, stride in moving])
-    panel = problem.k * tile.columns
-    panels = -(-problem.n // tile.columns)
-    steps = iter(contiguous_strides((*sizes, panels * panel))[:-1])
-    outer = [next(steps) if stride else 0 for stride in b.outer]
-    return Operand(place, (*outer, tile.columns, panel))
+    place = pack(sizes, [stride for _, stride in moving])
+    steps = iter(contiguous_strides((*sizes, volume))[:-1])
+    outer = [next(steps) if stride else 0 for stride in operand.outer]
+    return Operand(place, (*outer, *matrix))
 
 
 # --- all ------------------------------------------------------------------------------------------
