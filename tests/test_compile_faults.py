@@ -75,6 +75,24 @@ def test_what_was_done_before_is_done_once():
     assert states[0][2] == states[1][2]
 
 
+def test_what_would_be_done_after_is_not_done():
+    counts = cresset.ones(3)
+
+    def step(i):
+        more = counts * 2 + 1
+        rows = NUMBERS[i]
+        counts.add_(more)
+        return rows
+
+    compiled = cresset.compile(step)
+    for _ in range(4):
+        compiled(cresset.tensor([1, 2]))
+    assert plays(compiled) == 2
+    before = counts.tolist()
+    raised(compiled, cresset.tensor([1, 9]))
+    assert counts.tolist() == before
+
+
 @pytest.mark.parametrize("cleared_first", [True, False])
 def test_gradients_after_a_fault(cleared_first):
     """They are gone where the function lets go of them before, and there where it does so after."""

@@ -209,6 +209,12 @@ class _Builder:
         pinned = program.explain is not None or any(step.rounds for step in program.steps)
         nothing = self.numbers[NOTHING]
         everything = frozenset(number for number, _ in table) - {nothing}
+        if program.explain is not None:
+            # What lasts and is written after a fault might be found is not written before.
+            everything |= {
+                self.numbers[m] for m, letter in zip(self.inputs, self.letters[1:])
+                if letter == "w"
+            }
         for step in program.steps:
             step = step.over(table.__getitem__)
             met = everything if pinned else frozenset(step.operands) - {STATUS, nothing}
