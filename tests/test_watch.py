@@ -129,3 +129,60 @@ def test_written_memory_and_its_other_names():
     assert compiled(buffer).tolist() == [10.0] * 3
     assert compiled(buffer[:]).tolist() == [12.0] * 3
     assert compiled(cresset.ones(3)).tolist() == [8.0] * 3
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+def test_sizes_come_and_go(monkeypatch):
+    """The recordings that are kept are those played last; what is dropped is recorded again."""
+    monkeypatch.setattr("cresset.compiler.compile.MOST_VARIANTS", 3)
+    compiled = cresset.compile(lambda x: x * 2 + 1)
+    for size in [1, 2, 3, 4, 5, 1, 2, 3, 4, 5] * 2:
+        for _ in range(4):
+            assert compiled(cresset.ones(size)).tolist() == [3.0] * size
+        assert len(compiled._variants) <= 3
+    assert plays(compiled) >= 3 * 2
+
+
+def test_batches_of_all_sizes_share_their_kernels():
+    """Sizes are numbers that kernels are given: past the first few none is compiled any more."""
+    from cresset.runtime.build import _builder
+
+    cresset.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.LayerNorm(32), nn.Linear(32, 4))
+    optimizer = cresset.optim.SGD(model.parameters(), lr=0.1)
+
+    @cresset.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def train(sizes):
+        before = set(_builder.built)
+        for size in sizes:
+            for _ in range(3):
+                step(cresset.randn(size, 16), cresset.randint(0, 4, (size,)))
+        return set(_builder.built) - before
+
+    train((3, 8, 24, 40, 100))
+    assert not train(range(33, 64))
+
+
+def test_a_way_to_gradients_that_were_not_looked_at():
+    first, second = (cresset.ones(2, requires_grad=True) for _ in range(2))
+
+    @cresset.compile
+    def step(x):
+        loss = ((first if x.sum() > 0 else second) * x).sum()
+        loss.backward()
+        return loss.detach()
+
+    for sign in (1, -1, -1, -1, 1, 1, 1, -1):
+        first.grad = second.grad = None
+        step(cresset.full((2,), float(sign)))
+        used, other = (first, second) if sign > 0 else (second, first)
+        assert used.grad.tolist() == [sign] * 2
+        assert other.grad is None
+    assert plays(step) >= 4

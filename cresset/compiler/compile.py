@@ -32,12 +32,16 @@ from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 
-# Recordings of one function that are kept; beyond them it runs in immediate mode.
+# Recordings of one function that are kept, and kinds of calls that are known; those that were not
+# needed for longest go.
 MOST_VARIANTS = 64
+MOST_KINDS = 1024
+# Recordings among the first so many need not come earlier when they are played.
+NEAR = 4
 # Calls that may take another way than a recording did before it is given up.
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
-OWN = {"function", "fullgraph", "verify", "_variants", "_kinds", "__wrapped__",
+OWN = {"function", "fullgraph", "_wanting", "verify", "_variants", "_kinds", "__wrapped__",
        *WRAPPER_ASSIGNMENTS}
 
 
@@ -97,9 +101,10 @@ class Compiled:
         self.fullgraph = fullgraph
         self.verify = verify
         self._variants: list[Variant] = []
-        # What is known of each kind of call: the tensors whose gradients it may compute, once it
-        # has been run, or why it cannot be played.
-        self._kinds: dict[tuple, tuple[Tensor, ...] | NotReplayable] = {}
+        # The kinds of calls that there were, and why those cannot be played that cannot.
+        self._kinds: dict[tuple, NotReplayable | None] = {}
+        # The tensors whose gradients calls may compute; None before the first.
+        self._wanting: dict[Tensor, None] | None = None
         if _code_of(function) is not None:
             update_wrapper(self, function, updated=())
 
@@ -129,9 +134,11 @@ class Compiled:
     def __call__(self, *args, **options):
         if dispatch.tape is not None:
             return self.function(*args, **options)
-        for variant in self._variants:
+        for place, variant in enumerate(self._variants):
             leaves = variant.fitting(args, options)
             if leaves is not None:
+                if place >= NEAR:
+                    self._variants.insert(0, self._variants.pop(place))
                 try:
                     if variant.verifier is None:
                         result = variant.replay.play(leaves)
@@ -161,23 +168,24 @@ class Compiled:
     def _run(self, args, options):
         """A call that no recording fits: in immediate mode, and noted."""
         kind = _kind(args, options)
-        known = self._kinds.get(kind)
         if any(v.missed > MOST_MISSED and v.missed > v.plays for v in self._variants):
-            self._kinds[kind] = known = NotReplayable("elements decide otherwise at every call")
+            self._kinds[kind] = NotReplayable("elements decide otherwise at every call")
             self._variants = [v for v in self._variants if v.missed <= MOST_MISSED]
-        if isinstance(known, NotReplayable) or len(self._variants) >= MOST_VARIANTS:
-            return self.function(*args, **options)
-        if known is None:
+        if self._wanting is None:
             tape = Tape()
             with tape:
                 result = self.function(*args, **options)
-            given = list(leaves_of((args, options)))
-            self._kinds[kind] = tuple(
-                x for x in tape.holders().values()
-                if type(x.history) is Leaf and not any(x is other for other in given)
-            )
+            self._wanting = dict.fromkeys(_wanting(tape, args, options))
+            self._kinds[kind] = None
             return result
-        return self._record(kind, known, args, options)
+        if kind not in self._kinds:
+            if len(self._kinds) >= MOST_KINDS:
+                del self._kinds[next(iter(self._kinds))]
+            self._kinds[kind] = None
+            return self.function(*args, **options)
+        if self._kinds[kind] is not None:
+            return self.function(*args, **options)
+        return self._record(kind, args, options)
 
     def _name(self) -> str:
         return getattr(self.function, "__name__", type(self.function).__name__)
@@ -189,11 +197,17 @@ class Compiled:
         broken = [variant.checks.broken(args, options) for variant in self._variants]
         return f"recorded anew, since {max(broken)[1]} changed"
 
-    def _record(self, kind, wanting, args, options):
-        tape, reads = Tape(wanting, _code_of(self.function)), Reads()
-        entry = {x: x.grad for x in wanting}
+    def _record(self, kind, args, options):
+        assert self._wanting is not None
+        tape, reads = Tape(self._wanting, _code_of(self.function)), Reads()
+        entry = {x: x.grad for x in self._wanting}
         with tape, reads:
             result = self.function(*args, **options)
+        more = [x for x in _wanting(tape, args, options) if x not in self._wanting]
+        if more:
+            # The call went another way than all before, to gradients that were not looked at.
+            self._wanting.update(dict.fromkeys(more))
+            return result
         try:
             cause = self._cause(args, options)
             variant = Variant(tape, reads, entry, result, args, options, cause)
@@ -202,6 +216,7 @@ class Compiled:
             if self.fullgraph:
                 raise RuntimeError(f"compile: {_told(problem)}") from None
         else:
+            self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
             if self.verify:
                 variant.verifier = Verifier(variant.replay, tape)
@@ -279,6 +294,15 @@ class Compiled:
 
     def __repr__(self):
         return f"compile({self.function!r})"
+
+
+def _wanting(tape, args, options) -> list[Tensor]:
+    """The tensors that were there before whose gradients a call may have computed."""
+    given = list(leaves_of((args, options)))
+    return [
+        x for x in tape.holders().values()
+        if type(x.history) is Leaf and not any(x is other for other in given)
+    ]
 
 
 def _code_of(function):
