@@ -2,12 +2,15 @@
 
 PYTHON ?= python3
 GROUP ?= small models
-LIBS ?= --libs torch,cresset
-MODELS ?= --libs torch,torch:compile,cresset,cresset:compile --cold --warm
 CALLS ?= 100000
 PROGRAMS ?= 10000
 SUITE ?= ../array-api-tests
 venv := .venv/bin/python
+comma := ,
+# What is compared; JAX where JAX=../jax/bin/python names a Python that has it.
+LIBS := --libs torch,cresset
+MODELS := --libs torch,torch:compile,$(if $(JAX),jax$(comma))cresset,cresset:compile \
+	$(if $(JAX),--python jax=$(JAX)) --cold --warm
 
 .PHONY: demo test compare bench lint accuracy coverage fuzz notes array-api
 .NOTPARALLEL:

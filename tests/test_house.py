@@ -107,11 +107,14 @@ def test_the_package_imports_its_declared_dependencies_alone():
     assert not offences, "\n".join(offences)
 
 
-def test_importing_the_package_loads_no_llvm():
-    """LLVM waits for the first kernel."""
-    code = "import sys, cresset; print('llvmlite' in sys.modules)"
+def test_importing_the_package_loads_neither_llvm_nor_numpy():
+    """They wait for the first kernel, and for the first array."""
+    code = (
+        "import sys, cresset; cresset.nn, cresset.optim, cresset.compile; "
+        "print({'llvmlite', 'numpy'} & {*sys.modules})"
+    )
     output = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
-    assert output == "False\n"
+    assert output == "set()\n"
 
 
 def test_files_are_short():
