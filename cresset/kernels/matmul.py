@@ -32,6 +32,7 @@ STRIDED_COLUMNS = 64  # the same where k by k a is read across its rows
 STRIDED_BYTES = 1 << 16
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
+FEW_UNITS = 4  # into which its columns are cut, if they are many
 PACE = {"tiles": 40, "dots": 20, "row_sums": 4}  # products in a nanosecond
 
 
@@ -185,10 +186,14 @@ def _row_sums(schedule: Schedule, dtype: dtype, problem: Problem):
     biased = problem.bias is not None
     lanes = lanes_of(dtype)
     n, k = problem.n, problem.k
-    column_blocks = -(-n // row_sums.COLUMNS)
+    least, most = row_sums.COLUMNS
+    pairs = -(-n // (2 * min(max(n // FEW_UNITS, least), most)))
+    # Cut evenly into an even number, for two threads to share.
+    wide = n if n <= least else _rounded(-(-n // (2 * pairs)), lanes)
+    column_blocks = -(-n // wide)
     _launch(schedule, f"row_sums_{dtype.llvm}x{lanes}_{biased}",
             lambda: row_sums.row_sums(dtype.llvm, lanes, biased), problem,
-            (n, k, column_blocks, problem.a.matrix[1], problem.b.matrix[0],
+            (n, k, wide, column_blocks, problem.a.matrix[1], problem.b.matrix[0],
              problem.operands[3].matrix[1]),
             problem.matrices * column_blocks, problem.matrices * n * k / PACE["row_sums"])
 

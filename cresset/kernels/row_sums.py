@@ -12,27 +12,27 @@ from cresset.kernels.words import Words
 from cresset.runtime.ir import Module, Value, vector
 
 ROWS = 4  # read at once
-COLUMNS = 2048  # of a unit
+COLUMNS = 2048, 8192  # of a unit, the least and the most: memory is quick where pieces are long
 
 
 def row_sums(type: str, lanes: int, biased: bool) -> Module:
     """c[j] = sum_k a[k] b[k, j] (+ bias[j]), unit column strides of b and c.
 
-    Words: pointers a, b, c, bias; n, k, blocks of columns; strides of a and b along k, of a column
-    of bias; the batch of (a, b, c, bias).
+    Words: pointers a, b, c, bias; n, k, columns of a unit, blocks of columns; strides of a and b
+    along k, of a column of bias; the batch of (a, b, c, bias).
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     pointers = [words.pointer() for _ in range(4)]
-    n, k, blocks, a_step, b_step, bias_column = words.integers(6)
+    n, k, wide, blocks, a_step, b_step, bias_column = words.integers(7)
     batch = Batch(words, 4)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         offsets = batch.offsets(f, unit.udiv(blocks))
         x, y, z, w = (f.offset(p, o, type) for p, o in zip(pointers, offsets))
-        first = unit.urem(blocks) * COLUMNS
-        last = f.minimum(first + COLUMNS, n)
+        first = unit.urem(blocks) * wide
+        last = f.minimum(first + wide, n)
         whole = first + (last - first).udiv(lanes) * lanes
         with f.loop(first, last) as column:
             start = f.constant(type, 0)
@@ -44,12 +44,12 @@ def row_sums(type: str, lanes: int, biased: bool) -> Module:
             weights = [f.load(type, f.offset(x, (row + r) * a_step, type)) for r in range(count)]
             rows = [f.offset(y, (row + r) * b_step, type) for r in range(count)]
             for width, start, stop in ((lanes, first, whole), (1, whole, last)):
-                wide = vector(type, width)
+                block = vector(type, width)
                 spread = [f.splat(weight, width) for weight in weights]
                 with f.loop(start, stop, width) as column:
-                    total = f.load(wide, f.offset(z, column, type))
+                    total = f.load(block, f.offset(z, column, type))
                     for weight, source in zip(spread, rows):
-                        value = f.load(wide, f.offset(source, column, type))
+                        value = f.load(block, f.offset(source, column, type))
                         total = f.multiply_add(weight, value, total)
                     f.store(total, f.offset(z, column, type))
 
