@@ -9,6 +9,7 @@ their tensors in the value table.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from math import inf, prod
 from typing import NamedTuple
 
@@ -164,11 +165,20 @@ class Windows:
         """The place of an element in the volume."""
         return (plane * self.extents[1] + row) * self.extents[2] + column
 
-    def row(self, unit: Value):
-        """The volume, plane and row of windows that are unit number `unit`."""
-        rest = unit.udiv(self.counts[1])
-        return (rest.udiv(self.counts[0]), rest.urem(self.counts[0]),
-                unit.urem(self.counts[1]))
+    @contextmanager
+    def rows(self, begin: Value, end: Value):
+        """A loop over rows of windows: their number, volume, plane and row within it."""
+        f, (planes, rows, _) = self.f, self.counts
+        first = begin.udiv(rows)
+        carry = [first.udiv(planes), first.urem(planes), begin.urem(rows)]
+        with f.loop(begin, end, carry=carry) as unit:
+            volume, plane, row = unit.values
+            yield unit.index, volume, plane, row
+            last = (row + 1).eq(rows)
+            last_plane = last & (plane + 1).eq(planes)
+            following = f.select(last_plane, 0, f.select(last, plane + 1, plane))
+            unit.next(f.select(last_plane, volume + 1, volume), following,
+                      f.select(last, 0, row + 1))
 
     @property
     def volume(self) -> Value:
@@ -240,8 +250,10 @@ def greatest(dtype: dtype, spacing: int, shares: bool) -> Module:
     lanes = lanes_of(dtype)
     integer = f"i{8 * dtype.itemsize}"
     _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
-        volume, plane, row = windows.row(unit)
+    within = columns, columns
+    if spacing:
+        within = windows.whole((windows.kernel[2] - 1) * windows.dilation[2])
+    with windows.rows(begin, end) as (unit, volume, plane, row):
         source = f.offset(x, volume * windows.volume, dtype.llvm)
         front, *planes = windows.taps(0, plane)
         top, *rows = windows.taps(1, row)
@@ -286,9 +298,6 @@ def greatest(dtype: dtype, spacing: int, shares: bool) -> Module:
             best_place = f.convert(best_place, vector("i64", count))
             f.store(best_place, f.offset(places, unit * columns + column, "i64"))
 
-        within = columns, columns
-        if spacing:
-            within = windows.whole((windows.kernel[2] - 1) * windows.dilation[2])
         _by_columns(f, pixels, lanes if spacing else 1, within, columns)
     f.ret()
     return module
@@ -354,8 +363,10 @@ def averages(dtype: dtype, spacing: int, shares: bool) -> Module:
     columns = windows.counts[2]
     lanes = lanes_of(dtype)
     _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
-        volume, plane, row = windows.row(unit)
+    within = columns, columns
+    if spacing:
+        within = windows.whole(windows.kernel[2] - 1)
+    with windows.rows(begin, end) as (unit, volume, plane, row):
         source = f.offset(x, volume * windows.volume, dtype.llvm)
         *planes, deep = windows.window(0, plane)
         *rows, high = windows.window(1, row)
@@ -379,9 +390,6 @@ def averages(dtype: dtype, spacing: int, shares: bool) -> Module:
             size = f.splat(windows.size((deep, high, wide), dtype.llvm), count)
             f.store(total / size, f.offset(out_row, column, dtype.llvm))
 
-        within = columns, columns
-        if spacing:
-            within = windows.whole(windows.kernel[2] - 1)
         _by_columns(f, pixels, lanes if spacing else 1, within, columns)
     f.ret()
     return module
@@ -426,13 +434,16 @@ def spread(dtype: dtype, shares: bool) -> Module:
 def _by_columns(f: Function, pixels, lanes: int, within, columns: Value):
     """A row of `pixels(column, count)`: vectors within the range where windows lie in the plane.
 
-    The last vector starts earlier where it would pass that range, and does some pixels again.
+    The last vector starts earlier where it would pass that range, and does some pixels again. A
+    range shorter than a vector takes vectors of half the width.
     """
     low, high = within
-    stop = f.select(high - low < lanes, low, high) if lanes > 1 else low
-    if lanes > 1:
-        with f.loop(low, stop, lanes) as column:
-            pixels(f.minimum(column, stop - lanes), lanes)
+    stop = low
+    for count in (lanes, lanes // 2):
+        if count > 1:
+            start, stop = stop, f.select(high - stop < count, stop, high)
+            with f.loop(start, stop, count) as column:
+                pixels(f.minimum(column, stop - count), count)
     with f.loop(0, 2) as part:  # before the vectors, and after them
         before = part.eq(0)
         with f.loop(f.select(before, 0, stop), f.select(before, low, columns)) as column:
