@@ -414,6 +414,58 @@ def test_elements_that_are_only_returned():
     assert plays(compiled)
 
 
+def test_elements_that_are_kept_until_the_return():
+    w = cresset.ones(3, requires_grad=True)
+    optimizer = cresset.optim.SGD([w], lr=0.1)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = ((w * x).sum() - y).square().mean()
+        value = loss.item()
+        loss.backward()
+        optimizer.step()
+        accuracy = (x > 0).float().mean().item()
+        pair = accuracy, (x * 2).sum()
+        return value, pair
+
+    compiled = cresset.compile(step)
+    for run in (compiled, step):
+        with cresset.no_grad():
+            w.fill_(1.0)
+        cresset.manual_seed(0)
+        results = [run(cresset.randn(3), cresset.randn(1)) for _ in range(6)]
+        if run is compiled:
+            own = results
+    assert str(own) == str(results)
+    assert plays(compiled) == 4
+
+
+def test_elements_that_change_after_they_were_seen():
+    def overwritten(x):
+        doubled = x * 2
+        before = doubled.sum().item()
+        value = doubled[0].item()
+        doubled.zero_()
+        return before, value, doubled
+
+    def twice(x):
+        value = x.sum().item()
+        return value, value
+
+    def in_a_loop(x):
+        values = []
+        for k in range(2):
+            value = (x + k).sum().item()
+            values = [values, value]
+        return values
+
+    for function in (overwritten, twice, in_a_loop):
+        compiled = cresset.compile(function)
+        for k in range(6):
+            x = cresset.full((2,), float(k))
+            assert str(compiled(x)) == str(function(x))
+
+
 def test_elements_that_something_is_done_with():
     for function in (
         lambda x: x.sum().item() + 1,

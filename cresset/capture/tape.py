@@ -19,7 +19,7 @@ from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, leaf_numbers
-from cresset.capture.instructions import instructions
+from cresset.capture.returned import only_returned
 from cresset.core.caller import caller
 from cresset.core.dtype import dtype
 from cresset.core.generator import Generator
@@ -36,10 +36,6 @@ LOOKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "storage", "u
 
 # The methods after which random numbers start from elsewhere.
 SEEDING = ("__init__", "manual_seed", "restore")
-# What a function may do between a look and returning: see more, and put it together.
-SEEING = {"item", "detach", "float", "int", "bool"}
-RETURNING = {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_CONST", "LOAD_DEREF", "CALL", "BUILD_TUPLE",
-             "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP"}
 
 
 class Fault(Exception):
@@ -108,7 +104,7 @@ class Live(NamedTuple):
 class Looked(NamedTuple):
     """Python looked at an element, of a type, at a number of bytes in a memory.
 
-    `last` says that the function did so only to return what it saw.
+    `last` says that the function does nothing with what it saw but return it.
     """
 
     value: Any
@@ -354,7 +350,10 @@ class Tape:
             seen = Seen(read(address).value)
             if not self._foreign():
                 memory, offset = self._at(address)
-                last = _is_last(caller(), self.code)
+                frame = caller()
+                last = frame is not None and frame.f_code is self.code and (
+                    only_returned(frame.f_code, frame.f_lasti)
+                )
                 self.entries.append(Looked(seen.value, memory, offset, d, last, _line()))
             return seen
 
@@ -379,26 +378,6 @@ class Tape:
 
 def raise_fault(*words):
     raise Fault
-
-
-def _is_last(frame: types.FrameType | None, code) -> bool:
-    """Whether a frame runs the code, and will do nothing more than return what it has seen."""
-    if frame is None or frame.f_code is not code:
-        return False
-    found = list(instructions(code))
-    # The interpreter may stand behind an instruction, on what it caches for it.
-    now = max(k for k, i in enumerate(found) if i.offset <= frame.f_lasti)
-    if found[now].opname != "CALL":
-        return False
-    for i in found[now + 1 :]:
-        if i.opname == "RETURN_VALUE":
-            return True
-        if i.opname in ("LOAD_GLOBAL", "LOAD_METHOD", "LOAD_ATTR"):
-            if i.argval not in SEEING:
-                return False
-        elif i.opname not in RETURNING:
-            return False
-    return False
 
 
 def _rank(x: Tensor) -> tuple:

@@ -126,8 +126,9 @@ class _Writer:
             if not isinstance(entry, Looked):
                 continue
             if entry.last:
-                followed = sum(value is entry.value for value in plain) == sum(
-                    other.value is entry.value for other in self.looks
+                followed = not self._changes(entry, k) and (
+                    sum(value is entry.value for value in plain)
+                    == sum(other.value is entry.value for other in self.looks)
                 )
             else:
                 drawn = self.tape.drawn is not None and self.tape.drawn <= k
@@ -137,6 +138,15 @@ class _Writer:
                     "Python looks at an element after something was done that lasts, and may "
                     "decide by it", entry.line,
                 )
+
+    def _changes(self, look: Looked, k: int) -> bool:
+        """Whether what is looked at may be another when the call ends; the look is entry k."""
+        later = self.tape.entries[k + 1 :]
+        if any(isinstance(entry, Live) for entry in later):
+            gradients = {place.memory for place in self.last.values() if place is not None}
+            if look.memory is None or not look.memory.made or look.memory in gradients:
+                return True
+        return any(look.memory in _written(entry) for entry in later)
 
     def _refuse_leaks(self):
         """Raise where something that was made lives on beside the results and the gradients."""
@@ -438,14 +448,19 @@ def _ends(entry) -> bool:
     return isinstance(entry, Live) or not entry.last
 
 
+def _written(entry) -> set[Memory]:
+    """The memories that were there and that an entry writes."""
+    if not isinstance(entry, Launched):
+        return set()
+    return {
+        a.memory for letter, a in zip(entry.program.inputs, entry.arguments)
+        if letter == "w" and isinstance(a, Place)
+    }
+
+
 def _lasts(entry) -> bool:
     """Whether an entry does something that is there after the call, whatever comes of it."""
-    if isinstance(entry, Live):
-        return True
-    if isinstance(entry, Looked):
-        return False
-    written = (a for letter, a in zip(entry.program.inputs, entry.arguments) if letter == "w")
-    return any(isinstance(a, Place) and not a.memory.made for a in written)
+    return isinstance(entry, Live) or any(not memory.made for memory in _written(entry))
 
 
 def _listed(names) -> str:
