@@ -184,15 +184,21 @@ def _fill(f, type, row, start, stop, value=None):
 
 
 def _copy(f, dtype, line, out, start, stop, step, dense):
-    type = dtype.llvm
-    if dense:
-        lanes = lanes_of(dtype)
-        whole = start + (stop - start).udiv(lanes) * lanes
-        with f.loop(start, whole, lanes) as column:
+    type, lanes = dtype.llvm, lanes_of(dtype)
+    whole = start + (stop - start).udiv(lanes) * lanes
+    if not dense:
+        whole = f.select(step.eq(2), whole, start)
+    with f.loop(start, whole, lanes) as column:
+        if dense:
             value = f.load(vector(type, lanes), f.offset(line, column, type))
-            f.store(value, f.offset(out, column, type))
-        start = whole
-    with f.loop(start, stop) as column:
+        else:
+            # Every second element: the last one needed is the last one read.
+            at = f.offset(line, column * 2, type)
+            low, high = (f.load(vector(type, lanes), f.offset(at, far, type))
+                         for far in (0, lanes - 1))
+            value = f.shuffle(low, high, [*range(0, lanes, 2), *range(lanes + 1, 2 * lanes, 2)])
+        f.store(value, f.offset(out, column, type))
+    with f.loop(whole, stop) as column:
         f.store(f.load(type, f.offset(line, column * step, type)), f.offset(out, column, type))
 
 
