@@ -12,7 +12,8 @@ import cresset
 
 PROGRAMS = 30
 CALLS = 5
-SHAPES = [(3, 4), (4,), (2, 3, 4), (1, 4)]
+# Shapes whose last dim is short, or longer than any vector.
+SHAPES = {4: [(3, 4), (4,), (2, 3, 4), (1, 4)], 70: [(33, 70), (70,), (2, 9, 70), (1, 70)]}
 
 
 class Program:
@@ -23,13 +24,14 @@ class Program:
         self.steps = [self.random.choice(STEPS) for _ in range(self.random.randint(2, 9))]
         self.seeds = [self.random.random() for _ in self.steps]
         self.backward = self.random.random() < 0.5
-        self.inputs = [self.random.choice(SHAPES) for _ in range(2)]
+        self.length = self.random.choice(list(SHAPES))
+        self.inputs = [self.random.choice(SHAPES[self.length]) for _ in range(2)]
 
     def state(self):
         """A fresh state: a parameter and a buffer."""
         generator = cresset.Generator().manual_seed(7)
-        w = cresset.randn(4, generator=generator).requires_grad_()
-        return w, cresset.zeros(4)
+        w = cresset.randn(self.length, generator=generator).requires_grad_()
+        return w, cresset.zeros(self.length)
 
     def function(self, w, buffer):
         """The program as a function of two tensors."""
@@ -139,8 +141,50 @@ def product(values, choose, buffer):
     return x @ x.transpose(-1, -2) if x.ndim > 1 else cresset.outer(x, x) if x.ndim else x * x
 
 
-STEPS = [unary, unary, binary, binary, view, view, reduction, write, remember, convert, draw, join,
+PLAIN = [unary, unary, binary, binary, view, view, reduction, write, remember, convert, draw, join,
          product]
+
+
+def within(values, choose, buffer, steps=PLAIN):
+    """A function of a tensor, of its shape, which does some step over other tensors as well."""
+    step, seed = choose.choice(steps), choose.choice([0.3, 0.17, 0.71, 0.9])
+
+    def function(x, *others):
+        y = step([x, *others, *values], random_of(seed), buffer)
+        return x * y.float().mean().clamp(-2, 2)
+
+    return function
+
+
+def chosen(values, choose, buffer):
+    x = pick(values, choose).float()
+    yes, no = within(values, choose, buffer), within(values, choose, buffer)
+    return cresset.cond(x.mean() > 0.1, yes, no, (x,))
+
+
+def looped(values, choose, buffer):
+    x = pick(values, choose).detach().float()
+    turn = within([v.detach() for v in values], choose, buffer)
+    turns = (x.mean() * 3).nan_to_num().clamp(0, 4).long()
+    return cresset.while_loop(
+        lambda n, x: n > 0, lambda n, x: (n - 1, turn(x, n)), (turns, x)
+    )[1]
+
+
+def scanned(values, choose, buffer):
+    x = pick(values, choose).float()
+    x = x if x.ndim else x.unsqueeze(0)
+    turn = within(values, choose, buffer, [*PLAIN, chosen, looped])
+    dim, reverse = choose.choice([0, -1]), choose.choice([False, True])
+
+    def turned(carry, row):
+        return turn(carry, row) + row.tanh(), carry * row
+
+    carry, ys = cresset.scan(turned, x.select(dim, 0).sin(), x, dim=dim, reverse=reverse)
+    return choose.choice([carry, ys])
+
+
+STEPS = [*PLAIN, chosen, looped, scanned]
 
 
 def compare(seed):
