@@ -13,7 +13,9 @@ from typing import NamedTuple
 from cresset.autograd.engine import grad
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, Pick, complete
+from cresset.autograd.record import live
 from cresset.capture.tape import Place, Tape
+from cresset.compiler.stand_ins import Bridge
 from cresset.core.layout import Layout
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
@@ -37,13 +39,17 @@ class Backward(NamedTuple):
 
 def record_backward(tape: Tape, results, leaves) -> Backward | None:
     """Record the way back from the results to the leaves; None where there is none any more."""
-    outs = [x for x in results if isinstance(x.history, Node) and type(x.history) is not Leaf]
-    wanted = [x for x in leaves if type(x.history) is Leaf]
+    ends = Leaf, Bridge
+    outs = [x for x in results if isinstance(x.history, Node) and type(x.history) not in ends]
+    wanted = [x for x in leaves if type(x.history) in ends]
+    bridges = [x.history for x in wanted if type(x.history) is Bridge]
     start = len(tape.entries)
     if not outs or not wanted:
         return None
     given = [ones_like(x.detach()) for x in outs]
     try:
+        for bridge in bridges:
+            bridge.raised = True
         with tape:
             gradients = grad(outs, wanted, given, retain_graph=True, allow_unused=True)
             pairs = [(x, tape.place(g)) for x, g in zip(wanted, gradients) if g is not None]
@@ -51,6 +57,9 @@ def record_backward(tape: Tape, results, leaves) -> Backward | None:
         # The function went backward itself, and the graph is gone.
         del tape.entries[start:]
         return None
+    finally:
+        for bridge in bridges:
+            bridge.raised = False
     if not pairs:
         return None
     return Backward(start, outs, given, [x for x, _ in pairs], [place for _, place in pairs])
@@ -85,7 +94,7 @@ class PlayedNode(Node):
 
     def __init__(self, run: Callable, outputs: tuple[Layout, ...], tensors, saved):
         super().__init__(
-            None, tuple([x.history for x in tensors]), tuple([x.layout for x in tensors])
+            None, tuple([live(x) for x in tensors]), tuple([x.layout for x in tensors])
         )
         self.run = run
         self.outputs = outputs

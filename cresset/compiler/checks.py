@@ -8,16 +8,14 @@ from typing import Any
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf
 from cresset.capture.reads import PLAIN, Condition, Reads, same
-from cresset.compiler.replay import NotReplayable, Replay, tensors_of
+from cresset.compiler.replay import Replay, tensors_of
+from cresset.compiler.stand_ins import UNTRACKED
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops.generated import function_of
-from cresset.ops.kinds.view import Viewed
 from cresset.runtime import native, watch
 
-# The histories of tensors that are not differentiated.
-UNTRACKED = frozenset({type(None), Viewed})
 # Plays after which a word may change and is still worth being watched.
 STEADY = 8
 
@@ -80,7 +78,8 @@ class Checks:
         elif type(x.history) is Leaf:
             self._add(f"type({place}.history) is {self.known(Leaf)}", wanting)
         else:
-            raise NotReplayable("an argument has a graph to go backward through")
+            graphless = self.known(UNTRACKED | {Leaf})
+            self._add(f"type({place}.history) not in {graphless}", wanting)
         self.leaves.append(x)
         self.places.append(place)
 

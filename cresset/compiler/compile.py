@@ -26,6 +26,7 @@ from cresset.compiler.replay import (
     tensors_of,
 )
 from cresset.compiler.segment import counted
+from cresset.compiler.stand_ins import StandIns
 from cresset.compiler.state import told
 from cresset.compiler.verify_calls import Verifier
 from cresset.core.caller import warn
@@ -201,16 +202,18 @@ class Compiled:
         assert self._wanting is not None
         tape, reads = Tape(self._wanting, _code_of(self.function)), Reads()
         entry = {x: x.grad for x in self._wanting}
+        given = StandIns(args, options)
         with tape, reads:
-            result = self.function(*args, **options)
+            result = self.function(*given.args, **given.options)
+        tape.refused += [(problem, None) for problem in given.problems()]
         more = [x for x in _wanting(tape, args, options) if x not in self._wanting]
         if more:
             # The call went another way than all before, to gradients that were not looked at.
             self._wanting.update(dict.fromkeys(more))
-            return result
+            return given.given_back(result)
         try:
             cause = self._cause(args, options)
-            variant = Variant(tape, reads, entry, result, args, options, cause)
+            variant = Variant(tape, reads, entry, result, given.args, given.options, cause)
         except NotReplayable as problem:
             self._kinds[kind] = problem
             if self.fullgraph:
@@ -223,7 +226,7 @@ class Compiled:
         for path, line in reads.prints[:1]:
             warn(f"compile: print() at {path}:{line} was run while the call was recorded; it is "
                  "not when it is played")
-        return result
+        return given.given_back(result)
 
     def explain(self) -> str:
         """What became of the calls: the recordings with their causes and programs, and why others
