@@ -14,6 +14,7 @@ from cresset.autograd.mode import mode, no_grad
 from cresset.autograd.node import Leaf, alias
 from cresset.autograd.record import live
 from cresset.capture.tape import Aside, Memory, Tape
+from cresset.compiler.arena import aligned
 from cresset.compiler.recorded import (
     Unrecorded,
     copies,
@@ -32,7 +33,7 @@ from cresset.compiler.recorded_gradients import (
     way_back,
 )
 from cresset.compiler.rounds import Rounds, planned
-from cresset.compiler.segment import ALIGNMENT, Segment
+from cresset.compiler.segment import Segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -186,7 +187,7 @@ class _Recorder:
         found: list[Saved] = []
 
         def keep(memory, copy=None, carried=None):
-            size = max(-(-memory.nbytes // ALIGNMENT), 1) * ALIGNMENT
+            size = aligned(max(memory.nbytes, 1))
             path = Path(memory, Stack("saved", len(found)), 0, size)
             found.append(Saved(path, copy, carried))
 

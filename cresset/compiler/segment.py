@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cresset.capture.tape import Launched, Memory, Place, raise_fault
+from cresset.compiler import arena
+from cresset.compiler.arena import Temporary
 from cresset.compiler.loop_fusion import Launch as FusedLaunch
 from cresset.compiler.loop_fusion import fused
 from cresset.ops import dispatch
-from cresset.runtime.heap import block_bytes
 from cresset.runtime.program import STATUS, Program, joined
 
-# Temporaries begin at multiples of this: a line of the cache.
-ALIGNMENT = 64
-# The part of a block that cutting it in two has to save.
-WORTH = 0.05
 # What numbers are added to: a value that is zero.
 NOTHING = "nothing"
 
@@ -30,44 +27,6 @@ class Launch(NamedTuple):
 
     entries: tuple[Launched, ...]
     steps: int
-
-
-class Room(NamedTuple):
-    """A value of so many bytes that is free until a launch, and what is laid there: (begin, end,
-    first launch, last launch).
-    """
-
-    nbytes: int
-    until: int
-    value: int
-    laid: list[tuple[int, int, int, int]]
-
-    def place(self, size: int, first: int, last: int) -> int | None:
-        """Lay something where those that live with it leave room, as low as can be, if it can."""
-        if last >= self.until:
-            return None
-        at = 0
-        for begin, end, born, dead in self.laid:
-            if born <= last and first <= dead and at < end and begin < at + size:
-                at = end
-        if at + size > self.nbytes:
-            return None
-        self.laid.append((at, at + size, first, last))
-        self.laid.sort()
-        return at
-
-    def cut(self, size: int) -> int:
-        """Where to cut the first `size` bytes in two, through nothing that is laid there, so that
-        the allocator takes least for both; 0 where that saves little.
-        """
-        cuts, clear = [0], 0
-        for begin, end, _, _ in self.laid:
-            if begin >= clear > 0:
-                cuts.append(begin)
-            clear = max(clear, end)
-        best = min(cuts, key=lambda cut: block_bytes(cut) * (cut > 0) + block_bytes(size - cut))
-        taken = block_bytes(best) + block_bytes(size - best)
-        return best if taken <= (1 - WORTH) * block_bytes(size) else 0
 
 
 class Segment(NamedTuple):
@@ -155,8 +114,7 @@ class _Builder:
         # The values by number, temporaries too: memories, and the rooms of programs, (k, j).
         self.values: list[Any] = list(self.places)
         self.numbers = {value: k for k, value in enumerate(self.values)}
-        # The temporaries: bytes, the first and the last launch, and what each is.
-        self.wanted: list[tuple[int, int, int, Any]] = []
+        self.wanted: list[Temporary] = []
 
     def segment(self) -> Segment:
         staying = set(range(len(self.values)))
@@ -247,29 +205,16 @@ class _Builder:
             else:
                 k, j = value
                 nbytes = self.entries[k].program.temporaries[j]
-            self.wanted.append((nbytes, first, last, value))
-        rooms = [
-            Room(_aligned(m.nbytes), lives[self.numbers[m]][0], k, [])
-            for k, m in enumerate(self.outputs) if self.alone and self.numbers[m] in lives
-        ]
-        block = Room(1 << 62, len(launches), self.arena, [])
-        # The largest first, each as low as those that live with it leave room.
-        for nbytes, first, last, value in sorted(self.wanted, key=lambda w: -w[0]):
-            for room in (*rooms, block):
-                at = room.place(_aligned(nbytes), first, last)
-                if at is not None:
-                    self.places[value] = (room.value, at)
-                    break
-        self.wanted = [w for w in self.wanted if self.places[w[-1]][0] == self.arena]
-        size = max((end for _, end, _, _ in block.laid), default=0)
-        cut = block.cut(size) if self.alone else 0
-        if not cut:
-            return (size,) if size else ()
-        for *_, value in self.wanted:
-            _, at = self.places[value]
-            if at >= cut:
-                self.places[value] = (self.arena + 1, at - cut)
-        return cut, size - cut
+            self.wanted.append(Temporary(nbytes, first, last, value))
+        made = [lives.get(self.numbers[m], (0,))[0] for m in self.outputs]
+        outputs = [(m.nbytes, until) for m, until in zip(self.outputs, made)]
+        plan = arena.plan(self.wanted, outputs, self.alone)
+        count = len(outputs)
+        # Behind the outputs the table of values has the inputs, then the blocks.
+        for value, (room, at) in plan.places.items():
+            self.places[value] = (room if room < count else self.arena + room - count, at)
+        self.wanted = [w for w in self.wanted if plan.places[w.value][0] >= count]
+        return plan.blocks
 
     def _held(self, launches) -> list[tuple[int, tuple[str, int] | None]]:
         """The temporaries that live at the launch at which they take most memory."""
@@ -280,7 +225,3 @@ class _Builder:
                 living[k].append((nbytes, line))
         most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
         return sorted(most, key=lambda held: -held[0])
-
-
-def _aligned(nbytes: int) -> int:
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
