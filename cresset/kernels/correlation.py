@@ -30,7 +30,8 @@ CACHED_BYTES = 1 << 14  # of the pixels of a block of channels in, which stay in
 LEAST_CHANNELS = 8  # of a block
 MOST_PANELS = 24  # of filters that a unit goes through
 SCRATCH_BYTES = 1 << 16  # for the sums of a unit
-LEAST_UNITS = 16  # runs of vectors that are fewer have their channels out shared out further
+LEAST_UNITS = 16  # runs of vectors that are fewer are shared out further
+SHORTEST = 8  # tiles of a run
 PACE = 35  # products in a nanosecond
 
 
@@ -85,13 +86,18 @@ def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filt
     runs = -(-slots // run)
     run = -(-slots // (runs * tile.vectors)) * tile.vectors
     runs = -(-slots // run)
+    seen = (run * images.row // segments + max(filters.shifts, default=1)) * dtype.itemsize
+    blocks = -(-inputs // max(LEAST_CHANNELS, CACHED_BYTES // seen))
+    block = -(-inputs // blocks)
+    # Where there are few units, channels out are shared, and runs that still are few are cut.
     least = -(-LEAST_UNITS // max(1, count * groups * depth * runs))
     shares = min(panels, max(least, -(-panels // MOST_PANELS)))
     share = -(-panels // shares) * tile.rows
     shares = -(-outputs // share)
-    seen = (run * images.row // segments + max(filters.shifts, default=1)) * dtype.itemsize
-    blocks = -(-inputs // max(LEAST_CHANNELS, CACHED_BYTES // seen))
-    block = -(-inputs // blocks)
+    runs = max(runs, min(-(-LEAST_UNITS // max(1, count * groups * depth * shares)),
+                         slots // (SHORTEST * tile.vectors)))
+    run = -(-slots // (runs * tile.vectors)) * tile.vectors
+    runs = -(-slots // run)
     looks = [channel * images.channel + shift for channel in range(block)
              for shift in filters.shifts]
     batch = batch_words((count, groups, depth), (
