@@ -1,5 +1,7 @@
 """`cond`, `while_loop` and `scan`: as Python runs them, and as rounds of a compiled program."""
 
+import threading
+
 import pytest
 from compiling import leaf, plays
 
@@ -378,6 +380,39 @@ def test_checks_of_data_within_a_loop():
         with pytest.raises(IndexError, match="index 9 is out of bounds"):
             function(cresset.tensor(wrong))
     assert plays(function) == 2
+
+
+def test_programs_with_control_flow_are_verified():
+    w = cresset.randn(3, requires_grad=True)
+
+    def function(x):
+        h, ys = cresset.scan(lambda h, x: ((h * w + x).sin(), h), x[0], x)
+        y = cresset.cond(h.sum() > 0, lambda: h * w, lambda: h - w)
+        n, _ = cresset.while_loop(
+            lambda n, x: x.sum() < 9, lambda n, x: (n + 1, x + x + 1), (cresset.tensor(0), h * 0)
+        )
+        return n, cresset.autograd.grad((y * ys).sum(), w)[0]
+
+    compiled = cresset.compile(function, verify=True)
+    for _ in range(5):
+        compiled(cresset.randn(4, 3))
+    assert plays(compiled) == 3
+
+
+def test_other_threads_are_not_recorded():
+    found = []
+
+    def other():
+        found.append(cresset.cond(FLAG, lambda: X + 1, lambda: X))
+
+    def function(x):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return cresset.cond(x.sum() > 0, lambda: x + 1, lambda: x - 1)
+
+    agree(function, [(X * k,) for k in (1.0, -1.0, 2.0, -2.0)])
+    assert all(x.tolist() == [2, 2] for x in found)
 
 
 # --- gradients ------------------------------------------------------------------------------------

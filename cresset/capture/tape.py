@@ -197,7 +197,8 @@ class Tape:
         dispatch.plans.clear()
         dispatch.plans.update(self._plans)
 
-    def _foreign(self) -> bool:
+    def foreign(self) -> bool:
+        """Whether another thread runs than the one that is recorded."""
         return threading.get_ident() != self._thread
 
     # --- what is called while it runs -------------------------------------------------------------
@@ -206,7 +207,7 @@ class Tape:
         letters, count = program.inputs, len(program.outputs)
 
         def launch_noted(*arguments):
-            if self._foreign():
+            if self.foreign():
                 return launch(*arguments)
             if self._kept:
                 self._note_replaced()
@@ -238,7 +239,7 @@ class Tape:
 
         Nothing in it is noted.
         """
-        if self._foreign():
+        if self.foreign():
             return call()
         self._stay_inside(False)
         self.entries.append(Live(owner, call, self.gradients()))
@@ -254,7 +255,7 @@ class Tape:
         When the tape is played a fault raises Fault.
         """
         value = bool(x.item())
-        if not self._foreign():
+        if not self.foreign():
             # Not a look by which Python decides anything but to raise.
             program = program._replace(explain=raise_fault)
             self.entries[-1] = Launched("check", program, (self.place(x),), (), _line())
@@ -262,7 +263,7 @@ class Tape:
 
     def drew(self, generator: Generator):
         """Note that random numbers are drawn."""
-        if self._foreign():
+        if self.foreign():
             return
         self._stay_inside(False)
         if self.drawn is None:
@@ -272,7 +273,7 @@ class Tape:
 
     def refuse(self, reason: str):
         """Note that something cannot be played again."""
-        if not self._foreign():
+        if not self.foreign():
             self.refused.append((reason, _line()))
 
     # --- recorded aside ---------------------------------------------------------------------------
@@ -301,7 +302,7 @@ class Tape:
 
     def accumulates(self, leaf: Leaf):
         """Note that a tensor's gradient changes."""
-        if self._inside is not None and not self._foreign():
+        if self._inside is not None and not self.foreign():
             self._stay_inside(leaf.sequence < self._last_leaf)
 
     def _stay_inside(self, inside: bool):
@@ -348,7 +349,7 @@ class Tape:
     def _reader(self, d: dtype, read):
         def read_noted(address):
             seen = Seen(read(address).value)
-            if not self._foreign():
+            if not self.foreign():
                 memory, offset = self._at(address)
                 frame = caller()
                 last = frame is not None and frame.f_code is self.code and (

@@ -25,7 +25,7 @@ class Unrecorded(Exception):
 
 def recorded(record: Callable, *arguments):
     """What `record(tape, *arguments)` returns; None where no tape runs, or it cannot be done."""
-    if dispatch.tape is None:
+    if dispatch.tape is None or dispatch.tape.foreign():
         return None
     try:
         return record(dispatch.tape, *arguments)

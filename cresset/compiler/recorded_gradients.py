@@ -113,7 +113,7 @@ class RecordedNode(WholeNode):
             )
         given = [arrived[x.number] if isinstance(x, Arriving) else x for x in self.given]
         backward = self.backward
-        return backward.finish(run(backward.program, f"{self.label}_backward", given))
+        return backward.finish(run(backward.program, f"{self.label.lower()}_backward", given))
 
     def release(self):
         self.given = None

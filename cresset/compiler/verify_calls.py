@@ -144,7 +144,7 @@ class Witness(Tape):
 
         def launch_seen(*arguments):
             out = noted(*arguments)
-            if not self._foreign():
+            if not self.foreign():
                 entry = self.entries[-1]
                 assert isinstance(entry, Launched)
                 written = tensors_written(entry, out, arguments)
@@ -153,9 +153,16 @@ class Witness(Tape):
 
         return launch_seen
 
+    def aside(self, function, *arguments, written=()):
+        start = len(self.seen)
+        try:
+            return super().aside(function, *arguments, written=written)
+        finally:
+            del self.seen[start:]
+
     def checked(self, x, program):
         value = super().checked(x, program)
-        if not self._foreign():
+        if not self.foreign():
             self.seen.append([])
         return value
 
