@@ -114,6 +114,50 @@ def test_gradients_after_a_fault(cleared_first):
     assert w.grad is (None if cleared_first else before)
 
 
+@pytest.mark.parametrize("cleared", [True, False])
+def test_gradients_that_were_made_before_a_fault(cleared):
+    w = cresset.ones(3, requires_grad=True)
+
+    def step(x, i):
+        if cleared:
+            w.grad = None
+        (w * x).sum().backward()
+        return NUMBERS[i]
+
+    compiled, found = cresset.compile(step), []
+    for function in (step, compiled):
+        w.grad = None
+        for k in range(5):
+            function(cresset.full((3,), float(k)), cresset.tensor([1, 2]))
+        raised(lambda i: function(cresset.full((3,), 7.0), i), cresset.tensor([1, 9]))
+        found.append(w.grad.tolist())
+    assert plays(compiled)
+    assert found[0] == found[1]
+
+
+def test_a_step_before_a_fault_is_made_once():
+    w = cresset.ones(3, requires_grad=True)
+    optimizer = cresset.optim.Adam([w], lr=0.1)
+
+    def step(i):
+        optimizer.zero_grad()
+        (w * w).sum().backward()
+        optimizer.step()
+        return NUMBERS[i]
+
+    compiled, found = cresset.compile(step), []
+    for function in (step, compiled):
+        with cresset.no_grad():
+            w.fill_(1)
+        optimizer.state.clear()
+        for _ in range(4):
+            function(cresset.tensor([1, 2]))
+        raised(function, cresset.tensor([1, 9]))
+        found.append((w.tolist(), w.grad.tolist(), str(optimizer.state_dict())))
+    assert plays(compiled)
+    assert found[0] == found[1]
+
+
 def test_gradients_that_somebody_else_has_stay():
     w = cresset.ones(2, requires_grad=True)
 

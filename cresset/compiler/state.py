@@ -127,13 +127,18 @@ def state_of(replay: Replay, leaves: list[Tensor], more: dict[str, Any] | None =
 def told(call: Callable, replay: Replay, leaves: list[Tensor]) -> Any:
     """Have a call tell in immediate mode what fault a play of it has met.
 
-    What it does before that has been done by the play, and is not done twice.
+    What it does before that has been done by the play, and is not done twice. Gradients alone are
+    those of the call, since a play hands them on at its end, or before a call that is made anew.
     """
     state = state_of(replay, leaves)
     try:
         return call()
     except Exception:
+        gradients = {x: x.grad for x in replay.gradients}
         state.put_back()
+        if not any(isinstance(part, Live) for part in replay.parts):
+            for x, gradient in gradients.items():
+                x.grad = gradient
         raise
 
 
