@@ -103,6 +103,8 @@ def reduction(values, choose, buffer):
 
 def write(values, choose, buffer):
     x = pick(values, choose).clone()
+    if not x.is_contiguous():
+        return x.mul_(2)
     return choose.choice([
         lambda: x.mul_(2), lambda: x[..., :1].zero_(), lambda: x.clamp_(-1, 1),
         lambda: x.view(-1)[1:].copy_(x.reshape(-1)[:-1].clone()), lambda: x.fill_(0.5),

@@ -143,6 +143,13 @@ def test_sizes_come_and_go(monkeypatch):
     assert plays(compiled) >= 3 * 2
 
 
+def test_values_that_never_come_again_are_told_of():
+    compiled = cresset.compile(lambda x, k: x * k)
+    for k in range(20):
+        assert compiled(cresset.ones(1), k).item() == k
+    assert "20 calls with shapes, types or plain values that came only once" in compiled.explain()
+
+
 def test_batches_of_all_sizes_share_their_kernels():
     """Sizes are numbers that kernels are given: past the first few none is compiled any more."""
     from cresset.runtime.build import _builder

@@ -102,8 +102,8 @@ class Compiled:
         self.fullgraph = fullgraph
         self.verify = verify
         self._variants: list[Variant] = []
-        # The kinds of calls that there were, and why those cannot be played that cannot.
-        self._kinds: dict[tuple, NotReplayable | None] = {}
+        # The kinds of calls that there were: whether they have been recorded, or why they cannot be.
+        self._kinds: dict[tuple, bool | NotReplayable] = {}
         # The tensors whose gradients calls may compute; None before the first.
         self._wanting: dict[Tensor, None] | None = None
         if _code_of(function) is not None:
@@ -177,14 +177,14 @@ class Compiled:
             with tape:
                 result = self.function(*args, **options)
             self._wanting = dict.fromkeys(_wanting(tape, args, options))
-            self._kinds[kind] = None
+            self._kinds[kind] = False
             return result
         if kind not in self._kinds:
             if len(self._kinds) >= MOST_KINDS:
                 del self._kinds[next(iter(self._kinds))]
-            self._kinds[kind] = None
+            self._kinds[kind] = False
             return self.function(*args, **options)
-        if self._kinds[kind] is not None:
+        if isinstance(self._kinds[kind], NotReplayable):
             return self.function(*args, **options)
         return self._record(kind, args, options)
 
@@ -221,6 +221,7 @@ class Compiled:
         else:
             self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
+            self._kinds[kind] = True
             if self.verify:
                 variant.verifier = Verifier(variant.replay, tape)
         for path, line in reads.prints[:1]:
@@ -238,6 +239,12 @@ class Compiled:
         for problem in self._kinds.values():
             if isinstance(problem, NotReplayable):
                 lines.append(f"  in immediate mode: {_told(problem)}")
+        once = sum(found is False for found in self._kinds.values())
+        if once:
+            lines.append(
+                f"  in immediate mode: {counted(once, 'call')} with shapes, types or plain values "
+                "that came only once"
+            )
         return "\n".join(lines)
 
     def profile(self, *args, **options) -> Profile:
