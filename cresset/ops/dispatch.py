@@ -210,6 +210,12 @@ def remember(key, launcher):
     return launcher
 
 
+def forget():
+    """Drop all plans, where something changes that is part of them and not of their keys."""
+    plans.clear()
+    programs.clear()
+
+
 def launcher_of(op, args):
     """The launcher of a call, planned now unless the table has it."""
     key = key_of(op, args)

@@ -116,7 +116,7 @@ def set_default_dtype(d: dtype) -> None:
     """Set the floating type of new tensors. Raises TypeError unless `d` is a floating type."""
     types.set_default_dtype(d)
     # What numbers become is part of the plans, not of their keys.
-    dispatch.plans.clear()
+    dispatch.forget()
 
 
 def set_default_tensor_type(t) -> None:
