@@ -30,7 +30,7 @@ from cresset.runtime.pool import get_num_threads
 from cresset.runtime.program import Program, Step
 
 # Bytes by which the machine's pace is measured, within its caches and beyond them.
-MOVED = (1 << 14, 1 << 18, 1 << 21, 1 << 24, 1 << 27)
+MOVED = (1 << 18, 1 << 21, 1 << 24, 1 << 26)
 # Plays of which the least time counts.
 TIMES = 10
 # Names of operations that a row lists.
