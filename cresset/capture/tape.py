@@ -10,6 +10,7 @@ without a tape pay nothing for it.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import threading
 import types
@@ -22,7 +23,7 @@ from cresset.autograd.node import Leaf, leaf_numbers
 from cresset.capture.returned import only_returned
 from cresset.core.caller import caller
 from cresset.core.dtype import dtype
-from cresset.core.generator import Generator
+from cresset.core.generator import BYTES, Generator
 from cresset.core.layout import Layout
 from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
@@ -150,10 +151,11 @@ class Tape:
         self._kept = {x: x.grad for x in self.leaves if x.grad is not None}
         self.replaced: dict[Tensor, int] = {}
         self.memories: list[Memory] = []
-        # What was made since a function is recorded aside, and the number of the last leaf before;
-        # None where none is.
+        # What was made since a function is recorded aside, None where none is, the number of the
+        # last leaf before, and the states that generators had.
         self._inside: set[Memory] | None = None
         self._last_leaf = 0
+        self._states: dict[Generator, bytes] = {}
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
         self._plans: dict = {}
@@ -265,7 +267,9 @@ class Tape:
         """Note that random numbers are drawn."""
         if self.foreign():
             return
-        self._stay_inside(False)
+        if self._inside is not None:
+            state = ctypes.string_at(generator.address, BYTES)
+            self._states.setdefault(generator, state)
         if self.drawn is None:
             self.drawn = len(self.entries)
         if generator not in self.generators:
@@ -280,14 +284,15 @@ class Tape:
     def aside(self, function: Callable, *arguments, written: Iterable[Tensor] = ()) -> Aside:
         """Call a function, and cut what it does out of the tape.
 
-        It may write to what it makes, and to `written`. Raises Outside before it does anything else
-        that is there after it, and where Python looks at elements.
+        It may write to what it makes, and to `written`; generators are put back. Raises Outside
+        before it does anything else that is there after it, and where Python looks at elements.
         """
-        start, before = len(self.entries), (self._inside, self._last_leaf)
+        start, first = len(self.entries), len(self.memories)
+        before = self._inside, self._last_leaf, self._states
         made: set[Memory] = set()
+        states: dict[Generator, bytes] = {}
         self._inside = {self.place(x).memory for x in written}
-        self._last_leaf = next(leaf_numbers)
-        first = len(self.memories)
+        self._last_leaf, self._states = next(leaf_numbers), states
         try:
             result = function(*arguments)
             made.update(m for m in self.memories[first:] if m.made)
@@ -295,9 +300,14 @@ class Tape:
             self._stay_inside(all(isinstance(entry, Launched) for entry in entries))
         finally:
             del self.entries[start:]
-            self._inside, self._last_leaf = before
+            self._inside, self._last_leaf, self._states = before
+            for generator, state in states.items():
+                ctypes.memmove(generator.address, state, BYTES)
             if self._inside is not None:
                 self._inside |= made
+                self._states.update(states | self._states)
+            if self.drawn is not None:
+                self.drawn = min(self.drawn, start)
         return Aside(result, entries, made)
 
     def accumulates(self, leaf: Leaf):
