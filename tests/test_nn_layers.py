@@ -97,7 +97,7 @@ LAYERS = [
     ("RNN", (4, 32), {"nonlinearity": "relu"}, [MANY_SERIES]),
     ("LSTM", (4, 32), {"bidirectional": True}, [MANY_SERIES]),
     ("LSTM", (4, 48), {"proj_size": 32}, [MANY_SERIES]),
-    ("GRU", (4, 32), {"bidirectional": True}, [MANY_SERIES]),
+    ("GRU", (4, 40), {"bidirectional": True}, [MANY_SERIES]),
     ("RNN", (4, 6, 2, "relu"), {"bidirectional": True, "bias": False}, [SERIES]),
     ("LSTM", (4, 6), {}, [SERIES]),
     ("LSTM", (4, 6, 2), {"bidirectional": True, "batch_first": True}, [SERIES]),

@@ -202,7 +202,7 @@ def _row_sums(schedule: Schedule, dtype: dtype, problem: Problem):
 def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     m, n, k = problem.m, problem.n, problem.k
     tile = Tile.of(dtype, m)
-    copies = tile.rows > 1 and _copies_columns(dtype, problem)
+    copies = tile.rows > 1 and _copies_columns(dtype, tile, problem)
     passes = max(1, -(-k * dtype.itemsize // blocks.DEEPEST)) if copies else 1
     deep = -(-k // passes)
     tall = _rounded(min(m, CACHED_BYTES // max(1, deep * dtype.itemsize)), tile.rows)
@@ -251,11 +251,12 @@ def _tile_pass(schedule, dtype, tile, problem, start, depth, tall, panel, copies
             problem.matrices * m * n * (depth + tile.lanes) / PACE["tiles"])
 
 
-def _copies_columns(dtype: dtype, problem: Problem) -> bool:
-    """Whether panels of b are read from copies."""
+def _copies_columns(dtype: dtype, tile: Tile, problem: Problem) -> bool:
+    """Whether panels of b are read from copies, which those that lie in one piece are not."""
     step, column = problem.b.matrix
     span = problem.k * step * dtype.itemsize
-    return column != 1 or (problem.m >= COPIED_ROWS and span > SPAN_BYTES)
+    apart = step > tile.columns and span > SPAN_BYTES
+    return column != 1 or (problem.m >= COPIED_ROWS and apart)
 
 
 def _packs_rows(dtype: dtype, problem: Problem) -> bool:

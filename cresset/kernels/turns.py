@@ -34,13 +34,17 @@ class Slot(NamedTuple):
         inner = layout.restride(layout.shape[1:], layout.strides[1:])
         return Slot(self.place, inner, self.start + first * pitch, step * pitch)
 
+    def columns(self, first: int, end: int) -> Slot:
+        """A range of the last dim."""
+        layout = self.layout
+        pitch = layout.strides[-1] * layout.dtype.itemsize
+        part = layout.restride((*layout.shape[:-1], end - first), layout.strides)
+        return self._replace(layout=part, start=self.start + first * pitch)
+
     def parts(self, count: int) -> list[Slot]:
         """The last dim in `count` equal parts."""
-        layout = self.layout
-        size, pitch = layout.shape[-1] // count, layout.strides[-1] * layout.dtype.itemsize
-        part = layout.restride((*layout.shape[:-1], size), layout.strides)
-        return [self._replace(layout=part, start=self.start + k * size * pitch)
-                for k in range(count)]
+        size = self.layout.shape[-1] // count
+        return [self.columns(k * size, (k + 1) * size) for k in range(count)]
 
     def seen(self, shape: Sequence[int], strides: Sequence[int]) -> Slot:
         """The same memory as another shape."""
@@ -112,22 +116,35 @@ class Turns(Schedule):
         slots += [Slot(self.temporary(size), c.layout) for size in temporaries]
         self.add(steps, slots)
 
-    def packed(self, b: Slot, rows: int) -> Slot:
-        """The matrix b in panels, as products with many matrices of so many rows read it best."""
-        k, n = b.layout.shape
+    def packed(self, b: Slot, rows: int) -> list[Slot]:
+        """The matrix b in panels, as products with many matrices of so many rows read it best.
+
+        They are batches of matrices, of one width each: the columns left over are the last.
+        """
+        n = b.layout.shape[-1]
         tile = Tile.of(b.layout.dtype, rows)
-        if rows < FEW_ROWS or n % tile.columns:
-            return b.panels(n)
-        panels = b.panels(tile.columns)
-        shape = panels.layout.shape
-        packed = self.scratch(panels.layout.restride(shape, contiguous_strides(shape)))
-        self.store(panels, packed)
+        whole = n // tile.columns * tile.columns
+        if rows < FEW_ROWS or not whole or 0 < n - whole < tile.lanes:
+            return [b.panels(n)]
+        batches = [b.columns(0, whole).panels(tile.columns)]
+        if whole < n:
+            batches.append(b.columns(whole, n).panels(n - whole))
+        packed = []
+        for batch in batches:
+            shape = batch.layout.shape
+            packed.append(self.scratch(batch.layout.restride(shape, contiguous_strides(shape))))
+            self.store(batch, packed[-1])
         return packed
 
-    def product_of_panels(self, a: Slot, b: Slot, c: Slot, bias: Slot | None = None) -> None:
+    def product_of_panels(self, a: Slot, b: Sequence[Slot], c: Slot, bias: Slot | None = None):
         """c = a b (+ bias) where b is in panels."""
-        columns = b.layout.shape[-1]
-        self.product(a, b, c.panels(columns), bias and bias.panels(columns))
+        first = 0
+        for panels in b:
+            count, _, columns = panels.layout.shape
+            end = first + count * columns
+            terms = bias and bias.columns(first, end).panels(columns)
+            self.product(a, panels, c.columns(first, end).panels(columns), terms)
+            first = end
 
 
 def _operand(place: int, layout: Layout, batch: tuple) -> matmul.Operand:
