@@ -1,6 +1,9 @@
 """`compile`: a compiled function does what the function does, call after call, to the bit."""
 
+import copy
 import math
+import pickle
+from collections import OrderedDict
 from types import SimpleNamespace
 
 import pytest
@@ -547,3 +550,43 @@ def test_memory_plan():
     plan = compiled.memory_plan()
     assert "   program 1: makes 4 bytes; a block of " in plan
     assert "4,000  test_compile.py:" in plan
+
+
+# --- copies, and results of other kinds -----------------------------------------------------------
+def test_copies_have_recordings_of_their_own():
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    compiled = cresset.compile(model)
+    x = cresset.randn(4, 3)
+    for _ in range(4):
+        compiled(x)
+    for other in (copy.deepcopy(compiled), pickle.loads(pickle.dumps(compiled))):
+        for _ in range(4):
+            assert cresset.equal(other(x), compiled(x))
+        assert plays(other) == 2
+        with cresset.no_grad():
+            other[0].weight.zero_()
+            other[0].bias.zero_()
+        assert other(x).abs().sum().item() == 0
+        assert compiled(x).abs().sum().item() != 0
+
+
+def test_results_that_are_new_at_every_call():
+    def generated(x):
+        yield x + 1
+        yield x + 2
+
+    compiled = cresset.compile(generated)
+    for _ in range(5):
+        assert [y.tolist() for y in compiled(cresset.zeros(1))] == [[1.0], [2.0]]
+    assert "the result is a generator, another one at every call" in compiled.explain()
+    compiled = cresset.compile(lambda x: (SimpleNamespace(size=x.shape), x * 2))
+    assert len({id(compiled(cresset.ones(1))[0]) for _ in range(5)}) > 1 or not plays(compiled)
+    compiled = cresset.compile(lambda x: OrderedDict(double=x * 2, size=x.shape, type=x.dtype))
+    for k in range(5):
+        result = compiled(cresset.full((2,), float(k)))
+        assert type(result) is OrderedDict
+        assert [*result] == ["double", "size", "type"]
+        assert result["double"].tolist() == [2.0 * k] * 2
+        assert (result["size"], result["type"]) == ((2,), cresset.float32)
+    assert plays(compiled) == 3
+

@@ -157,6 +157,10 @@ class Compiled:
             return self._run(args, options)
         return told(partial(self.function, *args, **options), variant.replay, leaves)
 
+    def __reduce__(self):
+        # A copy has recordings of its own.
+        return Compiled, (self.function, self.fullgraph, self.verify)
+
     def __get__(self, instance, owner=None):
         if instance is None:
             return self

@@ -8,13 +8,18 @@ runs the programs, hands on the gradients, makes the calls and builds the result
 from __future__ import annotations
 
 import gc
+import types
+from collections import OrderedDict
+from enum import Enum
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, Node
+from cresset.capture.reads import PLAIN
 from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, storages_of, with_graph
 from cresset.compiler.segment import Segment, segment
-from cresset.core.dtype import uint8
+from cresset.core.device import device
+from cresset.core.dtype import dtype, uint8
 from cresset.core.generator import Generator
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -22,6 +27,13 @@ from cresset.ops import meta
 from cresset.ops.exchange.numbers import READ
 from cresset.ops.generated import function_of
 from cresset.runtime.heap import block_bytes
+
+
+# Types whose objects may be returned again: they do not change.
+LASTING = (
+    *PLAIN, tuple, frozenset, range, slice, type, Enum, dtype, device, types.FunctionType,
+    types.BuiltinFunctionType, types.ModuleType,
+)
 
 
 class NotReplayable(Exception):
@@ -366,8 +378,13 @@ class _Writer:
             return self._looked(look)
         if value is None or kind in (bool, int, str):
             return repr(value)
+        if kind is OrderedDict:
+            pairs = (f"({self._global('k', k)}, {self._built(v)})" for k, v in value.items())
+            return f"{self._global('kind', kind)}([{', '.join(pairs)}])"
         if any(True for _ in tensors_of(value)):
             raise NotReplayable(f"the result holds tensors in a {kind.__name__}")
+        if not isinstance(value, LASTING):
+            raise NotReplayable(f"the result is a {kind.__name__}, another one at every call")
         return self._global("k", value)
 
     def _looked(self, look: Looked) -> str:
