@@ -103,7 +103,7 @@ def reduction(values, choose, buffer):
 
 def write(values, choose, buffer):
     x = pick(values, choose).clone()
-    if not x.is_contiguous():
+    if not x.ndim or not x.is_contiguous():
         return x.mul_(2)
     return choose.choice([
         lambda: x.mul_(2), lambda: x[..., :1].zero_(), lambda: x.clamp_(-1, 1),

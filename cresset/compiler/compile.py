@@ -102,7 +102,7 @@ class Compiled:
         self.fullgraph = fullgraph
         self.verify = verify
         self._variants: list[Variant] = []
-        # The kinds of calls that there were: whether they have been recorded, or why they cannot be.
+        # The kinds of calls that there were: whether each was recorded, or why it cannot be.
         self._kinds: dict[tuple, bool | NotReplayable] = {}
         # The tensors whose gradients calls may compute; None before the first.
         self._wanting: dict[Tensor, None] | None = None

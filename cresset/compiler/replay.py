@@ -28,7 +28,6 @@ from cresset.ops.exchange.numbers import READ
 from cresset.ops.generated import function_of
 from cresset.runtime.heap import block_bytes
 
-
 # Types whose objects may be returned again: they do not change.
 LASTING = (
     *PLAIN, tuple, frozenset, range, slice, type, Enum, dtype, device, types.FunctionType,
