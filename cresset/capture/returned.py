@@ -13,10 +13,10 @@ import types
 # How many values an instruction takes from the stack, by its argument where that says so. With all
 # others nothing is known.
 TAKES = {
-    **dict.fromkeys(("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_CONST", "LOAD_NAME",
-                     "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_CLOSURE", "LOAD_SMALL_INT", "PUSH_NULL"), 0),
-    **dict.fromkeys(("POP_TOP", "STORE_FAST", "LOAD_ATTR", "LOAD_METHOD", "UNARY_NEGATIVE",
-                     "UNARY_NOT", "UNARY_INVERT", "UNPACK_SEQUENCE"), 1),
+    **dict.fromkeys(("LOAD_CONST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_CLOSURE",
+                     "LOAD_SMALL_INT", "PUSH_NULL"), 0),
+    **dict.fromkeys(("POP_TOP", "LOAD_ATTR", "LOAD_METHOD", "UNARY_NEGATIVE", "UNARY_NOT",
+                     "UNARY_INVERT", "UNPACK_SEQUENCE"), 1),
     **dict.fromkeys(("BINARY_OP", "BINARY_SUBSCR", "COMPARE_OP", "IS_OP", "CONTAINS_OP"), 2),
     "BINARY_SLICE": 3,
 }
@@ -75,7 +75,8 @@ def only_returned(code: types.CodeType, place: int) -> bool:
             count = TAKES_BY_ARGUMENT[i.opname](argument)
         if count is None:
             return False
-        held = any([stack.pop() for _ in range(count) if stack])
+        taken = [stack.pop() for _ in range(min(count, len(stack)))]
+        held = any(taken)
         if held and i.opname not in KEEPING:
             return False
         left = 1 if i.opname.startswith("CALL") else dis.stack_effect(i.opcode, i.arg) + count
