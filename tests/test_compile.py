@@ -161,6 +161,19 @@ def test_the_random_stream_goes_on():
     assert plays(compiled)
 
 
+def test_random_numbers_that_nobody_reads_are_drawn():
+    def function(x):
+        cresset.rand(3)
+        return x + cresset.rand(3)
+
+    compiled, results = cresset.compile(function), []
+    for call in (function, compiled):
+        cresset.manual_seed(1)
+        results.append([call(cresset.zeros(3)).tolist() for _ in range(5)])
+    assert results[0] == results[1]
+    assert plays(compiled)
+
+
 def test_replaced_memory_of_a_parameter_is_seen():
     w = leaf(1.0, 2.0)
     compiled = cresset.compile(lambda x: (w.detach() * x).sum())

@@ -163,8 +163,11 @@ class _Builder:
             if letter == "w":
                 written.add(table[-1][0])
         table += [(self._number((k, j)), 0) for j in range(len(program.temporaries))]
-        # What may find faults, or is done in turns, stays together.
-        pinned = program.explain is not None or any(step.rounds for step in program.steps)
+        # What may find faults, or is done in turns, stays together; what is given an integer may
+        # take it for an address, as that of a generator's state.
+        pinned = program.explain is not None or any(
+            step.rounds or step.nest is None and "i" in program.inputs for step in program.steps
+        )
         nothing = self.numbers[NOTHING]
         everything = frozenset(number for number, _ in table) - {nothing}
         if program.explain is not None:
