@@ -19,7 +19,7 @@ from cresset.kernels.sort import (
     Buckets,
     Items,
     digit_of,
-    from_both_ends,
+    in_order,
     make_item,
     pieces_of,
     place_of,
@@ -73,25 +73,25 @@ def _write(type: dtype) -> Module:
         starts = batch.offsets(f, row)
         line = f.offset(x, starts[0], type.llvm)
 
-        def make(i, forward):
+        def make(i):
             value = f.load(type.llvm, f.offset(line, i * step, type.llvm))
             item = make_item(f, value, i, type, False)
             items.store(item, i)
-            buckets.count(digit_of(item, top), forward)
+            buckets.count(digit_of(item, top))
 
         buckets.clear()
-        from_both_ends(f, count, make)
+        in_order(f, count, make)
         with f.loop(0, top + 1, carry=[count, k]) as loop:
             left, rank = loop.values
             byte = top - loop.index
 
             def divide():
-                def count_again(i, forward):
-                    buckets.count(digit_of(items.load(i), byte), forward)
+                def count_again(i):
+                    buckets.count(digit_of(items.load(i), byte))
 
                 with f.when(byte < top):
                     buckets.clear()
-                    from_both_ends(f, left, count_again)
+                    in_order(f, left, count_again)
                 with f.loop(0, BUCKETS, carry=[zero, zero, zero]) as each:
                     bucket, below, passed = each.values
                     reached = passed <= rank

@@ -33,6 +33,7 @@ FEW_KEPT = 160  # elements up to which it finds the first of them more quickly
 SIEVED = 16  # times as many elements as are asked for, from which on a limit pays
 PAD = 16  # items that may be read behind the last
 BUCKETS = 256
+TURN = 4  # items that a turn of a loop takes, a power of two
 PACE = {"rank": 12, "radix": 12, "select": 4, "sieve": 1}  # nanoseconds an element takes
 PIECES = 64  # of shared work at most; each has room of its own
 ROOM = 64 << 20  # bytes that the pieces should take together, if there are more than FEWEST
@@ -87,7 +88,7 @@ def pieces_of(rows, room):
 
 def room_of(type, capacity):
     """Bytes that sorting a row takes: two lists of items, and the sizes of buckets by byte."""
-    return 2 * 8 * capacity * (2 if type.itemsize == 8 else 1) + 8 * BUCKETS * type.itemsize
+    return 2 * 8 * capacity * (2 if type.itemsize == 8 else 1) + 4 * BUCKETS * type.itemsize
 
 
 # --- items ----------------------------------------------------------------------------------------
@@ -129,6 +130,13 @@ def key_of(f: Function, value: Value, type: dtype, descending: bool) -> Value:
     return key ^ -1 if descending else key
 
 
+def element_of(f: Function, key: Value, type: dtype, descending: bool) -> Value:
+    """The integer whose key this is, in as many bits or more."""
+    value = f.convert(key, type.llvm)
+    value = value ^ -1 if descending else value
+    return value ^ (1 << (8 * type.itemsize - 1)) if type.is_signed else value
+
+
 def make_item(f: Function, value: Value, place: Value, type: dtype, descending: bool):
     """The item of an element that stands at `place`."""
     key = f.convert(key_of(f, value, type, descending), "i64", signed=False)
@@ -153,11 +161,7 @@ def _precedes(item, other):
 
 # --- buckets --------------------------------------------------------------------------------------
 class Buckets:
-    """For each byte of the key, the sizes of its buckets, and later where these begin and end.
-
-    Lists are gone through from both ends at once (`from_both_ends`), each end with numbers of its
-    own: when many items in a row share a bucket, one number would be waited for all the time.
-    """
+    """For each byte of the key, the sizes of its buckets, and later where these begin."""
 
     def __init__(self, f: Function, numbers: Value):
         self.f = f
@@ -165,53 +169,47 @@ class Buckets:
 
     def of(self, byte) -> Buckets:
         """Those of one byte, on which the methods below work."""
-        return Buckets(self.f, self.f.offset(self.numbers, byte * (2 * BUCKETS), "i32"))
+        return Buckets(self.f, self.f.offset(self.numbers, byte * BUCKETS, "i32"))
 
     def clear(self, bytes: int = 1):
         zeros = self.f.constant("<8 x i32>", 0)
-        with self.f.loop(0, 2 * BUCKETS * bytes, 8) as i:
+        with self.f.loop(0, BUCKETS * bytes, 8) as i:
             self.f.store(zeros, self.f.offset(self.numbers, i, "i32"))
 
-    def count(self, bucket: Value, forward: bool):
-        """Count an item that is met from the front or from the back."""
-        at = self._at(bucket, forward)
-        self.f.store(self.f.load("i32", at) + 1, at)
+    def count(self, bucket: Value):
+        """Count an item."""
+        self.take(bucket)
 
     def size(self, bucket) -> Value:
         """The number of items in a bucket."""
-        first, second = (self.f.load("i32", self._at(bucket, forward)) for forward in (True, False))
-        return self.f.convert(first + second, "i64", signed=False)
+        number = self.f.load("i32", self.f.offset(self.numbers, bucket, "i32"))
+        return self.f.convert(number, "i64", signed=False)
 
     def arrange(self):
-        """Turn the sizes into the places where each bucket begins and ends."""
+        """Turn the sizes into the places where each bucket begins."""
         f = self.f
         with f.loop(0, BUCKETS, carry=[f.constant("i64", 0)]) as loop:
             (begin,) = loop.values
             end = begin + self.size(loop.index)
-            f.store(f.convert(begin, "i32"), self._at(loop.index, forward=True))
-            f.store(f.convert(end, "i32"), self._at(loop.index, forward=False))
+            f.store(f.convert(begin, "i32"), self.f.offset(self.numbers, loop.index, "i32"))
             loop.next(end)
 
-    def take(self, bucket, forward: bool) -> Value:
-        """The place in its bucket of an item that is met from the front or from the back."""
-        at = self._at(bucket, forward)
+    def take(self, bucket) -> Value:
+        """The place in its bucket of an item, which is met after those before it."""
+        at = self.f.offset(self.numbers, bucket, "i32")
         place = self.f.load("i32", at)
-        after = place + (1 if forward else -1)
-        self.f.store(after, at)
-        return self.f.convert(place if forward else after, "i64", signed=False)
-
-    def _at(self, bucket, forward):
-        return self.f.offset(self.numbers, bucket + (0 if forward else BUCKETS), "i32")
+        self.f.store(place + 1, at)
+        return self.f.convert(place, "i64", signed=False)
 
 
-def from_both_ends(f: Function, count: Value, visit):
-    """visit(index, forward) for all indices: a front one going up, then a back one going down."""
-    half = count >> 1
-    with f.loop(0, half) as i:
-        visit(i, True)
-        visit(count - 1 - i, False)
-    with f.loop(half, count - half) as i:
-        visit(i, True)
+def in_order(f: Function, count: Value, visit):
+    """visit(index) for all indices, some in a turn, so that one is begun while others wait."""
+    rest = count & (TURN - 1)
+    with f.loop(0, count - rest, TURN) as i:
+        for number in range(TURN):
+            visit(i + number)
+    with f.loop(count - rest, count) as i:
+        visit(i)
 
 
 # --- kernels --------------------------------------------------------------------------------------
@@ -250,17 +248,19 @@ def _write(method, type, descending, width):
 
         def write(item, rank):
             place = place_of(item)
-            value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
+            if type.itemsize < 8 and not type.is_floating_point:
+                value = element_of(f, item[0].lshr(32), type, descending)
+            else:
+                value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
             f.store(value, f.offset(out, rank * steps[1], type.llvm))
             f.store(place, f.offset(indices, rank * steps[2], "i64"))
 
         def write_first(sorted):
-            with f.loop(0, k) as rank:
-                write(sorted.load(rank), rank)
+            in_order(f, k, lambda rank: write(sorted.load(rank), rank))
 
-        def count_bytes(item, forward):
+        def count_bytes(item):
             for byte in range(type.itemsize):
-                buckets.of(byte).count(digit_of(item, byte), forward)
+                buckets.of(byte).count(digit_of(item, byte))
 
         if method == "rank":
             with f.loop(0, count) as i:
@@ -269,7 +269,7 @@ def _write(method, type, descending, width):
         elif method == "radix":
             def by_all_bytes():
                 buckets.clear(type.itemsize)
-                from_both_ends(f, count, lambda i, forward: count_bytes(make(i), forward))
+                in_order(f, count, lambda i: count_bytes(make(i)))
                 write_first(_by_radix(f, items, other, buckets, count, type.itemsize))
 
             if type.itemsize < 8:
@@ -289,9 +289,7 @@ def _write(method, type, descending, width):
                 """Leave the first k of so many items in another list; equal ones are in order."""
                 def by_bytes():
                     highest.clear()
-                    from_both_ends(
-                        f, many, lambda i, way: highest.count(digit_of(source.load(i), top), way)
-                    )
+                    in_order(f, many, lambda i: highest.count(digit_of(source.load(i), top)))
                     _select(f, source, target, buckets, many, k, top)
 
                 def by_rank():
@@ -301,7 +299,7 @@ def _write(method, type, descending, width):
 
             if method == "select":
                 highest.clear()
-                from_both_ends(f, count, lambda i, way: highest.count(digit_of(make(i), top), way))
+                in_order(f, count, lambda i: highest.count(digit_of(make(i), top)))
                 _select(f, items, other, buckets, count, k, top)
                 chosen, spare = other, items
             else:
@@ -318,7 +316,7 @@ def _write(method, type, descending, width):
 
             def long():
                 buckets.clear(type.itemsize)
-                from_both_ends(f, k, lambda i, forward: count_bytes(chosen.load(i), forward))
+                in_order(f, k, lambda i: count_bytes(chosen.load(i)))
                 write_first(_by_radix(f, chosen, spare, buckets, k, type.itemsize))
 
             f.either(k <= FEW, lambda: _by_rank(f, chosen, k, k, write, width), long)
@@ -352,11 +350,11 @@ def _by_radix(f: Function, items, other, buckets, count, bytes):
         def move():
             places.arrange()
 
-            def put(i, forward):
+            def put(i):
                 item = source.load(i)
-                target.store(item, places.take(digit_of(item, byte), forward))
+                target.store(item, places.take(digit_of(item, byte)))
 
-            from_both_ends(f, count, put)
+            in_order(f, count, put)
             return target.keys, source.keys
 
         uneven = places.size(digit_of(source.load(0), byte)).ne(count)
@@ -383,13 +381,13 @@ def _by_leading_bits(f: Function, room, buckets, count, full_key):
     shift = 32 - f.minimum(unused, 32)
     buckets.clear(4)
 
-    def make(i, forward):
+    def make(i):
         item = [((full_key(i) - least).lshr(shift) << 32) | i]
         items.store(item, i)
         for byte in range(4):
-            buckets.of(byte).count(digit_of(item, byte), forward)
+            buckets.of(byte).count(digit_of(item, byte))
 
-    from_both_ends(f, count, make)
+    in_order(f, count, make)
     sorted = _by_radix(f, items, other, buckets, count, 4)
 
     def leading(word):
@@ -436,9 +434,7 @@ def _select(f: Function, items, other, buckets, count, k, top):
         def divide():
             with f.when(byte < top):
                 sizes.clear()
-                from_both_ends(
-                    f, left, lambda i, way: sizes.count(digit_of(items.load(i), byte), way)
-                )
+                in_order(f, left, lambda i: sizes.count(digit_of(items.load(i), byte)))
             with f.loop(0, BUCKETS, carry=[zero, zero, zero]) as each:
                 edge, below, passed = each.values
                 short = passed < missing
