@@ -1,4 +1,4 @@
-"""The pages of docs/: their programs run, and what they are said to print is what they print.
+"""The README and the pages of docs/: their programs run, and what they are said to print is what they print.
 
 The `python` blocks of a page are one program, run from top to bottom. A `text`, `llvm` or `asm`
 block right below one is what it prints, with `...` for anything left out and lines broken anywhere;
@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OUTPUTS = ("text", "llvm", "asm")
 LLVM = 22
 """The version that wrote the machine code on the pages; others may choose other instructions."""
