@@ -131,7 +131,7 @@ def key_of(f: Function, value: Value, type: dtype, descending: bool) -> Value:
 
 
 def element_of(f: Function, key: Value, type: dtype, descending: bool) -> Value:
-    """The integer whose key this is, in as many bits or more."""
+    """The integer whose key this is, as an i64."""
     value = f.convert(key, type.llvm)
     value = value ^ -1 if descending else value
     return value ^ (1 << (8 * type.itemsize - 1)) if type.is_signed else value
@@ -246,17 +246,22 @@ def _write(method, type, descending, width):
             items.store(item, i)
             return item
 
-        def write(item, rank):
+        def write(item, rank, least=0):
+            """Write an element: an integer as its key tells it, which is `least` more than it says.
+
+            What the key does not tell whole, where `least` is None, is read where it stands.
+            """
             place = place_of(item)
-            if type.itemsize < 8 and not type.is_floating_point:
-                value = element_of(f, item[0].lshr(32), type, descending)
-            else:
+            if least is None or type.is_floating_point:
                 value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
+            else:
+                key = item[0] if len(item) == 2 else item[0].lshr(32) + least
+                value = element_of(f, key, type, descending)
             f.store(value, f.offset(out, rank * steps[1], type.llvm))
             f.store(place, f.offset(indices, rank * steps[2], "i64"))
 
-        def write_first(sorted):
-            in_order(f, k, lambda rank: write(sorted.load(rank), rank))
+        def write_first(sorted, least=0):
+            in_order(f, k, lambda rank: write(sorted.load(rank), rank, least))
 
         def count_bytes(item):
             for byte in range(type.itemsize):
@@ -279,8 +284,13 @@ def _write(method, type, descending, width):
                     value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
                     return key_of(f, value, type, descending)
 
-                sorted, good = _by_leading_bits(f, items, buckets, count, full_key)
-                f.either(good, lambda: write_first(sorted), by_all_bytes)
+                sorted, good, least, whole = _by_leading_bits(f, items, buckets, count, full_key)
+
+                def write_leading():
+                    f.either(whole, lambda: write_first(sorted, least),
+                             lambda: write_first(sorted, None))
+
+                f.either(good, write_leading, by_all_bytes)
         else:
             top = type.itemsize - 1
             highest = buckets.of(top)
@@ -365,9 +375,10 @@ def _by_radix(f: Function, items, other, buckets, count, bytes):
 def _by_leading_bits(f: Function, room, buckets, count, full_key):
     """Sort by the 32 leading bits in which the row's keys of 64 differ, then equals by all bits.
 
-    Returns the list of packed items, and whether it is in order: not where so many share their
-    leading bits that putting them in order one by one would take too long. `full_key(place)` is
-    the key of an element; the items lie in the room of a wide list.
+    Returns the list of packed items; whether it is in order: not where so many share their leading
+    bits that putting them in order one by one would take too long; the least key, which the bits
+    are counted from; and whether they are all that differ. `full_key(place)` is the key of an
+    element; the items lie in the room of a wide list.
     """
     items = Items(f, room.keys, room.capacity, wide=False)
     other = items.at(items.end)
@@ -409,14 +420,15 @@ def _by_leading_bits(f: Function, room, buckets, count, full_key):
         sorted.store([word], at)
         return i - at
 
-    start = f.select(shift.eq(0), count, 1)  # all bits lead where no more than 32 differ
+    whole = shift.eq(0)
+    start = f.select(whole, count, 1)
     with f.loop(start, count, carry=[f.constant("i64", 0)]) as loop:
         (moved,) = loop.values
         same = leading(sorted.load(loop.index)[0]).eq(leading(sorted.load(loop.index - 1)[0]))
         more = f.either(same & (moved <= count), lambda: insert(loop.index),
                         lambda: f.constant("i64", 0))
         loop.next(moved + more)
-    return sorted, loop.results[0] <= count
+    return sorted, loop.results[0] <= count, least, whole
 
 
 def _select(f: Function, items, other, buckets, count, k, top):
