@@ -53,6 +53,13 @@ def test_chains_become_one_launch(function, count):
     assert launches(compiled(function, X, Y)) <= count
 
 
+@pytest.mark.parametrize("dtype", [cresset.float16, cresset.bfloat16])
+def test_small_floats_are_rounded_between_operations(dtype):
+    x, y = X.to(dtype), Y.to(dtype)
+    own = compiled(lambda x, y: ((x * y * y).exp() - x, (x * y + y).sum(0)), x, y)
+    assert launches(own) < 6
+
+
 def test_what_nobody_reads_is_not_written():
     own = compiled(lambda x: (x * 2).exp().sin().cos(), cresset.randn(1000))
     assert launches(own) == 1

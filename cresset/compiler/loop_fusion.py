@@ -343,7 +343,7 @@ class _Joining:
         self.body = list(first.body)
         # What the first leaves in memory: the expression that an operand would read there.
         self.values = {
-            self._key(first.operands[s.operand]): s.value
+            self._key(first.operands[s.operand]): _rounded(s.value)
             for s in first.body if isinstance(s, Store)
         }
         self.known = {
@@ -425,6 +425,11 @@ class _Joining:
         passes = [s for s in self.second.body
                   if costly & set(scalar.topological(*_computed((s,))))]
         return len(passes) > 1
+
+
+def _rounded(e: Expression) -> Expression:
+    """A value as memory has it: small floats are computed in float32, and rounded when stored."""
+    return scalar.cast(scalar.cast(e, types.float32), e.dtype) if e.dtype in types.SMALL else e
 
 
 def _positioned(nest: Nest) -> bool:
