@@ -1,4 +1,4 @@
-"""The README and the pages of docs/: their programs run, and what they are said to print is what they print.
+"""The README and docs/: their programs run, and print what they are said to print.
 
 The `python` blocks of a page are one program, run from top to bottom. A `text`, `llvm` or `asm`
 block right below one is what it prints, with `...` for anything left out and lines broken anywhere;

@@ -166,16 +166,3 @@ def test_commands_on_our_pages_exist(command):
     else:
         script = arguments[0] if Path(program).name in ("python", "python3") else program
         assert (ROOT / script).is_file(), f"{script} does not exist"
-
-
-def programs():
-    """The Python programs on our pages."""
-    for page in PAGES:
-        for number, block in enumerate(blocks(page, "python"), start=1):
-            yield pytest.param(block, id=f"{name_of(page)}: {number}")
-
-
-@pytest.mark.parametrize("program", list(programs()))
-def test_programs_on_our_pages_run(program):
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
