@@ -12,17 +12,28 @@ ADDED_NARROW = 4  # float32 numbers that are added up before their sum is widene
 class KeptLanes(Writer):
     """Every lane is a kept point of its own; there are no reduced dims."""
 
-    def unit(self, bases, position, tiles):
-        self.row(bases, position, *tiles[0])
+    def write(self):
+        f = self.f
+        if self.form.kept > 1:
+            super().write()
+            return
+        # Tiles of the only dim that follow one another are one row.
+        _, begin, end = f.arguments
+        last = f.select(end.eq(self.tiles), self.sizes[0], end * self.tile)
+        self.row(self.pointers, self.position, begin * self.tile, last)
+        f.ret()
 
-    def row(self, bases, position, first, count):
-        """The points first..first + count along the lane dim."""
+    def unit(self, bases, position, tiles):
+        ((first, count),) = tiles
+        self.row(bases, position, first, first + count)
+
+    def row(self, bases, position, first, last):
+        """The points first..last along the lane dim."""
         f, form, width = self.f, self.form, self.width
-        last = count - width
-        with f.loop(0, count, width) as i:
-            at = f.minimum(i, last)
-            seen = i - at if form.in_place else None
-            place = first + at
+        final = last - width
+        with f.loop(first, last, width) as i:
+            place = f.minimum(i, final)
+            seen = i - place if form.in_place else None
             self.scopes.append({})
             if position is not None:
                 step = self.position_strides[self.lane_dim]

@@ -133,6 +133,18 @@ def reads(form: Form) -> list[Expression]:
     ]
 
 
+def _greatest(expressions, moving) -> list[Expression]:
+    """The greatest parts of expressions with no leaf that moves, nor a position; no leaves."""
+    fixed: dict[Expression, bool] = {}
+    inside: set = set()
+    for e in scalar.topological(*expressions):
+        fixed[e] = e not in moving and e.name != "position" and all(fixed[a] for a in e.args)
+        if not fixed[e]:
+            inside.update(a for a in e.args if fixed[a])
+    roots = inside | {e for e in expressions if fixed[e]}
+    return [e for e in fixed if e in roots and e.args]
+
+
 class Writer:
     """Writes one kernel; holds the words of its argument block and the values known so far."""
 
@@ -190,6 +202,7 @@ class Writer:
                 else:
                     value = f.convert(value, target, role.dtype.is_signed)
                 self.scopes[0][leaf] = value
+        self.settle_numbers()
 
     # --- values -----------------------------------------------------------------------------------
     def value(self, e: Expression, lanes: int) -> Value:
@@ -227,18 +240,19 @@ class Writer:
 
     def still(self, expressions) -> list[Expression]:
         """The greatest parts of expressions that do not change over reduced dims, no leaves."""
-        moving = {
+        return _greatest(expressions, {
             scalar.argument(k, role.dtype) for k, role in enumerate(self.form.roles)
             if role.kind == "in" and not role.still
-        }
-        fixed: dict[Expression, bool] = {}
-        inside: set = set()
-        for e in scalar.topological(*expressions):
-            fixed[e] = e not in moving and e.name != "position" and all(fixed[a] for a in e.args)
-            if not fixed[e]:
-                inside.update(a for a in e.args if fixed[a])
-        roots = inside | {e for e in expressions if fixed[e]}
-        return [e for e in fixed if e in roots and e.args]
+        })
+
+    def settle_numbers(self):
+        """Compute at once what numbers alone decide, in one lane."""
+        expressions = reads(self.form)
+        for e in _greatest(expressions, {
+            e for e in scalar.topological(*expressions)
+            if e.name == "accumulator" or (e.name == "argument" and e not in self.scopes[0])
+        }):
+            self.value(e, 1)
 
     def merged(self, s, left, right):
         """The states of both sides joined."""

@@ -191,8 +191,10 @@ def launch(nest: Nest) -> Step:
         _role(k, o, nest, where, lanes, kept_dims, reduced_dims)
         for k, o in enumerate(nest.operands)
     )
+    # Blocks of one lane do not overlap, and where nothing is read nothing can be read back.
+    in_place = nest.in_place and width > 1 and any(role.kind == "in" for role in roles)
     form = loops.Form(
-        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, nest.body, nest.in_place
+        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, nest.body, in_place
     )
     points = prod(nest.shape)
     units = prod(n for n, _ in kept_dims)

@@ -45,7 +45,7 @@ class Turned(KeptLanes):
                     for k, buffer in buffers.items():
                         start = (top + row - y) * SIDE - x
                         inner[k] = f.offset(buffer, start, form.roles[k].dtype.llvm)
-                    self.row(inner, place, left + i, f.minimum(length - i, SIDE))
+                    self.row(inner, place, left + i, left + f.minimum(i + SIDE, length))
 
     def _turn_over(self, k, base, buffer, rows, columns):
         """Fill the buffer with a tile of operand k, rows of which are columns in memory."""
