@@ -15,6 +15,7 @@ from cresset.compiler import arena
 from cresset.compiler.arena import Temporary
 from cresset.compiler.loop_fusion import Launch as FusedLaunch
 from cresset.compiler.loop_fusion import fused
+from cresset.compiler.order import eased
 from cresset.ops import dispatch
 from cresset.runtime.program import STATUS, Program, joined
 
@@ -122,6 +123,10 @@ class _Builder:
             [launch for k, entry in enumerate(self.entries) for launch in self._launches(k, entry)],
             staying,
         )
+        launches = eased(launches, {
+            number: self._nbytes(value) for number, value in enumerate(self.values)
+            if value not in self.places
+        })
         blocks = self._lay_out(launches)
         explained = []
         shown: list[tuple[tuple[int, ...], int]] = []
@@ -203,12 +208,7 @@ class _Builder:
             value = self.values[number]
             if value in self.places:
                 continue
-            if isinstance(value, Memory):
-                nbytes = value.nbytes
-            else:
-                k, j = value
-                nbytes = self.entries[k].program.temporaries[j]
-            self.wanted.append(Temporary(nbytes, first, last, value))
+            self.wanted.append(Temporary(self._nbytes(value), first, last, value))
         made = [lives.get(self.numbers[m], (0,))[0] for m in self.outputs]
         outputs = [(m.nbytes, until) for m, until in zip(self.outputs, made)]
         plan = arena.plan(self.wanted, outputs, self.alone)
@@ -218,6 +218,12 @@ class _Builder:
             self.places[value] = (room if room < count else self.arena + room - count, at)
         self.wanted = [w for w in self.wanted if plan.places[w.value][0] >= count]
         return plan.blocks
+
+    def _nbytes(self, value) -> int:
+        if isinstance(value, Memory):
+            return value.nbytes
+        k, j = value
+        return self.entries[k].program.temporaries[j]
 
     def _held(self, launches) -> list[tuple[int, tuple[str, int] | None]]:
         """The temporaries that live at the launch at which they take most memory."""
