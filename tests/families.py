@@ -183,7 +183,7 @@ def _(x):
             F.pad(x, (1, 2, 2, 1), mode="reflect"), F.max_pool1d(x[0], 2), F.lp_pool2d(x, 2, 2)]
 
 
-for _shape in ((1, 1, 1), (3, 8, 1), (4, 4, 4), (17, 5, 1), (6, 4, 2)):
+for _shape in ((1, 1, 1), (3, 19, 1), (4, 4, 4), (17, 5, 1), (6, 4, 2)):
     @family(f"convolutions {_shape}", (3, 8, 9, 17),
             lambda n, s=_shape: numbers(2, s[0], n, n),
             lambda n, s=_shape: numbers(s[1], s[0] // s[2], 3, 3),
