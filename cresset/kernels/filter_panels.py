@@ -13,6 +13,7 @@ number. Strips are cut into chunks by size, and the chunks' sums are added in or
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from math import prod
 
@@ -181,20 +182,22 @@ def panel_sums(tile: Tile) -> Module:
         source = f.offset(source, line.urem(tile.vectors), tile.vector)
         target = f.offset(out, write + first * volume, tile.type)
 
-        def total(place):
-            at = f.offset(source, place * tile.columns, tile.type)
-            with f.loop(1, chunks, carry=[f.load(tile.vector, at)]) as part:
-                more = f.load(tile.vector, f.offset(at, part.index * chunk_step, tile.type))
-                part.next(part.values[0] + more)
-            return part.results[0]
+        def totals(place, count):
+            """The sums of taps from `place` on, each a vector of channels out."""
+            taps = [f.offset(source, (place + tap) * tile.columns, tile.type)
+                    for tap in range(count)]
+            with f.loop(1, chunks, carry=[f.load(tile.vector, tap) for tap in taps]) as part:
+                far = part.index * chunk_step
+                more = (f.load(tile.vector, f.offset(tap, far, tile.type)) for tap in taps)
+                part.next(*map(operator.add, part.values, more))
+            return part.results
 
         whole = volume.udiv(tile.lanes) * tile.lanes
         with f.loop(0, whole, tile.lanes) as place:
-            rows = [total(place + number) for number in range(tile.lanes)]
-            for lane, column in enumerate(transpose(f, rows)):
+            for lane, column in enumerate(transpose(f, totals(place, tile.lanes))):
                 f.store(column, f.offset(target, place + lane * volume, tile.type))
         with f.loop(whole, volume) as place:
-            row = total(place)
+            (row,) = totals(place, 1)
             for lane in range(tile.lanes):
                 f.store(f.extract(row, lane), f.offset(target, place + lane * volume, tile.type))
     f.ret()
