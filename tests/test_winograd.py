@@ -46,7 +46,7 @@ def worst(found, expected, magnitude):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_error_bound(case, chunk, shift, monkeypatch):
     monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
-    monkeypatch.setattr(winograd, "LEAST_ROWS", 1)
+    monkeypatch.setattr(winograd, "LEAST_TILES", 1)
     monkeypatch.setattr(winograd, "PACE", 1e3)  # so that it is taken, however small they are
     x, w, g, bias, other, padding = operands(case, shift)
     stride, dilation, groups = GEOMETRY

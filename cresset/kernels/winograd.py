@@ -16,9 +16,9 @@ the usual 1, -1, 2, -2 it is four times as much (B. Barabasz and others, Error a
 improving the accuracy of Winograd convolution, 2020). Results are within BOUND units in the last
 place of the greatest sum of absolute values of products, which `tests/test_winograd.py` holds; that
 is some two or three times the error of plain sums. So it is for float32 alone, and
-CRESSET_WINOGRAD=0 leaves it out.
+CRESSET_WINOGRAD=0 leaves it out. An infinity or NaN makes all that its tile takes part in NaN.
 
-Images go through in chunks that the caches hold.
+Rows of tiles go through in chunks that the caches hold.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ENABLED = os.environ.get("CRESSET_WINOGRAD", "1") not in ("", "0")
 BOUND = 8  # units in the last place
 LEAST_CHANNELS = 16  # in and out: fewer gain little
 CHUNK_BYTES = 1 << 21  # of what is transformed at a time
-LEAST_ROWS = 96  # tiles of a chunk, which all the filters meet
+LEAST_TILES = 96  # of a chunk, which all the filters meet
 PACE = 2.5  # elements transformed in a nanosecond
 FILTER_PACE = 3  # the same of filters and their gradients
 BLOCK = 48  # channels: whole tiles of products, whatever their shape
@@ -83,17 +83,18 @@ def apart(elements: int) -> int:
 
 
 def cuts(dtype: dtype, sizes: tuple[int, int, int, int, int]) -> tuple[int, list[tuple[int, int]]]:
-    """Images of a chunk, and ranges of channels out, which are blocks.
+    """Rows of tiles of a chunk, and ranges of channels out, which are blocks.
 
     What is transformed of a chunk is as much as of all filters, for each of it meets the other.
     Where one chunk is all, the filters are cut into blocks.
     """
     count, inputs, outputs, height, width = sizes
-    tiles = tiles_along(height) * tiles_along(width)
+    rows, across = count * tiles_along(height), tiles_along(width)
     volume = PLACES * inputs * outputs * dtype.itemsize
-    chunk = max(CHUNK_BYTES, volume) // (PLACES * tiles * (inputs + outputs) * dtype.itemsize)
-    chunk = min(max(chunk, -(-LEAST_ROWS // tiles)), count)
-    if chunk < count:
+    chunk = max(CHUNK_BYTES, volume) // (PLACES * across * (inputs + outputs) * dtype.itemsize)
+    chunk = min(max(chunk, -(-LEAST_TILES // across)), rows)
+    chunk = -(-rows // -(-rows // chunk))
+    if chunk < rows:
         return chunk, [(0, outputs)]
     block = max(1, CHUNK_BYTES * outputs // (volume * BLOCK)) * BLOCK
     starts = range(0, outputs - LANES + 1, block)
@@ -109,18 +110,18 @@ def winograd(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, i
     `bias` (channels out).
     """
     count, inputs, outputs, height, width = sizes
-    down, tiles = tiles_along(height), tiles_along(height) * tiles_along(width)
+    down, across = tiles_along(height), tiles_along(width)
     chunk, blocks = cuts(dtype, sizes)
     widest = max(end - start for start, end in blocks)
-    image_step, result_step = apart(chunk * tiles * inputs), apart(chunk * tiles * widest)
+    image_step, result_step = apart(chunk * across * inputs), apart(chunk * across * widest)
     filter_step = apart(inputs * widest)
     images, spread, results = (schedule.temporary(PLACES * step * dtype.itemsize)
                                for step in (image_step, filter_step, result_step))
     plane = height * width
-    for first in range(0, count, chunk):
-        these = min(chunk, count - first)
-        rows = these * tiles
-        _transform(schedule, "image", (image, images), (first, 0), (these, inputs),
+    for first in range(0, count * down, chunk):
+        rows = min(chunk, count * down - first)
+        tiles = rows * across
+        _transform(schedule, "image", (image, images), (first, 0), (rows, inputs),
                    (inputs, *extents), (height, width), image_step)
         for start, end in blocks:
             channels = end - start
@@ -132,7 +133,7 @@ def winograd(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, i
                      filter_step),
                     inputs, inputs * channels * PLACES / FILTER_PACE)
             schedule.follow(matmul(
-                (PLACES,), rows, channels, inputs, dtype,
+                (PLACES,), tiles, channels, inputs, dtype,
                 Operand(images, (image_step, inputs, 1)),
                 Operand(spread, (filter_step, channels, 1)),
                 Operand(results, (result_step, channels, 1)),
@@ -140,9 +141,9 @@ def winograd(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, i
             schedule.launch(
                 f"winograd_result_{bias is not None}", lambda: result_transform(bias is not None),
                 (results, out, out if bias is None else bias),
-                ((first * outputs + start) * plane, outputs * plane, start, channels, height, width,
-                 down, tiles_along(width), result_step),
-                these * down, rows * PLACES * channels / PACE)
+                (first, start * plane, outputs * plane, start, channels, height, width, down,
+                 across, result_step),
+                rows, tiles * PLACES * channels / PACE)
 
 
 def filter_gradient(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, int],
@@ -150,35 +151,35 @@ def filter_gradient(schedule: Schedule, dtype: dtype, image: int, extents: tuple
     """Add the gradient by the filters; `sizes` as for `winograd`.
 
     `image` is packed (images, channels in, *extents), `gradient` (images, channels out, rows,
-    columns), `out` (channels out, channels in, 3, 3). Chunks of images are added in order.
+    columns), `out` (channels out, channels in, 3, 3). Chunks are added in order.
     """
     count, inputs, outputs, height, width = sizes
-    tiles = tiles_along(height) * tiles_along(width)
+    down, across = tiles_along(height), tiles_along(width)
     chunk, blocks = cuts(dtype, sizes)
     widest = max(end - start for start, end in blocks)
-    image_step, gradient_step = apart(chunk * tiles * inputs), apart(chunk * tiles * widest)
+    image_step, gradient_step = apart(chunk * across * inputs), apart(chunk * across * widest)
     sum_step = apart(widest * inputs)
     images, gradients, sums, more = (
         schedule.temporary(PLACES * step * dtype.itemsize)
-        for step in (image_step, gradient_step, sum_step, sum_step * (chunk < count)))
-    for first in range(0, count, chunk):
-        these = min(chunk, count - first)
-        rows = these * tiles
-        _transform(schedule, "image", (image, images), (first, 0), (these, inputs),
+        for step in (image_step, gradient_step, sum_step, sum_step * (chunk < count * down)))
+    for first in range(0, count * down, chunk):
+        rows = min(chunk, count * down - first)
+        tiles = rows * across
+        _transform(schedule, "image", (image, images), (first, 0), (rows, inputs),
                    (inputs, *extents), (height, width), image_step)
         for start, end in blocks:
             channels = end - start
             _transform(schedule, "gradient", (gradient, gradients), (first, start),
-                       (these, channels), (outputs, height, width), (height, width), gradient_step)
+                       (rows, channels), (outputs, height, width), (height, width), gradient_step)
             # Products store some sums twice, so they must not add to what they write.
             before = Operand(more, (sum_step, inputs, 1)) if first else None
             schedule.follow(matmul(
-                (PLACES,), channels, inputs, rows, dtype,
+                (PLACES,), channels, inputs, tiles, dtype,
                 Operand(gradients, (gradient_step, 1, channels)),
                 Operand(images, (image_step, inputs, 1)),
                 Operand(sums, (sum_step, inputs, 1)), before,
                 first_temporary=schedule.next_temporary))
-            if first + chunk >= count:
+            if first + chunk >= count * down:
                 schedule.launch(
                     "winograd_filter_gradients", filter_gradients, (sums, out),
                     (inputs, start * inputs * TAPS * TAPS, sum_step), channels,
@@ -189,14 +190,14 @@ def filter_gradient(schedule: Schedule, dtype: dtype, image: int, extents: tuple
 def _transform(schedule: Schedule, source: str, operands: tuple[int, int],
                first: tuple[int, int], sizes: tuple[int, int], image: tuple[int, int, int],
                results: tuple[int, int], step: int):
-    """Add the transform of `sizes` images and channels, from the `first` of both.
+    """Add the transform of `sizes` rows of tiles and channels, from the `first` of both.
 
     An image has so many channels, rows and columns; places are a step apart.
     """
-    count, channels = sizes
+    rows, channels = sizes
     down, across = map(tiles_along, results)
-    start = first[0] * prod(image) + first[1] * prod(image[1:])
     schedule.launch(
         f"winograd_{source}", lambda: tile_transform(source), operands,
-        (start, prod(image), channels, *image[1:], *results, down, across, step),
-        count * down, count * down * across * PLACES * channels / PACE)
+        (first[0], first[1] * prod(image[1:]), prod(image), channels, *image[1:], *results, down,
+         across, step),
+        rows, rows * across * PLACES * channels / PACE)

@@ -96,22 +96,23 @@ def tile_transform(source: str) -> Module:
     A unit is a row of tiles. Those of a gradient are to be summed, so pixels that a tile shares
     with the one before it are zeros in it.
 
-    Words: pointers image, out; the first element, elements of an image, channels, height and width,
-    rows and columns that the tiles lie on, tiles down and across, elements from place to place.
+    Words: pointers image, out; the first row of tiles, the first element, elements of an image,
+    channels, height and width, rows and columns that the tiles lie on, tiles down and across,
+    elements from place to place.
     """
     matrix = TILES[source]
     module = Module()
     f = module.kernel()
     words = Words(f)
     image, out = words.pointer(), words.pointer()
-    first, image_step, channels, height, width, rows, columns = words.integers(7)
+    first_row, first, image_step, channels, height, width, rows, columns = words.integers(8)
     down, across, place_step = words.integers(3)
     plane = height * width
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
-        number = unit.urem(down)
+        number = (first_row + unit).urem(down)
         top = f.minimum(number * TILE, rows - TILE)
-        start = first + unit.udiv(down) * image_step
+        start = first + (first_row + unit).udiv(down) * image_step
         line = f.offset(image, start + top * width, "float")
         fresh_rows = _fresh_rows(f, number * TILE - top) if source == "gradient" else []
         with f.loop(0, channels, LANES) as turn:
@@ -171,21 +172,22 @@ def _mask(f: Function, numbers: Value, first: Value) -> Value:
 def result_transform(biased: bool) -> Module:
     """The results of transformed ones; a unit is a row of tiles.
 
-    Words: pointers results, out, bias; the first element, elements of an image, the first of the
-    bias, channels, rows and columns, tiles down and across, elements from place to place.
+    Words: pointers results, out, bias; the first row of tiles, the first element, elements of an
+    image, the first of the bias, channels, rows and columns, tiles down and across, elements from
+    place to place.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     results, out, bias = (words.pointer() for _ in range(3))
-    first, image_step, first_term, channels, rows, columns = words.integers(6)
+    first_row, first, image_step, first_term, channels, rows, columns = words.integers(7)
     down, across, place_step = words.integers(3)
     plane = rows * columns
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
-        number = unit.urem(down)
+        number = (first_row + unit).urem(down)
         top = f.minimum(number * TILE, rows - TILE)
-        start = first + unit.udiv(down) * image_step
+        start = first + (first_row + unit).udiv(down) * image_step
         target = f.offset(out, start + top * columns, "float")
         # Rows that the unit before this one writes are put where the first of its own will be.
         stale = number * TILE - top
