@@ -435,6 +435,20 @@ def test_a_branch_that_cannot_be_run():
     falls_back(function, scalars(0, 5, 1, 7, 2, 9))
 
 
+@pytest.mark.parametrize("wanting", [False, True])
+def test_a_branch_that_would_not_end(wanting):
+    """It is recorded all the same, when the other one is taken."""
+    w = leaf(2.0)
+
+    def shrunk(x):
+        return cresset.while_loop(lambda x: x > 1, lambda x: (x / (w if wanting else 2),), (x,))[0]
+
+    def function(x):
+        return cresset.cond(x.isfinite(), shrunk, lambda x: x - 0 * w.detach()[0], (x,))
+
+    falls_back(function, [(cresset.tensor(x).reshape(1),) for x in (float("inf"), 3.0, 9.0)] * 3)
+
+
 def test_integers_that_are_carried():
     def function(x):
         return cresset.while_loop(lambda n, x: n < 3, lambda n, x: (n + 1, x * 2), (0, x))[1]

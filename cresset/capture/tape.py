@@ -156,6 +156,8 @@ class Tape:
         self._inside: set[Memory] | None = None
         self._last_leaf = 0
         self._states: dict[Generator, bytes] = {}
+        # Whether an element is looked at to check it.
+        self._checking = False
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
         self._plans: dict = {}
@@ -256,7 +258,9 @@ class Tape:
 
         When the tape is played a fault raises Fault.
         """
+        self._checking = True
         value = bool(x.item())
+        self._checking = False
         if not self.foreign():
             # Not a look by which Python decides anything but to raise.
             program = program._replace(explain=raise_fault)
@@ -281,6 +285,11 @@ class Tape:
             self.refused.append((reason, _line()))
 
     # --- recorded aside ---------------------------------------------------------------------------
+    @property
+    def is_aside(self) -> bool:
+        """Whether what is done now will be cut out."""
+        return self._inside is not None
+
     def aside(self, function: Callable, *arguments, written: Iterable[Tensor] = ()) -> Aside:
         """Call a function, and cut what it does out of the tape.
 
@@ -360,6 +369,7 @@ class Tape:
         def read_noted(address):
             seen = Seen(read(address).value)
             if not self.foreign():
+                self._stay_inside(self._checking)
                 memory, offset = self._at(address)
                 frame = caller()
                 last = frame is not None and frame.f_code is self.code and (

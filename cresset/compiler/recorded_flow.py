@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cresset.autograd.mode import mode
-from cresset.capture.tape import Memory, Place, Tape
+from cresset.capture.tape import Launched, Memory, Place, Tape
 from cresset.compiler.recorded import Unrecorded, copies, read, room, run_over
 from cresset.compiler.recorded_gradients import Arriving, Backward, Way, led, node_of, way_back
 from cresset.compiler.rounds import ENDLESS, Rounds, planned
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.runtime.program import Program
 
 
 def record_cond(
@@ -25,8 +26,6 @@ def record_cond(
     results = [room(x.layout) for x in sides[0].result]
     tracked = [[x.requires_grad for x in side.result] for side in sides]
     flag = tape.place(pred)
-    # Read again on the way back.
-    kept = room(pred.layout)
     ways: list[Way] = []
     if any(map(any, tracked)):
         if tracked[0] != tracked[1]:
@@ -42,6 +41,8 @@ def record_cond(
     saved = set().union(*(read(way.entries) & side.made for way, side in zip(ways, sides)))
     rounds = Rounds((), {})
     if ways:
+        # Read again on the way back.
+        kept = room(pred.layout)
         begin = copies(tape, [(kept, pred)])
         rounds.add(planned(begin.entries, begin.made, set()))
     for side, wanted in zip(sides, (True, False)):
@@ -101,4 +102,19 @@ def record_while(
         rounds.add(planned(turn.entries + end.entries, turn.made | end.made, set()))
         rounds.add(question)
     program, given = rounds.program({tape.place(x).memory: x.layout for x in rooms})
-    return list(run_over(program, "while_loop", given))
+    if not tape.is_aside:
+        return list(run_over(program, "while_loop", given))
+    # In a branch that is not taken the loop might never end. What it makes is of no matter.
+    made = run_over(_ended(program), "while_loop", given)
+    noted = tape.entries[-1]
+    assert isinstance(noted, Launched)
+    tape.entries[-1] = noted._replace(program=program)
+    return list(made)
+
+
+def _ended(program: Program) -> Program:
+    """The program with rounds of one turn alone."""
+    return program._replace(steps=tuple(
+        step._replace(rounds=tuple(round._replace(turns=1) for round in step.rounds))
+        for step in program.steps
+    ))
