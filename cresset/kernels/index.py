@@ -521,30 +521,29 @@ def _check(index: Layout, size: int, value: int, which: int, negative: bool, lat
         axes = [Axis(1, (index.dtype.itemsize, 1))]
     run = axes[-1].strides[0] == index.dtype.itemsize
     low = -size if negative else 0
-    constants = [low, size - low, which]
+    constants = [low, size - low, which, int(late)]
     for axis in axes:
         constants += [axis.size, *axis.strides]
     width, type, rank = host().vector_bytes, index.dtype.llvm, len(axes)
     return Step(
-        f"index.check.{type}.{rank}.{'run' if run else 'steps'}.{width}{'.late' * late}",
-        lambda: _write_check(type, rank, run, width, late),
+        f"index.check.{type}.{rank}.{'run' if run else 'steps'}.{width}",
+        lambda: _write_check(type, rank, run, width),
         (value, STATUS), tuple(constants),
         work=0 if late else prod(axis.size for axis in axes) // 2,
     )
 
 
-def _write_check(type, rank, run, width, late):
+def _write_check(type, rank, run, width):
     """The kernel of `_check`: one unit; rows are tested by vectors, and again singly if bad."""
     module = Module()
     f = module.kernel()
     words = Words(f)
     index, status = words.pointer(), words.pointer()
-    low, span, which = words.integers(3)
+    low, span, which, late = words.integers(4)
     axes = [words.integers(3) for _ in range(rank)]
     length, step, weight = axes[-1]
-    if late:
-        with f.leave(f.load("i64", f.offset(status, OUTSIDE, "i64")).eq(0)):
-            f.ret()
+    with f.leave(late.ne(0) & f.load("i64", f.offset(status, OUTSIDE, "i64")).eq(0)):
+        f.ret()
 
     def outside(value):
         """Whether a 64-bit value is below `low` or not below `low + span`."""

@@ -68,13 +68,25 @@ def _assembler(target: Target):
 def _new_assembler(target: Target) -> _Assembler:
     import llvmlite.binding as llvm
 
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(target.triple).create_target_machine(
+    machine = _described(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=LEVEL, reloc="pic", codemodel="small"
     )
     heading = f'target datalayout = "{machine.target_data}"\ntarget triple = "{target.triple}"\n'
     return _Assembler(llvm.create_context(), machine, heading)
+
+
+def _described(triple: str):
+    """What LLVM knows of a processor; only asked for another than this one it looks at them all."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    try:
+        return llvm.Target.from_triple(triple)
+    except RuntimeError:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        return llvm.Target.from_triple(triple)
 
 
 def _parse(text: str, assembler: _Assembler):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import SELDOM, Function, Module, Value
 from cresset.runtime.objects import HEAD, constant, decref, fill, incref, named, slot
 
 # A block's fields, after the head of every object.
@@ -115,7 +115,7 @@ def _write_take(module):
 def _write_grow(module):
     """ptr grow(i64 index, i64 size, i64 nbytes): a new block from the system."""
     parameters = [("i64", "index"), ("i64", "size"), ("i64", "nbytes")]
-    f = module.function("grow", parameters, "ptr", internal=True)
+    f = module.function("grow", parameters, "ptr", internal=True, attributes=SELDOM)
     index, size, nbytes = f.arguments
     first = f.call("system_take", "ptr", size)
 
@@ -149,7 +149,7 @@ def _write_grow(module):
 
 def _write_system_take(module):
     """ptr system_take(i64 size): memory from the system, null where there is none."""
-    f = module.function("system_take", [("i64", "size")], "ptr", internal=True)
+    f = module.function("system_take", [("i64", "size")], "ptr", internal=True, attributes=SELDOM)
     (size,) = f.arguments
     # What the machine does not have is refused at once: touching it would end the process.
     with f.leave(f.load("i64", _word(f, "reserved")) + size > f.load("i64", _word(f, "limit"))):
@@ -185,7 +185,7 @@ def _write_free_block(module):
 
 def _write_trim(module):
     """void trim(i64 keep): give cached blocks back, large ones first, until `keep` bytes stay."""
-    f = module.function("trim", [("i64", "keep")])
+    f = module.function("trim", [("i64", "keep")], attributes=SELDOM)
     (keep,) = f.arguments
     with f.loop(0, CLASSES) as turn:
         list = f.offset(f.address("heap"), (CLASSES - 1 + LISTS) - turn, "i64")

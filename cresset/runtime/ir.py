@@ -27,6 +27,7 @@ from functools import cache
 BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "bfloat": 16,
         "float": 32, "double": 64, "ptr": 64}
 FLOATS = frozenset({"half", "bfloat", "float", "double"})
+SELDOM = "noinline optnone"  # attributes of a function that is seldom run: made with little effort
 
 
 @cache

@@ -11,7 +11,7 @@ the words point to.
 from __future__ import annotations
 
 from cresset.runtime.heap import DATA
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import SELDOM, Function, Module, Value
 from cresset.runtime.objects import (
     constant,
     decref,
@@ -343,7 +343,7 @@ def _write_explain(module):
     """ptr explain(callback, i64, i64, i64, i64): null, with the error that the callback raises."""
     names = ("first", "second", "third", "step")
     parameters = [("ptr", "callback"), *(("i64", name) for name in names)]
-    f = module.function("explain", parameters, "ptr", internal=True)
+    f = module.function("explain", parameters, "ptr", internal=True, attributes=SELDOM)
     callback, *details = f.arguments
     with f.leave(callback.eq(0)):
         callback = named(f, "unexplained")

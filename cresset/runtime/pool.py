@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from itertools import product
 
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import SELDOM, Function, Module, Value
 from cresset.runtime.objects import decref, named
 
 SHARE_FROM = 10_000  # ns of work from which a loop is shared with workers that are awake
@@ -115,7 +115,7 @@ def _write_start_missing(module):
 
     No Python code runs in here, since with it signal handlers would, which may raise or call us.
     """
-    f = module.function("start_missing", [], internal=True)
+    f = module.function("start_missing", [], internal=True, attributes=SELDOM)
     with f.leave(_read(f, "stop").ne(0)):
         f.ret()
     with f.loop(_read(f, "running"), f.load("i64", pool_word(f, "wanted"))):
@@ -152,7 +152,7 @@ def _write_drain(module):
 
 def _write_worker(module):
     """void worker(): what a worker's thread does all its life."""
-    f = module.function("worker", [])
+    f = module.function("worker", [], attributes=SELDOM)
     idle, spin, wait, again, sleep, changed, odd, join, leave, done = (
         f.label(stem)
         for stem in ("idle", "spin", "wait", "again", "sleep", "changed", "odd", "join", "leave",
@@ -282,7 +282,7 @@ def _wait_until_zero(f, name, rest):
 
 def _write_halt(module):
     """void halt(): end all workers; waits for the loop that runs and until they are gone."""
-    f = module.function("halt", [])
+    f = module.function("halt", [], attributes=SELDOM)
     lock, wait, locked = (f.label(stem) for stem in ("lock", "wait", "locked"))
     f.branch(lock)
     f.place(lock)

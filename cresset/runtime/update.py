@@ -12,7 +12,7 @@ import struct
 from functools import partial
 
 from cresset.core.dtype import dtype as DType
-from cresset.runtime.ir import Module
+from cresset.runtime.ir import SELDOM, Module
 from cresset.runtime.launch import reject_call
 from cresset.runtime.objects import (
     constant,
@@ -159,7 +159,7 @@ def _write_fill_rows(module):
 def _write_update(module):
     """ptr update(self, args, i64 count): METH_FASTCALL."""
     parameters = [("ptr", "self"), ("ptr", "args"), ("i64", "count")]
-    f = module.function("update", parameters, "ptr")
+    f = module.function("update", parameters, "ptr", attributes=SELDOM)
     self, lists, count = f.arguments
     plan = words(f, item(f, self, 0))
     field = {name: f.load("i64", f.offset(plan, k, "i64")) for k, name in enumerate(PLAN)}
