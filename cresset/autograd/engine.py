@@ -153,15 +153,14 @@ def _roots(tensors, gradients):
     return roots
 
 
-def _leading_to(roots, targets, ends):
-    """The nodes from which some target can be reached, targets included, on ways to `ends`."""
+def _leading_to(roots, targets):
+    """The nodes from which some target can be reached, targets included."""
     seen, stack = set(), [node for node, _ in roots]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            if node not in ends:
-                stack.extend(edge for edge in node.edges if edge is not None)
+            stack.extend(edge for edge in node.edges if edge is not None)
     useful = set(targets)
     # Operands have lower numbers, leaves the lowest.
     for node in sorted(seen, key=lambda n: n.sequence):
@@ -171,13 +170,15 @@ def _leading_to(roots, targets, ends):
 
 
 def walk(roots, keep, create_graph, accumulate, only=None, ends=frozenset()):
-    """Carry gradients from the roots to the leaves, or `ends`; returns those that reached `only`.
+    """Carry gradients from the roots to the leaves; returns those that reached `only`.
+
+    With `ends` they are carried to these and no further, and those are returned.
     """
     # The gradients that have come to each node so far, and the nodes by number, newest first.
     pending: dict = {}
     heap: list = []
     found: dict = {}
-    useful = None if only is None else _leading_to(roots, only, ends)
+    useful = None if only is None else _leading_to(roots, only)
     for node, g in roots:
         if node in pending:
             g = pending[node] + g

@@ -31,25 +31,20 @@ class Group:
 
         Each of these has to be made in the group and to be returned once: others are copied.
         """
-        if not mode.enabled or not any(x.requires_grad for x in results):
-            return list(results)
-        made, seen = [], set()
-        for x in results:
-            node = live(x) if x.requires_grad else None
-            if node is not None and (node in seen or not self._has(node)):
-                x = x.clone()
-                node = live(x)
-            seen.add(node)
-            made.append(x)
-        roots = [live(x) if x.requires_grad else None for x in made]
-        edges, layouts = self._reached([node for node in roots if node is not None])
+        made = list(results)
+        found = [live(x) if mode.enabled and x.requires_grad else None for x in made]
+        for k, node in enumerate(found):
+            if node is not None and (found.index(node) < k or not self._has(node)):
+                made[k] = made[k].clone()
+                found[k] = live(made[k])
+        roots = [node for node in found if node is not None]
+        edges, layouts = self._reached(roots)
         if not edges:
             return made
-        outs = [x for x, node in zip(made, roots) if node is not None]
         node = GroupNode(self.label, edges, layouts)
-        node.roots = [root for root in roots if root is not None]
-        leading = iter(lead(node, outs))
-        return [x if root is None else next(leading) for x, root in zip(made, roots)]
+        node.roots = roots
+        leading = iter(lead(node, [x for x, root in zip(made, found) if root is not None]))
+        return [x if root is None else next(leading) for x, root in zip(made, found)]
 
     def _has(self, node: Node) -> bool:
         """Whether a node was made in the group."""
@@ -110,7 +105,7 @@ class GroupNode(WholeNode):
         given = [x.contiguous() for x in (g if type(g) in (tuple, list) else (g,))]
         ends = set(self.edges)
         roots = list(zip(self.roots, given))
-        found = walk(roots, True, mode.enabled, accumulate=False, only=ends, ends=ends)
+        found = walk(roots, True, mode.enabled, accumulate=False, ends=ends)
         return [found.get(edge) for edge in self.edges]
 
     def release(self):
