@@ -153,13 +153,16 @@ class Cache:
         """Drop the entries used longest ago once there are too many bytes of them."""
         with self._lock:
             if self._written is None:
-                self._written = sum(size for _, size, _ in _entries(folder))
+                # Names are digests, so those that begin alike stand for all.
+                self._written = 16 * sum(size for _, size, _ in _entries(folder, "0"))
             else:
                 self._written += added
             if self._written > self.most_bytes and not self._leaving:
+                entries = sorted(_entries(folder))
+                self._written = sum(size for _, size, _ in entries)
                 # Some room is made, so that the next entries do not each start another round.
                 excess = self._written - self.most_bytes * 3 // 4
-                for entry in sorted(_entries(folder)):
+                for entry in entries if self._written > self.most_bytes else ():
                     if excess <= 0:
                         break
                     self._leaving.append(entry)
@@ -210,11 +213,13 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _entries(folder):
-    """(time of last use, bytes, name) of each file."""
+def _entries(folder, beginning=""):
+    """(time of last use, bytes, name) of each file whose name begins so."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
+            if not entry.name.startswith(beginning):
+                continue
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
