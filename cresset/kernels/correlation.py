@@ -24,7 +24,7 @@ from cresset.kernels.batch import Batch, batch_words
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import Tile, rank_one
 from cresset.kernels.words import Words
-from cresset.runtime.ir import BITS, Function, Module, Value
+from cresset.runtime.ir import BITS, Function, Module, Value, vector
 
 CACHED_BYTES = 1 << 14  # of the pixels of a block of channels in, which stay in the first cache
 LEAST_CHANNELS = 8  # of a block
@@ -104,13 +104,13 @@ def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filt
         (images.image, images.group, images.plane), (0, filters.group, 0),
         (out.image, out.group, out.plane), (0, outputs, 0),
     ))
-    biased, spaced = bias is not None, out.column != 1
+    spaced = out.column != 1
     schedule.launch(
-        f"correlate_{tile.name}_{biased}_{spaced}", lambda: correlation(tile, biased, spaced),
+        f"correlate_{tile.name}_{spaced}", lambda: correlation(tile, spaced),
         (images.place, filters.place, out.place, out.place if bias is None else bias),
         (inputs, block, outputs, taps, width, segments, slots, run, runs, share, shares,
          images.row, images.channel, filters.panel, out.first, out.channel, out.row, out.column,
-         *batch, *looks),
+         bias is not None, *batch, *looks),
         count * groups * depth * runs * shares,
         count * groups * outputs * depth * height * width * (inputs * taps + 8) / PACE,
     )
@@ -121,14 +121,15 @@ def _tiles_kept(tile: Tile) -> int:
     return SCRATCH_BYTES * 8 // (tile.rows * tile.columns * BITS[tile.type])
 
 
-def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
+def correlation(tile: Tile, spaced: bool) -> Module:
     """The kernel of `correlate`; a unit is a run of vectors of a plane and a share of channels out.
 
     Words: pointers image, filters, out, bias; channels in, those of a block, channels out, taps,
     columns, vectors of a row, of a plane, of a run, runs, channels of a share, shares; strides of
     the image (row, channel), of the filters (panel); the first result, and strides of results
-    (channel, row, column), of which the last is 1 unless they are `spaced`; the batch of (image,
-    filters, out, bias); where the taps of a block of channels look, from the first of them.
+    (channel, row, column), of which the last is 1 unless they are `spaced`; whether there is a
+    bias; the batch of (image, filters, out, bias); where the taps of a block of channels look, from
+    the first of them.
     """
     module = Module()
     f = module.kernel()
@@ -137,10 +138,12 @@ def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
     inputs, block, outputs, taps, width, segments = words.integers(6)
     slots, run, runs, share, shares = words.integers(5)
     row_step, channel_step, panel_step = words.integers(3)
-    out_first, out_channel, out_row, out_column = words.integers(4)
+    out_first, out_channel, out_row, out_column, biased = words.integers(5)
     batch = Batch(words, 4)
     looks = batch.after(f)
     scratch = f.alloca(tile.vector, _tiles_kept(tile) * tile.rows * tile.vectors)
+    nothing = f.alloca(tile.type, tile.rows)
+    f.store(f.constant(vector(tile.type, tile.rows), 0), nothing)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         rest = unit.udiv(shares)
@@ -173,9 +176,8 @@ def correlation(tile: Tile, biased: bool, spaced: bool) -> Module:
             pixels.next(*place, f.offset(unfinished, tile.rows * tile.vectors, tile.vector))
 
             def fresh():
-                if biased:
-                    return _biases(f, tile, f.offset(terms, channel, tile.type))
-                return (f.constant(tile.vector, 0),) * (tile.rows * tile.vectors)
+                at = f.select(biased.ne(0), f.offset(terms, channel, tile.type), nothing)
+                return _biases(f, tile, at)
 
             kept = [f.offset(unfinished, number, tile.vector)
                     for number in range(tile.rows * tile.vectors)]
