@@ -30,6 +30,7 @@ from typing import NamedTuple
 from cresset.core.dtype import dtype
 from cresset.kernels.matmul import Operand, matmul
 from cresset.kernels.schedule import Schedule
+from cresset.kernels.tile import Tile
 from cresset.kernels.winograd_transforms import (
     LANES,
     PLACES,
@@ -49,7 +50,6 @@ CHUNK_BYTES = 1 << 21  # of what is transformed at a time
 LEAST_TILES = 96  # of a chunk, which all the filters meet
 PACE = 2.5  # elements transformed in a nanosecond
 FILTER_PACE = 3  # the same of filters and their gradients
-BLOCK = 48  # channels: whole tiles of products, whatever their shape
 LINE = 16  # elements of a cache line
 
 
@@ -96,7 +96,9 @@ def cuts(dtype: dtype, sizes: tuple[int, int, int, int, int]) -> tuple[int, list
     chunk = -(-rows // -(-rows // chunk))
     if chunk < rows:
         return chunk, [(0, outputs)]
-    block = max(1, CHUNK_BYTES * outputs // (volume * BLOCK)) * BLOCK
+    # Whole panels of the products, whose rows are tiles.
+    columns = Tile.of(dtype, rows * across).columns
+    block = max(1, round(CHUNK_BYTES * outputs / (volume * columns))) * columns
     starts = range(0, outputs - LANES + 1, block)
     return chunk, list(zip(starts, [*starts[1:], outputs]))
 
