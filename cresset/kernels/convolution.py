@@ -41,7 +41,8 @@ from cresset.kernels.windows import Triple, add_windows, copy_windows, triple
 FEW_PIXELS = 64  # images of fewer pixels are multiplied all at once, which takes a copy
 VECTORS_OF_FEW = {1: 4, 2: 4, 3: 4}  # of a tile, by the channels of a group where these are few
 MOST_PHASES = 8  # of an image's places by the stride, each of which is a correlation
-LEAST_SAVED = 300_000  # ns by which another algorithm is ahead, whose kernels take 0.1 s to compile
+# Another algorithm, whose kernels take 0.1 s to compile, is so many times less work, and saves ns.
+GAIN, LEAST_SAVED = 1.5, 300_000
 
 Numbers = Sequence[int]  # one for each dim after the channels
 
@@ -323,7 +324,7 @@ def _least(schedule: Schedule, way: Callable[[Schedule], None]) -> Schedule:
     """The schedule, or what another way makes of an empty one, if that is much less work."""
     other = Schedule(schedule.first_temporary)
     way(other)
-    return other if other.work + LEAST_SAVED < schedule.work else schedule
+    return other if GAIN * other.work + LEAST_SAVED < schedule.work else schedule
 
 
 def _winograd(schedule: Schedule, shape: Shape, source: int, extents: Triple, margins: Triple,
