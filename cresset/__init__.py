@@ -28,8 +28,8 @@ from cresset.autograd import methods as _methods
 from cresset.autograd import rebase as _rebase
 from cresset.autograd import record as _record
 from cresset.capture import graph as _graph
-from cresset.compiler import fuse as _fuse
-from cresset.compiler.show import show
+from cresset.compiler.inspection.show import show
+from cresset.compiler.programs import fuse as _fuse
 from cresset.core import dtype as _types
 from cresset.core import return_types
 from cresset.core.device import device, get_default_device, set_default_device
@@ -122,7 +122,7 @@ _LATE_NAMES = {
     "draw_graph": "pictures",
     "trace": "capture.trace",
     "compile": "compiler.compile",
-    **dict.fromkeys(("cond", "scan", "while_loop"), "compiler.control_flow"),
+    **dict.fromkeys(("cond", "scan", "while_loop"), "compiler.control_flow.functions"),
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
         "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",

@@ -10,7 +10,7 @@ import pytest
 import cresset
 from cresset.autograd import gradcheck, gradgradcheck
 from cresset.capture.graph import capture
-from cresset.compiler.fuse import fuse
+from cresset.compiler.programs.fuse import fuse
 from cresset.core.layout import Layout
 from cresset.ops import dispatch, registry
 

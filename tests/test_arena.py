@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from cresset.compiler.arena import ALIGNMENT, Temporary, aligned, plan
+from cresset.compiler.programs.arena import ALIGNMENT, Temporary, aligned, plan
 from cresset.runtime.heap import block_bytes
 
 

@@ -8,7 +8,7 @@ import pytest
 from compiling import plays
 
 import cresset
-from cresset.compiler.memory_plan import peak_of
+from cresset.compiler.inspection.memory_plan import peak_of
 from cresset.runtime.memory import memory_stats, reset_peak_memory_stats
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))

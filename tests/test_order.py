@@ -2,8 +2,8 @@
 
 import random
 
-from cresset.compiler.loop_fusion import Launch
-from cresset.compiler.order import eased
+from cresset.compiler.programs.loop_fusion import Launch
+from cresset.compiler.programs.order import eased
 
 
 def some(seed):

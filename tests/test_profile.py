@@ -6,7 +6,7 @@ import pytest
 
 import cresset
 from cresset import nn
-from cresset.compiler.profile import paces
+from cresset.compiler.inspection.profile import paces
 
 
 def rows_of(profile):

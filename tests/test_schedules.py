@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cresset
-from cresset.compiler.show import show
+from cresset.compiler.inspection.show import show
 from cresset.kernels.columns import COLUMNS
 from cresset.kernels.turned import SIDE
 

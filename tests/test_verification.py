@@ -10,7 +10,7 @@ import cresset
 from cresset.capture import graph as graphs
 from cresset.capture.verify import GraphError
 from cresset.capture.verify import verify as verify_graph
-from cresset.compiler.fuse import fuse
+from cresset.compiler.programs.fuse import fuse
 from cresset.core import check, scalar
 from cresset.core.dtype import float32, float64, int64
 from cresset.core.layout import Layout

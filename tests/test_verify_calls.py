@@ -9,7 +9,8 @@ from test_compile_random import CALLS, Program
 
 import cresset
 from cresset import nn
-from cresset.compiler import replay, segment
+from cresset.compiler import replay
+from cresset.compiler.programs import segment
 
 
 def spoil(monkeypatch, which, number, other):

@@ -14,9 +14,11 @@ from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
 from cresset.compiler.checks import Checks
-from cresset.compiler.memory_plan import memory_plan
-from cresset.compiler.outline import Outline
-from cresset.compiler.profile import Profile, profile
+from cresset.compiler.inspection.memory_plan import memory_plan
+from cresset.compiler.inspection.outline import Outline
+from cresset.compiler.inspection.profile import Profile, profile
+from cresset.compiler.inspection.verify_calls import Verifier
+from cresset.compiler.programs.segment import counted
 from cresset.compiler.replay import (
     Mispredicted,
     NotReplayable,
@@ -25,10 +27,8 @@ from cresset.compiler.replay import (
     replay,
     tensors_of,
 )
-from cresset.compiler.segment import counted
 from cresset.compiler.stand_ins import StandIns
 from cresset.compiler.state import told
-from cresset.compiler.verify_calls import Verifier
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch

@@ -17,7 +17,7 @@ from cresset.autograd.node import Leaf, Node
 from cresset.capture.reads import PLAIN
 from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, storages_of, with_graph
-from cresset.compiler.segment import Segment, segment
+from cresset.compiler.programs.segment import Segment, segment
 from cresset.core.device import device
 from cresset.core.dtype import dtype, uint8
 from cresset.core.generator import Generator

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from cresset.autograd.group import Group
-from cresset.compiler.recorded import packed, recorded, tried
-from cresset.compiler.recorded_flow import record_cond, record_while
-from cresset.compiler.recorded_scan import record_scan
+from cresset.compiler.control_flow.flow import record_cond, record_while
+from cresset.compiler.control_flow.recorded import packed, recorded, tried
+from cresset.compiler.control_flow.scan import record_scan
 from cresset.compiler.structure import put_together, taken_apart
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor

@@ -10,10 +10,10 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from cresset.capture.tape import Live, Looked, Memory
-from cresset.compiler.apart import places_written
-from cresset.compiler.profile import named, placed, touched
+from cresset.compiler.inspection.apart import places_written
+from cresset.compiler.inspection.profile import named, placed, touched
+from cresset.compiler.programs.segment import Segment
 from cresset.compiler.replay import Replay
-from cresset.compiler.segment import Segment
 from cresset.core.layout import Layout
 
 

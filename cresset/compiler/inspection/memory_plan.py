@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from cresset.compiler.programs.segment import Segment
 from cresset.compiler.replay import Replay
-from cresset.compiler.segment import Segment
 from cresset.runtime.heap import block_bytes
 
 # Temporaries that a plan lists.

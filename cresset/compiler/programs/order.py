@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cresset.compiler.loop_fusion import Launch
+from cresset.compiler.programs.loop_fusion import Launch
 
 # Places by which a launch moves forward at most.
 MOST_PLACES = 8

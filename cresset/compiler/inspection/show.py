@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cresset.capture.graph import Open, capture
-from cresset.compiler.fuse import fuse
+from cresset.compiler.programs.fuse import fuse
 from cresset.ops.kinds.update import Update
 from cresset.runtime.codegen import assembly
 from cresset.runtime.target import Target, host, writing_for

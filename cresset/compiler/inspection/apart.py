@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from cresset.capture.tape import Launched, Live, Place, raise_fault
+from cresset.compiler.programs.segment import Launch, Segment
 from cresset.compiler.replay import Replay
-from cresset.compiler.segment import Launch, Segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from cresset.autograd.mode import mode
 from cresset.capture.tape import Launched, Memory, Place, Tape
-from cresset.compiler.recorded import Unrecorded, copies, read, room, run_over
-from cresset.compiler.recorded_gradients import Arriving, Backward, Way, led, node_of, way_back
-from cresset.compiler.rounds import ENDLESS, Rounds, planned
+from cresset.compiler.control_flow.gradients import Arriving, Backward, Way, led, node_of, way_back
+from cresset.compiler.control_flow.recorded import Unrecorded, copies, read, room, run_over
+from cresset.compiler.control_flow.rounds import ENDLESS, Rounds, planned
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor

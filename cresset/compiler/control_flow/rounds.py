@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cresset.capture.tape import Launched, Memory, Place
-from cresset.compiler.segment import Segment, segment
+from cresset.compiler.programs.segment import Segment, segment
 from cresset.core.layout import Layout
 from cresset.runtime.program import Program, Round, Step, joined
 

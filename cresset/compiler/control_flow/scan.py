@@ -14,8 +14,15 @@ from cresset.autograd.mode import mode, no_grad
 from cresset.autograd.node import Leaf, alias
 from cresset.autograd.record import live
 from cresset.capture.tape import Aside, Memory, Tape
-from cresset.compiler.arena import aligned
-from cresset.compiler.recorded import (
+from cresset.compiler.control_flow.gradients import (
+    Arriving,
+    Backward,
+    Way,
+    led,
+    node_of,
+    way_back,
+)
+from cresset.compiler.control_flow.recorded import (
     Unrecorded,
     copies,
     read,
@@ -24,16 +31,9 @@ from cresset.compiler.recorded import (
     stacked,
     stand_in,
 )
-from cresset.compiler.recorded_gradients import (
-    Arriving,
-    Backward,
-    Way,
-    led,
-    node_of,
-    way_back,
-)
-from cresset.compiler.rounds import Rounds, planned
-from cresset.compiler.segment import Segment
+from cresset.compiler.control_flow.rounds import Rounds, planned
+from cresset.compiler.programs.arena import aligned
+from cresset.compiler.programs.segment import Segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor

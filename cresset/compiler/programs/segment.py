@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cresset.capture.tape import Launched, Memory, Place, raise_fault
-from cresset.compiler import arena
-from cresset.compiler.arena import Temporary
-from cresset.compiler.loop_fusion import Launch as FusedLaunch
-from cresset.compiler.loop_fusion import fused
-from cresset.compiler.order import eased
+from cresset.compiler.programs import arena
+from cresset.compiler.programs.arena import Temporary
+from cresset.compiler.programs.loop_fusion import Launch as FusedLaunch
+from cresset.compiler.programs.loop_fusion import fused
+from cresset.compiler.programs.order import eased
 from cresset.ops import dispatch
 from cresset.runtime.program import STATUS, Program, joined
 

@@ -14,7 +14,7 @@ from cresset.autograd.mode import mode, no_grad
 from cresset.autograd.node import Node, Pick
 from cresset.autograd.saved import freed
 from cresset.capture.tape import Memory, Tape
-from cresset.compiler.recorded import Unrecorded, run, whole
+from cresset.compiler.control_flow.recorded import Unrecorded, run, whole
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.runtime.program import Program

@@ -14,11 +14,11 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 from cresset.capture.tape import Live, Memory, Place
-from cresset.compiler.apart import launch_by_launch, places_written
+from cresset.compiler.inspection.apart import launch_by_launch, places_written
+from cresset.compiler.inspection.way_back import WayBack
+from cresset.compiler.programs.segment import Launch, Segment, counted
 from cresset.compiler.replay import Replay
-from cresset.compiler.segment import Launch, Segment, counted
 from cresset.compiler.state import state_of
-from cresset.compiler.way_back import WayBack
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor

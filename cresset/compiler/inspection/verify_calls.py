@@ -13,11 +13,16 @@ from itertools import zip_longest
 from typing import Any
 
 from cresset.capture.tape import Fault, Launched, Memory, Tape
-from cresset.compiler.apart import Stepped, launch_by_launch, places_written, tensors_written
+from cresset.compiler.inspection.apart import (
+    Stepped,
+    launch_by_launch,
+    places_written,
+    tensors_written,
+)
+from cresset.compiler.inspection.way_back import WayBack
+from cresset.compiler.programs.segment import Launch
 from cresset.compiler.replay import Mispredicted, Replay
-from cresset.compiler.segment import Launch
 from cresset.compiler.state import Elements, State, elements, state_of
-from cresset.compiler.way_back import WayBack
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.ops import meta

@@ -1,0 +1,1 @@
+"""Control flow that elements decide within a program."""

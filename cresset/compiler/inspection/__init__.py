@@ -1,0 +1,1 @@
+"""Inspection: what is compiled, shown, drawn, timed and verified."""

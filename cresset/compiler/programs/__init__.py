@@ -1,0 +1,1 @@
+"""Programs: how graphs and recorded launches become them."""
