@@ -13,6 +13,9 @@ from cresset.ops.arguments import whole
 from cresset.runtime import native
 from cresset.runtime.shared import Shared
 
+# What was hidden from the collector before there were tensors: Python 3.12 begins with some.
+FROZEN = gc.get_freeze_count()
+
 
 def resize(memory: Storage, nbytes: int) -> None:
     """Make the storage `nbytes` long; what fits keeps its content, what is added has none.
@@ -52,7 +55,7 @@ def _refuse_unless_own(operation, memory):
             f"{operation}: Trying to resize storage that is not resizable: an array or another "
             "library is using its memory; clone() the tensor first"
         )
-    if gc.get_freeze_count():
+    if gc.get_freeze_count() > FROZEN:
         raise RuntimeError(
             f"{operation}: cannot find all tensors over the storage, since gc.freeze() hides "
             "them; clone() the tensor, or call gc.unfreeze() first"
