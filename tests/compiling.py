@@ -7,6 +7,19 @@ def leaf(*values):
     return cresset.tensor(values, requires_grad=True)
 
 
+def training_step(model, optimizer):
+    """A function that makes a step on some examples and their classes; returns the loss."""
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = cresset.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def plays(compiled):
     """How many calls of a compiled function were played."""
     return sum(variant.plays for variant in compiled._variants)

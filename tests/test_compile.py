@@ -4,7 +4,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from compiling import leaf, plays
+from compiling import leaf, plays, training_step
 
 import cresset
 from cresset import nn
@@ -82,14 +82,7 @@ def training(compiled, optimizer_of, steps=8, **options):
     )
     optimizer = optimizer_of(model.parameters())
     scheduler = cresset.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
-
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = training_step(model, optimizer)
     run = cresset.compile(step) if compiled else step
     losses = []
     for _ in range(steps):

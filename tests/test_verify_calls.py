@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from compiling import leaf, plays
+from compiling import leaf, plays, training_step
 from test_compile_random import CALLS, Program
 
 import cresset
@@ -47,15 +47,7 @@ def training(wrap):
     )
     optimizer = cresset.optim.Adam(model.parameters(), lr=0.01)
     scheduler = cresset.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
-
-    @wrap
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = wrap(training_step(model, optimizer))
     losses = []
     for _ in range(6):
         losses.append(step(cresset.randn(5, 6), cresset.randint(0, 3, (5,))).item())

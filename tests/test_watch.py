@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from compiling import plays
+from compiling import plays, training_step
 
 import cresset
 from cresset import nn
@@ -157,14 +157,7 @@ def test_batches_of_all_sizes_share_their_kernels():
     cresset.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.LayerNorm(32), nn.Linear(32, 4))
     optimizer = cresset.optim.SGD(model.parameters(), lr=0.1)
-
-    @cresset.compile
-    def step(x, y):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
+    step = cresset.compile(training_step(model, optimizer))
 
     def train(sizes):
         before = set(_builder.built)
