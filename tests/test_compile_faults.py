@@ -1,6 +1,7 @@
 """`compile`: elements at fault are told of as in immediate mode, on the user's line, once."""
 
 import traceback
+import warnings
 from functools import partial
 
 import pytest
@@ -187,3 +188,6 @@ def test_printing_warns_on_the_line_of_the_call():
     line = function.__code__.co_firstlineno + 1
     assert f"print() at {__file__}:{line} was run while" in str(warning.message)
     assert (warning.filename, warning.lineno) == (__file__, line + 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compiled(cresset.ones(1)).item() == 2

@@ -1,7 +1,6 @@
 """`compile`: what cannot be played, and why; faults; ways to turn it off."""
 
 import threading
-import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -109,20 +108,6 @@ def test_fullgraph_raises():
     compiled(cresset.eye(2))
     with pytest.raises(RuntimeError, match="NumPy"):
         compiled(cresset.eye(2))
-
-
-def test_printing_warns():
-    def function(x):
-        print("running")
-        return x + 1
-
-    compiled = cresset.compile(function)
-    compiled(cresset.ones(1))
-    with pytest.warns(UserWarning, match="print"):
-        compiled(cresset.ones(1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert compiled(cresset.ones(1)).item() == 2
 
 
 # --- faults and modes -----------------------------------------------------------------------------

@@ -91,6 +91,13 @@ class Launched(NamedTuple):
     results: tuple[Memory, ...]
     line: tuple[str, int] | None
 
+    def overwritten(self) -> list[Place]:
+        """What was there and it writes to."""
+        return [
+            a for letter, a in zip(self.program.inputs, self.arguments)
+            if letter == "w" and isinstance(a, Place)
+        ]
+
 
 class Live(NamedTuple):
     """A call that is made whenever the tape is played, of an object's method, and the gradients

@@ -468,10 +468,7 @@ def _written(entry) -> set[Memory]:
     """The memories that were there and that an entry writes."""
     if not isinstance(entry, Launched):
         return set()
-    return {
-        a.memory for letter, a in zip(entry.program.inputs, entry.arguments)
-        if letter == "w" and isinstance(a, Place)
-    }
+    return {place.memory for place in entry.overwritten()}
 
 
 def _lasts(entry) -> bool:

@@ -56,6 +56,10 @@ class Operand(NamedTuple):
             return int(self.value)
         return struct.unpack("<q", struct.pack("<d", self.value))[0]
 
+    def identity(self) -> tuple:
+        """What it has in common with no other operand: 0.0 and -0.0 are equal, 1 and 1.0 too."""
+        return self, type(self.value), repr(self.value)
+
 
 class Reduce(NamedTuple):
     """A pass that folds the space into states, one for each point of the kept dims.
@@ -97,6 +101,11 @@ class Nest(NamedTuple):
     position_start: int = 0
     in_place: bool = False
 
+    @property
+    def folds(self) -> bool:
+        """Whether some pass reduces."""
+        return any(isinstance(s, Reduce) for s in self.body)
+
 
 AS_BITS = {d: types.uint8 if d.itemsize == 1 else types.uint16 for d in small_floats.FORMATS}
 AS_BITS[types.complex64] = types.int64
@@ -128,7 +137,7 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
     `temporary` is the value-table index that the first temporary will have.
     """
     nest = rewritten(paired(_as_bits(nest)))
-    if 0 in nest.shape and not any(isinstance(s, Reduce) for s in nest.body):
+    if 0 in nest.shape and not nest.folds:
         return [], []
     rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
     if rows == 0:
@@ -165,11 +174,10 @@ def arranged(nest: Nest) -> Arrangement:
     columns.append(nest.position_strides or None)
     kept_dims = _collapse(nest.shape, kept, columns)
     reduced_dims = _collapse(nest.shape, reduced, columns)
-    folds = any(isinstance(s, Reduce) for s in nest.body)
     single = (1, (0,) * len(columns))
     if not kept_dims and not reduced_dims:
         kept_dims = [single]
-    if folds and not reduced_dims:
+    if nest.folds and not reduced_dims:
         reduced_dims = [single]
     where = {k: column for column, k in enumerate(arrays)}
     lanes = _schedule(nest, kept_dims, reduced_dims, where)
@@ -382,18 +390,18 @@ def _width(nest: Nest, extent: int) -> int:
     return full if full >= 4 else 1
 
 
-@cache
-def _computed(body) -> tuple[Expression, ...]:
+def computed(body) -> tuple[Expression, ...]:
+    """What statements compute, before it is stored or merged."""
     return tuple(e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,)))
 
 
 @cache
 def _names(body) -> tuple[str, ...]:
-    return tuple(e.name for e in scalar.topological(*_computed(body)))
+    return tuple(e.name for e in scalar.topological(*computed(body)))
 
 
 def _heavy(body) -> bool:
-    return heavy(*_computed(body))
+    return heavy(*computed(body))
 
 
 def _long(body) -> bool:
@@ -467,7 +475,7 @@ def _packed(kept_shape, reduced) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def _compact(operands, body):
+def compact(operands, body):
     """Only the operands that a body uses, renumbered."""
     used = []
     for s in body:
@@ -515,7 +523,7 @@ def _chunk_step(nest, operands, folded, partial, cut, first, size, times, chunk,
     for k, (index, d) in enumerate(partial):
         moved.append(Operand(index, d, packed + (rows,), first * rows))
         body.append(Store(len(moved) - 1, scalar.accumulator(k, d), True))
-    used, body = _compact(moved, body)
+    used, body = compact(moved, body)
     position = nest.position_strides
     start = nest.position_start + (first * chunk * position[cut] if position else 0)
     inner = Nest(shape, frozenset(nest.reduced), used, tuple(body),
@@ -537,7 +545,7 @@ def _merge_step(statement, partial, merged, total, kept_shape) -> Step:
 
 def _store_step(nest, operands, statement, value, kept_shape):
     shape = kept_shape if statement.kept else nest.shape
-    used, body = _compact(operands, (Store(statement.operand, value, False),))
+    used, body = compact(operands, (Store(statement.operand, value, False),))
     if 0 in shape:
         return []
     return [launch(Nest(shape, frozenset(), used, body, in_place=nest.in_place))]

@@ -85,8 +85,7 @@ class Stepped:
 def places_written(entry: Launched) -> list[Place]:
     """Where the results of a launch lie, then the tensors that it writes over."""
     results = [Place(memory, 0, memory.layout) for memory in entry.results if memory.layout]
-    letters = zip(entry.program.inputs, entry.arguments)
-    return results + [place for letter, place in letters if letter == "w"]
+    return results + entry.overwritten()
 
 
 def tensors_written(entry: Launched, out: Any, arguments: Sequence) -> list[Tensor]:

@@ -83,8 +83,7 @@ class Group:
         )
 
     def _leaf(self, operand: Operand) -> Expression:
-        # 0.0 and -0.0 are equal, and so are 1 and 1.0, but they are not the same number.
-        key = operand, type(operand.value), repr(operand.value)
+        key = operand.identity()
         leaf = self.leaves.get(key)
         if leaf is None:
             leaf = self.leaves[key] = scalar.argument(len(self.operands), operand.dtype)

@@ -20,7 +20,17 @@ from typing import NamedTuple
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import Expression
-from cresset.kernels.nest import Nest, Operand, Reduce, Store, arranged, launch, outputs
+from cresset.kernels.nest import (
+    Nest,
+    Operand,
+    Reduce,
+    Store,
+    arranged,
+    compact,
+    computed,
+    launch,
+    outputs,
+)
 from cresset.kernels.rewrites import heavy
 from cresset.runtime.plan import is_shared
 from cresset.runtime.program import STATUS, Step
@@ -78,7 +88,7 @@ class _Candidate:
         self.nest = nest
         # The order of the fold in it, which has to stay as it is.
         self.order = None
-        if nest is not None and _folds(nest):
+        if nest is not None and nest.folds:
             self.order = arranged(entry.step.nest).order()
 
     def join(self, other: _Candidate) -> bool:
@@ -168,10 +178,6 @@ def _located(step: Step) -> Nest | None:
 
 def _number(word: int, kind: str) -> float | int:
     return struct.unpack("d", struct.pack("q", word))[0] if kind == "d" else word
-
-
-def _folds(nest: Nest) -> bool:
-    return any(isinstance(s, Reduce) for s in nest.body)
 
 
 # --- spaces ---------------------------------------------------------------------------------------
@@ -267,10 +273,10 @@ def joined(first: Nest, second: Nest) -> Nest | None:
 
     Values whose stores may be left out are stored still.
     """
-    if _folds(first) and _folds(second):
+    if first.folds and second.folds:
         return None
-    folds = _folds(first) or _folds(second)
-    if (folds and first.in_place) or (_folds(first) and second.in_place):
+    folds = first.folds or second.folds
+    if (folds and first.in_place) or (first.folds and second.in_place):
         return None
     aligned = _aligned(first, second)
     nest = None
@@ -279,7 +285,7 @@ def joined(first: Nest, second: Nest) -> Nest | None:
     if nest is None:
         return None
     arrays = [o for o in nest.operands if o.strides is not None]
-    values = scalar.topological(*_computed(nest.body))
+    values = scalar.topological(*computed(nest.body))
     if len(arrays) > MOST_ARRAYS or len(values) > MOST_VALUES:
         return None
     if len({e for e in values if e.name == "position"}) > 1:
@@ -290,13 +296,9 @@ def joined(first: Nest, second: Nest) -> Nest | None:
     return nest
 
 
-def _computed(body) -> list[Expression]:
-    return [e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,))]
-
-
 def _independent(first: Nest, second: Nest) -> bool:
     """Whether the second needs of the first, and undoes, what happens at the same point alone."""
-    folding = _folds(first) or _folds(second)
+    folding = first.folds or second.folds
     for one, written in _accesses(first):
         for two, writes in _accesses(second):
             if one.place != two.place or not (written or writes):
@@ -343,18 +345,13 @@ class _Joining:
         self.body = list(first.body)
         # What the first leaves in memory: the expression that an operand would read there.
         self.values = {
-            self._key(first.operands[s.operand]): _rounded(s.value)
+            first.operands[s.operand].identity(): _rounded(s.value)
             for s in first.body if isinstance(s, Store)
         }
         self.known = {
-            self._key(o): k for k, o in enumerate(first.operands)
+            o.identity(): k for k, o in enumerate(first.operands)
             if k not in outputs(first.body)
         }
-
-    @staticmethod
-    def _key(o: Operand) -> tuple:
-        # 0.0 and -0.0 are equal, and so are 1 and 1.0, but they are not the same number.
-        return o, type(o.value), repr(o.value)
 
     def nest(self) -> Nest | None:
         first, second = self.first, self.second
@@ -367,15 +364,15 @@ class _Joining:
             else:
                 replaced[scalar.argument(k, o.dtype)] = self._source(o)
         for s in second.body:
-            computed = [scalar.substitute(e, replaced) for e in _computed((s,))]
+            values = [scalar.substitute(e, replaced) for e in computed((s,))]
             if isinstance(s, Reduce):
                 self.body.append(s._replace(
-                    lift=tuple(computed),
+                    lift=tuple(values),
                     keep=tuple((targets[k], scalar.substitute(e, replaced)) for k, e in s.keep),
                     narrow=tuple(scalar.substitute(e, replaced) for e in s.narrow),
                 ))
             else:
-                self.body.append(Store(targets[s.operand], computed[0], s.kept))
+                self.body.append(Store(targets[s.operand], values[0], s.kept))
         if self._repeats_costly(replaced):
             return None
         positions = [n for n in (first, second) if n.position_strides and _positioned(n)]
@@ -385,7 +382,7 @@ class _Joining:
         places = {self.operands[k].place for k in outputs(self.body)}
         met = any(
             self.operands[e.value].place in places
-            for e in scalar.arguments(*_computed(self.body))
+            for e in scalar.arguments(*computed(self.body))
         )
         return Nest(
             first.shape, first.reduced | second.reduced, tuple(self.operands), tuple(self.body),
@@ -395,7 +392,7 @@ class _Joining:
 
     def _source(self, o: Operand) -> Expression:
         """What the second nest reads there."""
-        key = self._key(o)
+        key = o.identity()
         if key in self.values:
             return self.values[key]
         if key not in self.known:
@@ -405,7 +402,7 @@ class _Joining:
 
     def _target(self, o: Operand) -> int:
         """The operand that the second nest writes; what the first wrote there is not stored."""
-        if self._key(o) in self.values:
+        if o.identity() in self.values:
             self.body = [
                 s for s in self.body
                 if not isinstance(s, Store) or not _same(self.operands[s.operand], o)
@@ -415,15 +412,15 @@ class _Joining:
 
     def _repeats_costly(self, replaced) -> bool:
         """Whether something costly that the first computes would be computed again by a fold."""
-        if not _folds(self.first) and not _folds(self.second):
+        if not self.first.folds and not self.second.folds:
             return False
         costly = {
             leaf for leaf, e in replaced.items() if e.name != "argument" and heavy(e)
         }
-        if _folds(self.first):
+        if self.first.folds:
             return bool(costly)
         passes = [s for s in self.second.body
-                  if costly & set(scalar.topological(*_computed((s,))))]
+                  if costly & set(scalar.topological(*computed((s,))))]
         return len(passes) > 1
 
 
@@ -433,14 +430,14 @@ def _rounded(e: Expression) -> Expression:
 
 
 def _positioned(nest: Nest) -> bool:
-    return any(e.name == "position" for e in scalar.topological(*_computed(nest.body)))
+    return any(e.name == "position" for e in scalar.topological(*computed(nest.body)))
 
 
 # --- what is stored -------------------------------------------------------------------------------
 def _without_unread(nest: Nest, read: set[int]) -> Nest | None:
     """The nest without stores that nobody reads; None where nothing is left."""
     own = {
-        nest.operands[e.value].place for e in scalar.arguments(*_computed(nest.body))
+        nest.operands[e.value].place for e in scalar.arguments(*computed(nest.body))
         if nest.operands[e.value].strides is not None
     }
     body = [
@@ -449,34 +446,8 @@ def _without_unread(nest: Nest, read: set[int]) -> Nest | None:
     ]
     if not any(isinstance(s, Store) for s in body):
         return None
-    return _compact(nest._replace(body=tuple(body)))
-
-
-def _compact(nest: Nest) -> Nest:
-    """The nest with only the operands that it uses, renumbered."""
-    computed = _computed(nest.body)
-    used = sorted({e.value for e in scalar.arguments(*computed)} | set(outputs(nest.body)))
-    new = {k: place for place, k in enumerate(used)}
-    leaves = {
-        scalar.argument(k, nest.operands[k].dtype): scalar.argument(new[k], nest.operands[k].dtype)
-        for k in used
-    }
-
-    def renumbered(e):
-        return scalar.substitute(e, leaves)
-
-    body: list = []
-    for s in nest.body:
-        if isinstance(s, Reduce):
-            body.append(s._replace(
-                lift=tuple(map(renumbered, s.lift)),
-                keep=tuple((new[k], renumbered(e)) for k, e in s.keep),
-                narrow=tuple(map(renumbered, s.narrow)),
-            ))
-        else:
-            body.append(Store(new[s.operand], renumbered(s.value), s.kept))
-    operands = tuple(nest.operands[k] for k in used)
-    return nest._replace(operands=operands, body=tuple(body))
+    operands, body = compact(nest.operands, body)
+    return nest._replace(operands=operands, body=body)
 
 
 def _kept(nest: Nest) -> Nest:
@@ -487,9 +458,9 @@ def _kept(nest: Nest) -> Nest:
         return nest
     stored = []
     at = folds[0]
-    computed = set(scalar.topological(*body[at].lift))
+    known = set(scalar.topological(*body[at].lift))
     for s in body[:at]:
-        if s.value in computed and s.value.dtype in (types.float32, types.float64):
+        if s.value in known and s.value.dtype in (types.float32, types.float64):
             fold = body[at]
             body[at] = fold._replace(keep=(*fold.keep, (s.operand, s.value)))
         else:
