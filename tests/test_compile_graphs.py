@@ -29,6 +29,19 @@ def test_a_function_of_what_has_a_graph():
     assert plays(compiled) == 3
 
 
+def test_verified_and_profiled_in_the_middle_of_a_graph():
+    def middle(h):
+        return h.sin() * 2
+
+    verified = cresset.compile(middle, verify=True)
+    assert gradients(verified) == gradients(middle)
+    assert plays(verified) == 3
+    w = leaf(1.0, 2.0, 3.0)
+    names = [row.name for _, rows in verified.profile(w * 2).parts for row in rows]
+    assert any("sin" in name for name in names)
+    assert w.grad is None
+
+
 def test_blocks_of_a_model():
     def train(wrap):
         cresset.manual_seed(0)

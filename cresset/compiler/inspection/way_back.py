@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cresset.autograd.engine import grad
-from cresset.autograd.node import Pick
+from cresset.autograd.node import Leaf, Pick
 from cresset.capture.tape import Tape
 from cresset.compiler.backward import PlayedNode
 from cresset.compiler.replay import tensors_of
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import ones_like
+from cresset.ops.creation.tensors import ones_like, zeros
 
 
 class WayBack:
@@ -25,7 +25,7 @@ class WayBack:
             node = x.history.edges[0] if isinstance(x.history, Pick) else x.history
             if isinstance(node, PlayedNode):
                 self.places.append(k)
-                self.wanted = [edge.variable for edge in node.edges]
+                self.wanted = [_at(edge) for edge in node.edges]
         return self.gone(result)
 
     def gone(self, result, tape: Tape | None = None) -> tuple:
@@ -39,3 +39,12 @@ class WayBack:
             return grad(outs, self.wanted, given, retain_graph=True, allow_unused=True)
         with tape:
             return grad(outs, self.wanted, given, retain_graph=True, allow_unused=True)
+
+
+def _at(node) -> Tensor:
+    """The tensor whose gradient comes to a node: a leaf, or one that stands for an argument's."""
+    if type(node) is Leaf:
+        return node.variable
+    x = zeros(0)
+    x.history = node
+    return x
