@@ -16,6 +16,7 @@ from cresset.autograd.record import live
 from cresset.autograd.saved import freed
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops import dispatch
 
 
 class Group:
@@ -102,6 +103,8 @@ class GroupNode(WholeNode):
     def apply(self, g):
         if self.roots is None:
             raise freed(self)
+        if mode.enabled and dispatch.tape is not None:
+            dispatch.tape.again = True
         given = [x.contiguous() for x in (g if type(g) in (tuple, list) else (g,))]
         ends = set(self.edges)
         roots = list(zip(self.roots, given))

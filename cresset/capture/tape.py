@@ -141,12 +141,18 @@ class Tape:
     """Notes what one thread launches between `__enter__` and `__exit__`.
 
     `leaves` are tensors whose gradients are to be known at every live call; `code` is that of the
-    function, in which a look may be the last thing that is done.
+    function, in which a look may be the last thing that is done. `rounds` says whether control flow
+    may become rounds of a program, whose gradients are not differentiated again.
     """
 
-    def __init__(self, leaves: Iterable[Tensor] = (), code: types.CodeType | None = None):
+    def __init__(
+        self, leaves: Iterable[Tensor] = (), code: types.CodeType | None = None, rounds: bool = True
+    ):
         self.leaves = tuple(leaves)
         self.code = code
+        self.rounds = rounds
+        # Whether gradients of control flow were to be differentiated again.
+        self.again = False
         self.entries: list[Launched | Live | Looked] = []
         # What was done that cannot be played again, and on which line.
         self.refused: list[tuple[str, tuple[str, int] | None]] = []
@@ -158,8 +164,10 @@ class Tape:
         self._kept = {x: x.grad for x in self.leaves if x.grad is not None}
         self.replaced: dict[Tensor, int] = {}
         self.memories: list[Memory] = []
+        # The number of the last leaf before.
+        self._began = next(leaf_numbers)
         # What was made since a function is recorded aside, None where none is, the number of the
-        # last leaf before, and the states that generators had.
+        # last leaf before that, and the states that generators had.
         self._inside: set[Memory] | None = None
         self._last_leaf = 0
         self._states: dict[Generator, bytes] = {}
@@ -348,6 +356,10 @@ class Tape:
         """The gradients that the leaves have now."""
         return {x: None if x.grad is None else self.place(x.grad) for x in self.leaves}
 
+    def wants(self, x: Tensor) -> bool:
+        """Whether a tensor required gradients before, as its own."""
+        return type(x.history) is Leaf and x.history.sequence > self._began
+
     def holders(self) -> dict[Memory, Tensor]:
         """A tensor over each memory that was there before, one without a base where there is one.
 
@@ -359,9 +371,13 @@ class Tape:
             if isinstance(x, Tensor) and id(x.memory) in wanted:
                 memory = wanted[id(x.memory)]
                 held = found.get(memory)
-                if held is None or _rank(x) > _rank(held):
+                if held is None or self._rank(x) > self._rank(held):
                     found[memory] = x
         return found
+
+    def _rank(self, x: Tensor) -> tuple:
+        """How well a tensor stands for its storage: one that requires gradients, that is whole."""
+        return self.wants(x), x.base is None, x.history is None, x.layout.numel
 
     def _add(self, storage: Storage, layout: Layout | None) -> Memory:
         memory = Memory(storage, layout)
@@ -406,11 +422,6 @@ class Tape:
 
 def raise_fault(*words):
     raise Fault
-
-
-def _rank(x: Tensor) -> tuple:
-    """How well a tensor stands for its storage: one that requires gradients, one that is whole."""
-    return x.history is not None, x.base is None, x.layout.numel
 
 
 def _line() -> tuple[str, int] | None:

@@ -116,8 +116,9 @@ class PlayedNode(Node):
             )
         if mode.enabled:
             raise NotImplementedError(
-                "backward: gradients of a compiled function cannot be differentiated again; got "
-                "create_graph=True; call the function without compile"
+                "backward: gradients of a compiled function cannot be differentiated again from "
+                "outside of it; got create_graph=True; compile the function that asks for these "
+                "gradients instead, or call this one without compile"
             )
         for x, version in zip(self.saved, self.versions):
             if x.memory.version != version:

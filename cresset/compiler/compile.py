@@ -9,7 +9,6 @@ from functools import WRAPPER_ASSIGNMENTS, partial, update_wrapper
 from typing import Any
 
 from cresset.autograd.mode import mode as gradient_mode
-from cresset.autograd.node import Leaf
 from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
@@ -42,8 +41,8 @@ NEAR = 4
 # Calls that may take another way than a recording did before it is given up.
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
-OWN = {"function", "fullgraph", "_wanting", "verify", "_variants", "_kinds", "__wrapped__",
-       *WRAPPER_ASSIGNMENTS}
+OWN = {"function", "fullgraph", "_rounds", "_wanting", "verify", "_variants", "_kinds",
+       "__wrapped__", *WRAPPER_ASSIGNMENTS}
 
 
 def compile(
@@ -106,6 +105,8 @@ class Compiled:
         self._kinds: dict[tuple, bool | NotReplayable] = {}
         # The tensors whose gradients calls may compute; None before the first.
         self._wanting: dict[Tensor, None] | None = None
+        # Whether control flow becomes rounds of programs.
+        self._rounds = True
         if _code_of(function) is not None:
             update_wrapper(self, function, updated=())
 
@@ -177,9 +178,10 @@ class Compiled:
             self._kinds[kind] = NotReplayable("elements decide otherwise at every call")
             self._variants = [v for v in self._variants if v.missed <= MOST_MISSED]
         if self._wanting is None:
-            tape = Tape()
+            tape = Tape(rounds=False)
             with tape:
                 result = self.function(*args, **options)
+            self._rounds = not tape.again
             self._wanting = dict.fromkeys(_wanting(tape, args, options))
             self._kinds[kind] = False
             return result
@@ -204,7 +206,8 @@ class Compiled:
 
     def _record(self, kind, args, options):
         assert self._wanting is not None
-        tape, reads = Tape(self._wanting, _code_of(self.function)), Reads()
+        tape = Tape(self._wanting, _code_of(self.function), self._rounds)
+        reads = Reads()
         entry = {x: x.grad for x in self._wanting}
         given = StandIns(args, options)
         with tape, reads:
@@ -315,7 +318,7 @@ def _wanting(tape, args, options) -> list[Tensor]:
     given = list(leaves_of((args, options)))
     return [
         x for x in tape.holders().values()
-        if type(x.history) is Leaf and not any(x is other for other in given)
+        if tape.wants(x) and not any(x is other for other in given)
     ]
 
 

@@ -100,8 +100,9 @@ class RecordedNode(WholeNode):
         arrived = [x.contiguous() for x in (g if type(g) in (tuple, list) else (g,))]
         if mode.enabled:
             raise NotImplementedError(
-                f"backward: gradients of {self.label} within a compiled function cannot be "
-                "differentiated again; got create_graph=True; call the function without compile"
+                f"backward: gradients of {self.label} are differentiated again in a call of a "
+                "compiled function, but were not in its first call; got create_graph=True; make a "
+                "call with it first, or call the function without compile"
             )
         if self.given is None:
             raise freed(self)

@@ -25,10 +25,11 @@ class Unrecorded(Exception):
 
 def recorded(record: Callable, *arguments):
     """What `record(tape, *arguments)` returns; None where no tape runs, or it cannot be done."""
-    if dispatch.tape is None or dispatch.tape.foreign():
+    tape = dispatch.tape
+    if tape is None or tape.foreign() or not tape.rounds:
         return None
     try:
-        return record(dispatch.tape, *arguments)
+        return record(tape, *arguments)
     except (Outside, Unrecorded):
         return None
 

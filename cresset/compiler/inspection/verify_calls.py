@@ -38,6 +38,7 @@ class Verifier:
         self.replay = replay
         # The launches in order, those of the way back last.
         self.recorded = [entry for entry in tape.entries if isinstance(entry, Launched)]
+        self.rounds = tape.rounds
 
     def call(self, function: Callable[[], Any], leaves: list[Tensor]) -> Any:
         """The result of the function in immediate mode, which also leaves the state behind.
@@ -78,7 +79,7 @@ class Verifier:
     def _locate(self, function, leaves, before: State, way: WayBack):
         """Raise where a launch gives something else than in immediate mode, at the first."""
         before.put_back()
-        witness = Witness()
+        witness = Witness(self.rounds)
         with witness:
             result = function()
         way.gone(result, witness)
@@ -136,8 +137,8 @@ class Trial:
 class Witness(Tape):
     """A tape that keeps what each launch has written, in `seen`."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, rounds: bool):
+        super().__init__(rounds=rounds)
         self.seen: list[list[Elements]] = []
 
     @property
