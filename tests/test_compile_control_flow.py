@@ -376,7 +376,7 @@ def test_branches_with_gradients_for_different_tensors():
     function = with_gradients(
         lambda x: cresset.cond(x > 0, lambda: a * x, lambda: b * x), (a, b)
     )
-    compiled = falls_back(function, scalars(1.0, 1.0, 1.0, -1.0, -1.0, 1.0))
+    compiled = falls_back(function, scalars(1.0, 1.0, 1.0, -1.0, -1.0, -1.0, 1.0))
     assert plays(compiled) == 3
     assert "where False is seen" in compiled.explain()
 
