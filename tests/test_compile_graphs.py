@@ -42,6 +42,25 @@ def test_verified_and_profiled_in_the_middle_of_a_graph():
     assert w.grad is None
 
 
+def test_gradients_have_the_line_of_what_they_belong_to():
+    w = leaf(*map(float, range(8)))
+
+    def step(x):
+        y = x.sin() @ w
+        z = w[1:].exp()
+        (y + z.sum()).backward()
+
+    compiled = cresset.compile(step)
+    for _ in range(4):
+        w.grad = None
+        compiled(cresset.ones(8))
+    start = step.__code__.co_firstlineno
+    lines = {entry.name: entry.line[1] - start for part in compiled._variants[0].replay.segments
+             for launch in part.launches for entry in launch.entries}
+    assert (lines["sin"], lines["exp"], lines["sum"]) == (1, 2, 3)
+    assert (lines["exp_backward"], lines["placed"], lines["full"]) == (2, 2, 3), lines
+
+
 def test_blocks_of_a_model():
     def train(wrap):
         cresset.manual_seed(0)

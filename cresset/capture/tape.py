@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 import threading
 import types
 import weakref
@@ -20,6 +21,7 @@ from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, leaf_numbers
+from cresset.capture.lines import Line, Lines
 from cresset.capture.returned import only_returned
 from cresset.core.caller import caller
 from cresset.core.dtype import dtype
@@ -53,13 +55,26 @@ class Outside(BaseException):
 class Memory:
     """One storage that was met. What was there before is kept, so that its tensors can be found."""
 
-    __slots__ = ("kept", "layout", "storage")
+    __slots__ = ("kept", "layout", "met", "storage")
 
     def __init__(self, storage: Storage, layout: Layout | None):
         self.storage = weakref.ref(storage)
         # The layout of the tensor that it was made for; None for what was there before.
         self.layout = layout
         self.kept = None if self.made else storage
+        # The tensors by which it was met, and what they are views of.
+        self.met: dict[int, weakref.ref] = {}
+
+    def meet(self, x: Tensor):
+        """Note a tensor over it."""
+        self.met[id(x)] = weakref.ref(x)
+        if x.base is not None:
+            self.meet(x.base)
+
+    def tensors(self) -> list[Tensor]:
+        """The tensors over it by which it was met and that are still there."""
+        living = [x for x in [known() for known in self.met.values()] if x is not None]
+        return [x for x in living if x.memory is self.kept]
 
     @property
     def made(self) -> bool:
@@ -89,7 +104,7 @@ class Launched(NamedTuple):
     program: Program
     arguments: tuple
     results: tuple[Memory, ...]
-    line: tuple[str, int] | None
+    line: Line | None
 
     def overwritten(self) -> list[Place]:
         """What was there and it writes to."""
@@ -120,7 +135,7 @@ class Looked(NamedTuple):
     offset: int
     dtype: dtype
     last: bool
-    line: tuple[str, int] | None
+    line: Line | None
 
 
 class Aside(NamedTuple):
@@ -155,7 +170,7 @@ class Tape:
         self.again = False
         self.entries: list[Launched | Live | Looked] = []
         # What was done that cannot be played again, and on which line.
-        self.refused: list[tuple[str, tuple[str, int] | None]] = []
+        self.refused: list[tuple[str, Line | None]] = []
         # The number of entries before random numbers were drawn first, None where they were not.
         self.drawn: int | None = None
         self.generators: list[Generator] = []
@@ -176,6 +191,7 @@ class Tape:
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
         self._plans: dict = {}
+        self._lines = Lines()
         self._patched: list[tuple[Any, Any, Any]] = []
 
     def __enter__(self):
@@ -194,6 +210,7 @@ class Tape:
         self._plans = dict(dispatch.plans)
         dispatch.plans.clear()
         dispatch.tape = self
+        self._lines.begin()
         for d, read in tuple(numbers.READ.items()):
             self._patched.append((numbers.READ.__setitem__, d, read))
             numbers.READ[d] = self._reader(d, read)
@@ -210,6 +227,7 @@ class Tape:
 
     def _end(self):
         dispatch.tape = None
+        self._lines.end()
         for put, name, old in self._patched:
             put(name, old)
         self._patched.clear()
@@ -239,7 +257,7 @@ class Tape:
             out = launch(*arguments)
             made = out if count > 1 else (out,) * count
             results = tuple([self.made(x) for x in made])
-            self.entries.append(Launched(name, program, given, results, _line()))
+            self.entries.append(Launched(name, program, given, results, self._lines.now()))
             return out
 
         return launch_noted
@@ -279,7 +297,7 @@ class Tape:
         if not self.foreign():
             # Not a look by which Python decides anything but to raise.
             program = program._replace(explain=raise_fault)
-            self.entries[-1] = Launched("check", program, (self.place(x),), (), _line())
+            self.entries[-1] = Launched("check", program, (self.place(x),), (), self._lines.now())
         return value
 
     def drew(self, generator: Generator):
@@ -297,7 +315,7 @@ class Tape:
     def refuse(self, reason: str):
         """Note that something cannot be played again."""
         if not self.foreign():
-            self.refused.append((reason, _line()))
+            self.refused.append((reason, self._lines.now()))
 
     # --- recorded aside ---------------------------------------------------------------------------
     @property
@@ -350,6 +368,8 @@ class Tape:
         memory = self._known.get(id(storage))
         if memory is None or memory.storage() is not storage:
             memory = self._add(storage, None)
+        if memory.layout is None:
+            memory.meet(x)
         return Place(memory, x.ptr - storage.ptr, x.layout)
 
     def gradients(self) -> dict[Tensor, Place | None]:
@@ -363,10 +383,21 @@ class Tape:
     def holders(self) -> dict[Memory, Tensor]:
         """A tensor over each memory that was there before, one without a base where there is one.
 
-        A storage does not know its tensors; the garbage collector does.
+        A storage does not know its tensors. They are those by which it was met where its count of
+        references says so; of others the garbage collector knows, which looks at all objects.
         """
-        wanted = {id(m.kept): m for m in self.memories if not m.made}
         found: dict[Memory, Tensor] = {}
+        wanted: dict[int, Memory] = {}
+        alone = _references(Memory(Storage(0, 0, None), None))
+        for memory in self.memories:
+            if memory.made:
+                continue
+            met = memory.tensors()
+            best = max(met, key=self._rank, default=None)
+            if _references(memory) - alone != len(met) and not self._is_first(best):
+                wanted[id(memory.kept)] = memory
+            elif best is not None:
+                found[memory] = best
         for x in gc.get_referrers(*[m.kept for m in wanted.values()]) if wanted else ():
             if isinstance(x, Tensor) and id(x.memory) in wanted:
                 memory = wanted[id(x.memory)]
@@ -378,6 +409,12 @@ class Tape:
     def _rank(self, x: Tensor) -> tuple:
         """How well a tensor stands for its storage: one that requires gradients, that is whole."""
         return self.wants(x), x.base is None, x.history is None, x.layout.numel
+
+    def _is_first(self, x: Tensor | None) -> bool:
+        """Whether no tensor can stand for its storage better."""
+        return x is not None and self.wants(x) and x.base is None and (
+            x.layout.nbytes == x.memory.nbytes
+        )
 
     def _add(self, storage: Storage, layout: Layout | None) -> Memory:
         memory = Memory(storage, layout)
@@ -398,7 +435,7 @@ class Tape:
                 last = frame is not None and frame.f_code is self.code and (
                     only_returned(frame.f_code, frame.f_lasti)
                 )
-                self.entries.append(Looked(seen.value, memory, offset, d, last, _line()))
+                self.entries.append(Looked(seen.value, memory, offset, d, last, self._lines.now()))
             return seen
 
         return read_noted
@@ -424,6 +461,6 @@ def raise_fault(*words):
     raise Fault
 
 
-def _line() -> tuple[str, int] | None:
-    frame = caller()
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+def _references(memory: Memory) -> int:
+    """How many references there are to a storage that was there before, with those made here."""
+    return sys.getrefcount(memory.kept)

@@ -10,10 +10,14 @@ import warnings
 def caller() -> types.FrameType | None:
     """The innermost frame outside of the package, None where there is none."""
     frame: types.FrameType | None = sys._getframe(1)
-    # Functions that were written out at run time belong to no module.
-    while frame is not None and frame.f_globals.get("__name__", "cresset.").startswith("cresset."):
+    while frame is not None and is_own(frame):
         frame = frame.f_back
     return frame
+
+
+def is_own(frame: types.FrameType) -> bool:
+    """Whether a frame is the package's; functions written out at run time belong to no module."""
+    return frame.f_globals.get("__name__", "cresset.").startswith("cresset.")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
