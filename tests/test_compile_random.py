@@ -5,6 +5,8 @@
 
 import argparse
 import random
+import sys
+import traceback
 
 import pytest
 
@@ -77,8 +79,8 @@ def binary(values, choose, buffer):
     operation = choose.choice([cresset.add, cresset.mul, cresset.sub, cresset.maximum])
     try:
         return operation(x, y)
-    except RuntimeError:
-        return operation(x, x)
+    except RuntimeError:  # shapes that do not fit, or a difference of masks
+        return cresset.add(x, x)
 
 
 def view(values, choose, buffer):
@@ -223,7 +225,13 @@ if __name__ == "__main__":
     parser.add_argument("--programs", type=int, default=10000)
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args()
-    played = 0
+    played, failed = 0, []
     for seed in range(options.first, options.first + options.programs):
-        played += compare(seed)
+        try:
+            played += compare(seed)
+        except Exception:
+            traceback.print_exc()
+            failed.append(seed)
     print(f"{options.programs} programs, {played} plays")
+    if failed:
+        sys.exit(f"these seeds failed: {failed}")
