@@ -319,6 +319,25 @@ OVERWRITES = {
 }
 
 
+UNREAD = {
+    "batch_norm": lambda x: cresset.nn.functional.batch_norm(x, None, None, training=True),
+    "max_pool2d": lambda x: cresset.nn.functional.max_pool2d(x, 2),
+    "max": lambda x: x.max(1).values,
+    "sort": lambda x: x.sort(1).values,
+    "cummax": lambda x: x.cummax(1).values,
+    "topk": lambda x: x.topk(2, 1).values,
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_of_several_results_those_that_no_gradient_reads_may_be_overwritten(name):
+    start = cresset.arange(-32.0, 32.0).reshape(2, 2, 4, 4)
+    x, y = start.clone().requires_grad_(), start.clone().requires_grad_()
+    UNREAD[name](x).relu_().square().sum().backward()
+    UNREAD[name](y).relu().square().sum().backward()
+    assert cresset.equal(x.grad, y.grad)
+
+
 @pytest.mark.parametrize("name", OVERWRITES)
 def test_every_way_of_overwriting_is_noticed(name):
     x = leaf(1.0, 2.0)

@@ -7,8 +7,11 @@ those that operations are called by, because every recorded call runs both:
 
 from __future__ import annotations
 
+import re
+
+from cresset.autograd.node import Pick
 from cresset.autograd.redo import redo
-from cresset.autograd.saved import freed, overwritten, read_output, read_outputs, save_output
+from cresset.autograd.saved import freed, overwritten, read_output, save_output
 from cresset.core.tensor import Tensor
 from cresset.ops.generated import function_of
 from cresset.ops.kinds.composite import Composite
@@ -17,9 +20,11 @@ from cresset.ops.kinds.view import View
 from cresset.ops.placement import placed
 
 # How a value that a gradient reads is saved: a tensor with its version, the output as (storage,
-# layout, address, version) because the node must not hold what holds the node, all outputs, any
-# other argument as it is, or the layout of an operand alone.
-TENSOR, OUT, OUTS, PLAIN, LAYOUT = range(5)
+# layout, address, version) because the node must not hold what holds the node, one of several
+# outputs likewise, any other argument as it is, or the layout of an operand alone.
+TENSOR, OUT, ONE_OUT, PLAIN, LAYOUT = range(5)
+# How rules name one of several outputs.
+ONE_OUT_NAME = re.compile(r"out(\d)")
 # What gradient rules name that is not saved.
 ARRIVING = ("g", "gs", "arrived", "needs")
 # What a call's pattern says of one operand: a number, a tensor, one with a history, none at all.
@@ -62,18 +67,18 @@ class Recipe:
             self.names.append(name)
             self.items.append(self._item(args, name))
         # Whether calls keep memory alive that backward is to let go of.
-        self.holds = any(how in (TENSOR, OUT, OUTS) for how, _ in self.items)
+        self.holds = any(how in (TENSOR, OUT, ONE_OUT) for how, _ in self.items)
         saving, reading = self._saving(), [*self._reading(), *self._computing()]
         self.source = "\n".join([*saving, "", "", *reading])
         scope = {
             "form": self.form and self.form.function,
+            "Pick": Pick,
             "freed": freed,
             "needs": self.needs,
             "node_op": op,
             "overwritten": overwritten,
             "placed": placed,
             "read_output": read_output,
-            "read_outputs": read_outputs,
             "redo": redo,
             "rule": op.gradient_rule,
             "save_output": save_output,
@@ -86,8 +91,10 @@ class Recipe:
         op = self.op
         # A composite that is done again reads its operands, whatever their names.
         redone = isinstance(op, Composite) and op.gradient_rule is None
-        if name in ("out", "outs") and not redone:
-            return (OUT if name == "out" else OUTS), -1
+        if name == "out" and not redone:
+            return OUT, -1
+        if found := ONE_OUT_NAME.fullmatch(name):
+            return ONE_OUT, int(found[1])
         if name in op.parameter_names:
             place = op.parameter_names.index(name)
             return (TENSOR if isinstance(args[place], Tensor) else PLAIN), place
@@ -110,7 +117,7 @@ class Recipe:
             else:
                 kept.append({
                     OUT: "save_output(out)",
-                    OUTS: "tuple([save_output(o) for o in out])",
+                    ONE_OUT: f"save_output(out[{place}])",
                     PLAIN: f"args[{place}]",
                     LAYOUT: f"args[{place}].layout",
                 }[how])
@@ -124,7 +131,7 @@ class Recipe:
         if self.items:
             values = ", ".join(f"v{k}" for k in range(len(self.items)))
             lines.append(f"    [{values}] = node.saved")
-        for k, (how, _) in enumerate(self.items):
+        for k, (how, place) in enumerate(self.items):
             if how == TENSOR:
                 lines += [
                     f"    v{k}, version = v{k}",
@@ -133,8 +140,9 @@ class Recipe:
                 ]
             elif how == OUT:
                 lines.append(f"    v{k} = read_output(node, v{k}, node)")
-            elif how == OUTS:
-                lines.append(f"    v{k} = read_outputs(node, v{k})")
+            elif how == ONE_OUT:
+                pick = f"Pick(node, {place}, len(node.outputs))"
+                lines.append(f"    v{k} = read_output(node, v{k}, {pick})")
         return lines
 
     def _computing(self) -> list[str]:

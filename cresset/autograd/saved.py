@@ -7,7 +7,6 @@ overwritten meanwhile is an error that names the write, never a wrong gradient.
 from __future__ import annotations
 
 from cresset.autograd.mode import mode
-from cresset.autograd.node import Pick
 from cresset.core.tensor import Tensor
 
 
@@ -37,13 +36,6 @@ def read_output(node, saved, history):
     x.base = x.grad = None
     x.history = history if mode.enabled and layout.dtype.is_differentiable else None
     return x
-
-
-def read_outputs(node, saved):
-    """All saved outputs of an operation with several."""
-    return tuple(
-        read_output(node, each, Pick(node, k, len(saved))) for k, each in enumerate(saved)
-    )
 
 
 def freed(node) -> RuntimeError:

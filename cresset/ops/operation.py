@@ -133,9 +133,11 @@ class Operation:
         """Decorator: state the gradient. The rule's parameter names say what is saved for it.
 
         `g` is the gradient of the output (`gs` the tuple of all, where there are several, with
-        zeros for those that nothing used; `arrived` has None for them), `out` the output, `needs`
-        which of the tensor operands want a gradient, `x_layout` the layout of operand x without
-        its values; every other name is a parameter of the operation.
+        zeros for those that nothing used; `arrived` has None for them), `out` the output (`out0`,
+        `out1`, ... where there are several), `needs` which of the tensor operands want a gradient,
+        `x_layout` the layout of operand x without its values; every other name is a parameter of
+        the operation. What a rule does not name may be overwritten before the gradient is asked
+        for: so a batch normalization may be followed by an in-place ReLU.
         """
         self.gradient_rule = rule
         self.saves = tuple(p.name for p in parameters_of(rule))

@@ -67,9 +67,9 @@ def _by_columns(a):
 
 
 @cholesky_lower.gradient
-def _cholesky_gradient(gs, outs):
+def _cholesky_gradient(gs, out0):
     # Murray, Differentiation of the Cholesky decomposition (2016).
-    lower = outs[0]
+    lower = out0
     turned = adjoint(lower)
     product = (turned @ gs[0]).tril()
     held = (product + adjoint(product.tril(-1))) * 0.5
@@ -123,7 +123,7 @@ def qr_factors(a: Tensor, mode):
 
 
 @qr_factors.gradient
-def _qr_gradient(gs, a, outs, mode):
+def _qr_gradient(gs, a, out0, out1, mode):
     m, n = a.layout.shape[-2:]
     if mode == "r":
         raise RuntimeError(
@@ -135,7 +135,7 @@ def _qr_gradient(gs, a, outs, mode):
             "linalg.qr: The QR decomposition is not differentiable when mode='complete' and "
             f"nrows > ncols; got {m} by {n} matrices; use mode='reduced'"
         )
-    (q, r), (by_q, by_r) = outs, gs
+    (q, r), (by_q, by_r) = (out0, out1), gs
     if m >= n:
         return _tall_qr_gradient(q, r, by_q, by_r)
     # With a = [X Y]: Q, R = qr(X), and the rest of the columns of R is Q^H Y.

@@ -50,8 +50,8 @@ def lu_packed(a: Tensor, pivot, check):
 
 
 @lu_packed.gradient
-def _lu_gradient(gs, outs):
-    packed, pivots, _ = outs
+def _lu_gradient(gs, out0, out1):
+    packed, pivots = out0, out1
     g = gs[0]
     m, n = packed.layout.shape[-2:]
     k = min(m, n)

@@ -105,8 +105,8 @@ def hermitian_spectrum(a: Tensor, uplo):
 
 
 @hermitian_spectrum.gradient
-def _hermitian_gradient(arrived, outs):
-    (by_values, by_vectors), (values, vectors) = arrived, outs
+def _hermitian_gradient(arrived, out0, out1):
+    (by_values, by_vectors), (values, vectors) = arrived, (out0, out1)
     if by_vectors is None:
         return _spread(by_values, vectors, adjoint(vectors))
     turned = adjoint(vectors)
@@ -173,10 +173,10 @@ def spectrum(a: Tensor):
 
 
 @spectrum.gradient
-def _spectrum_gradient(arrived, a, outs):
+def _spectrum_gradient(arrived, a, out0, out1):
     # Boeddeker et al., On the computation of complex-valued gradients with application to
     # statistically optimum beamforming (2017), for eigenvectors of norm 1.
-    (by_values, by_vectors), (values, vectors) = arrived, outs
+    (by_values, by_vectors), (values, vectors) = arrived, (out0, out1)
     turned = adjoint(vectors)
     if by_vectors is None:
         inner = unsqueeze(by_values, -1) * turned
@@ -248,9 +248,9 @@ def singular_spectrum(a: Tensor, full):
 
 
 @singular_spectrum.gradient
-def _singular_gradient(arrived, outs):
+def _singular_gradient(arrived, out0, out1, out2):
     # Seeger et al., Auto-differentiating linear algebra (2017).
-    (by_u, by_s, by_vh), (u, s, vh) = arrived, outs
+    (by_u, by_s, by_vh), (u, s, vh) = arrived, (out0, out1, out2)
     m, n, k = u.layout.shape[-2], vh.layout.shape[-1], s.layout.shape[-1]
     u, vh = narrow(u, -1, 0, k), narrow(vh, -2, 0, k)
     if by_u is None and by_vh is None:

@@ -59,8 +59,8 @@ def inverse_ex(a: Tensor, check):
 
 
 @inverse_ex.gradient
-def _inverse_gradient(gs, outs):
-    turned = adjoint(outs[0])
+def _inverse_gradient(gs, out0):
+    turned = adjoint(out0)
     return -(turned @ gs[0] @ turned)
 
 
@@ -76,9 +76,9 @@ def solution_ex(a: Tensor, b: Tensor, check):
 
 
 @solution_ex.gradient
-def _solution_gradient(gs, a, outs, needs):
+def _solution_gradient(gs, a, out0, needs):
     by_b = solution_ex(adjoint(a), gs[0], False)[0]
-    return -(by_b @ adjoint(outs[0])) if needs[0] else None, by_b
+    return -(by_b @ adjoint(out0)) if needs[0] else None, by_b
 
 
 @with_out
@@ -201,10 +201,10 @@ def log_determinant(a: Tensor):
 
 
 @log_determinant.gradient
-def _log_determinant_gradient(gs, a, outs):
+def _log_determinant_gradient(gs, a, out0):
     g = gs[1]
     if a.layout.dtype.is_complex:
-        g = g - (gs[0].conj() * outs[0]).imag * 1j
+        g = g - (gs[0].conj() * out0).imag * 1j
     return g[..., None, None] * adjoint(inverse_ex(a, False)[0])
 
 

@@ -149,8 +149,8 @@ def _laid(schedule: Schedule, problem: Problem, mask: Layout | None, place: int,
 
 
 @attention.gradient
-def _attention_gradient(arrived, outs, q, k, v, mask, causal, scale):
-    return (*attention_backward(arrived[0], outs[0], q, k, v, mask, outs[1], causal, scale), None)
+def _attention_gradient(arrived, out0, q, k, v, mask, causal, scale, out1):
+    return (*attention_backward(arrived[0], out0, q, k, v, mask, out1, causal, scale), None)
 
 
 @attention_backward.gradient

@@ -419,8 +419,8 @@ def kept_mean(terms: Tensor, kept: Tensor, bad: Tensor):
 
 
 @kept_mean.gradient
-def _kept_mean_gradient(gs, outs, terms_layout):
-    return expand(gs[0] / outs[1], tuple(terms_layout.shape)), None, None
+def _kept_mean_gradient(gs, out1, terms_layout):
+    return expand(gs[0] / out1, tuple(terms_layout.shape)), None, None
 
 
 def _averaged(operation, parts, reduction, target):

@@ -113,8 +113,8 @@ def greatest_of_windows_backward(output: Tensor, places: Tensor, shape):
 
 
 @greatest_of_windows.gradient
-def _greatest_gradient(gs, outs, x_layout):
-    return greatest_of_windows_backward(gs[0].contiguous(), outs[1], tuple(x_layout.shape))
+def _greatest_gradient(gs, out1, x_layout):
+    return greatest_of_windows_backward(gs[0].contiguous(), out1, tuple(x_layout.shape))
 
 
 greatest_of_shares.gradient(_greatest_gradient)

@@ -69,9 +69,9 @@ def kth_place(x: Tensor, k, dim):
     return Program("t", (indices,), tuple(launches), tuple(temporaries))
 
 
-def _ordered_gradient(gs, outs, x_layout, dim):
+def _ordered_gradient(gs, out1, x_layout, dim):
     base = zeros(tuple(x_layout.shape), dtype=gs[0].layout.dtype, device=gs[0].layout.device)
-    return scatter_put(base, dim, outs[1], gs[0])
+    return scatter_put(base, dim, out1, gs[0])
 
 
 sorted_dim.gradient(_ordered_gradient)

@@ -18,12 +18,12 @@ from cresset.ops.reductions.reduction import (
 __all__ = ["aminmax", "max", "min"]
 
 
-def _place_gradient(gs, outs, x_layout, dim, keepdim):
+def _place_gradient(gs, out1, x_layout, dim, keepdim):
     """The gradient of the values goes to the elements that the indices name."""
     from cresset.ops.creation.tensors import arange
 
     g = restore_dims(gs[0], x_layout, dim, keepdim)
-    indices = restore_dims(outs[1], x_layout, dim, keepdim)
+    indices = restore_dims(out1, x_layout, dim, keepdim)
     if not x_layout.ndim:
         return g
     shape = [1] * x_layout.ndim

@@ -195,8 +195,8 @@ def batch_norm_backward(g: Tensor, by_average: Tensor, by_variance: Tensor, x: T
 
 
 @batch_norm_train.gradient
-def _batch_norm_gradient(gs, x, weight, eps, needs, outs):
-    by_x, by_weight, by_bias = batch_norm_backward(*gs, x, weight, outs[1], outs[2], eps)
+def _batch_norm_gradient(gs, x, weight, eps, needs, out1, out2):
+    by_x, by_weight, by_bias = batch_norm_backward(*gs, x, weight, out1, out2, eps)
     return (
         by_x,
         reshape(by_weight, (-1,)) if needs[1] else None,

@@ -145,8 +145,8 @@ def running_extreme(x: Tensor, dim, greatest):
 
 
 @running_extreme.gradient
-def _running_extreme_gradient(gs, outs, x_layout, dim):
-    return scatter_add(gs[0].new_zeros(x_layout.shape), dim, outs[1], gs[0])
+def _running_extreme_gradient(gs, out1, x_layout, dim):
+    return scatter_add(gs[0].new_zeros(x_layout.shape), dim, out1, gs[0])
 
 
 @method()
