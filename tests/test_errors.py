@@ -175,3 +175,14 @@ def test_plans_leave_no_guards_behind():
         dispatch.forget()
         x.index_select(0, place)
     assert len(guards) == count
+
+
+@pytest.mark.parametrize("call", ("x.amax(1, {})", "torch.logsumexp(x, 1, keepdim={})",
+                                  "torch.all(x, 1, keepdim={})", "torch.gather(x, 0, i, "
+                                  "sparse_grad={})"))
+def test_a_number_is_no_flag_whether_or_not_the_call_was_planned(call):
+    operands = {"torch": cresset, "x": cresset.ones(2, 2), "i": cresset.zeros(2, 2).long()}
+    for _ in range(2):
+        with pytest.raises(TypeError, match="must be bool; got 1; need True or False"):
+            eval(call.format(1), operands)
+        eval(call.format(True), operands)

@@ -143,7 +143,7 @@ def _functional_lines(op):
         f"        launch = plans[op, {', '.join(key)}]",
         "    except (KeyError, AttributeError, TypeError):",
         "        launch = None",
-        "    if launch is None:",
+        f"    if {' or '.join(['launch is None', *_no_flags(op)])}:",
         f"        return miss(op, {everything})",
         *_launched(op, f"result = launch({', '.join(launched)})", f"miss(op, {everything})"),
     ]
@@ -161,7 +161,7 @@ def _in_place_lines(op):
     everything = _tuple(names)
     x = names[0]
     # A view may belong to a tensor with a history though it has none itself.
-    unusual = [f"{x}.history is not None", f"{x}.base is not None"]
+    unusual = [*_no_flags(op), f"{x}.history is not None", f"{x}.base is not None"]
     for name, kind in zip(names[1:], op.parameter_kinds[1:]):
         if kind not in ("static", "number"):
             test = f"{name}.history is not None or {name}.memory is {x}.memory"
@@ -194,6 +194,14 @@ def _launched(op, launch, missed):
         return [f"    {launch}"]
     return ["    try:", f"        {launch}",
             "    except OverflowError:", f"        return {missed}"]
+
+
+def _no_flags(op) -> list[str]:
+    """The tests for flags that are neither True nor False: 1 finds the plan of True, its equal."""
+    return [
+        f"{p.name} is not False and {p.name} is not True"
+        for p in op.parameters if type(p.default) is bool
+    ]
 
 
 def _pieces(op, names):
