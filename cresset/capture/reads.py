@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from cresset.capture.frames import function_in
 from cresset.capture.instructions import instructions
 from cresset.core.tensor import Tensor
 from cresset.runtime import watch
@@ -57,7 +58,9 @@ class Reads:
         self.found: dict[tuple[int, str, Any], tuple[Any, Any]] = {}
         self.changes: list[Change] = []
         self.prints: list[tuple[str, int]] = []
-        self._tables: dict[types.CodeType, dict[int, tuple]] = {}
+        # What the instructions do of code that was run, None for code whose reads do not count; by
+        # identity, since code is compared instruction by instruction.
+        self._tables: dict[int, tuple[types.CodeType, dict[int, tuple] | None]] = {}
         self._before: Any = None
 
     def __enter__(self):
@@ -73,16 +76,15 @@ class Reads:
 
     # --- tracing ----------------------------------------------------------------------------------
     def _call(self, frame, event, argument):
-        name = frame.f_globals.get("__name__", "")
-        root = name.partition(".")[0]
-        if root == "cresset" and not name.startswith(WATCHED):
-            return None
-        # Code without a module was written out at run time.
-        if not root or root in LIBRARIES or root in sys.stdlib_module_names:
-            return None
-        table = self._tables.get(frame.f_code)
+        code = frame.f_code
+        try:
+            _, table = self._tables[id(code)]
+        except KeyError:
+            watched = _is_watched(frame.f_globals.get("__name__", ""))
+            table = dict(_actions(code)) if watched else None
+            self._tables[id(code)] = code, table
         if table is None:
-            table = self._tables[frame.f_code] = dict(_actions(frame.f_code))
+            return None
 
         def step(frame, event, argument):
             if event == "opcode":
@@ -106,6 +108,9 @@ class Reads:
                 self.changes.append(Change(builtins, "it takes from an iterator by next()", line))
             elif scope is not None:
                 self._read(kind, scope, name, value)
+            elif kind == "cell":
+                problem = f"it reads {name} of an enclosing function, which this Python hides"
+                self.changes.append(Change(builtins, problem, line))
             return
         if kind == "store global" or kind == "store cell":
             self.changes.append(Change(builtins, f"it assigns to {name} outside of itself", line))
@@ -269,6 +274,15 @@ def copied(value):
     return set(value) if isinstance(value, set) else value
 
 
+def _is_watched(module: str) -> bool:
+    """Whether the reads of a module's code count."""
+    root = module.partition(".")[0]
+    if root == "cresset":
+        return module.startswith(WATCHED)
+    # Code without a module was written out at run time.
+    return bool(root) and root not in LIBRARIES and root not in sys.stdlib_module_names
+
+
 # --- what instructions mean -----------------------------------------------------------------------
 def _actions(code: types.CodeType) -> Iterator[tuple[int, tuple]]:
     """(offset, (kind, chain, name)) of the instructions that read or change something."""
@@ -402,26 +416,18 @@ def _named(frame, kind, name) -> tuple[Any, Any]:
     """(the dict or cell of a name outside of the function, its value)."""
     if kind == "cell":
         cell = _cell(frame, name)
-        if cell is None:
-            return None, frame.f_locals.get(name, MISSING)
-        return cell, cell.cell_contents
+        return cell, MISSING if cell is None else _contents(cell)
     if name in frame.f_globals:
         return frame.f_globals, frame.f_globals[name]
     return None, getattr(builtins, name, MISSING)
 
 
 def _cell(frame, name):
-    """The cell of a variable of an enclosing function, None where it cannot be found.
-
-    A frame does not show its cells; the function whose code it runs does, if it is still there.
-    """
-    for function in gc.get_referrers(frame.f_code):
-        if isinstance(function, types.FunctionType) and function.__closure__:
-            cell = function.__closure__[frame.f_code.co_freevars.index(name)]
-            value = frame.f_locals.get(name, MISSING)
-            if _contents(cell) is value:
-                return cell
-    return None
+    """The cell of a variable of an enclosing function, None where it cannot be found."""
+    function = function_in(frame)
+    if function is None or not function.__closure__:
+        return None
+    return function.__closure__[frame.f_code.co_freevars.index(name)]
 
 
 def _contents(cell):
