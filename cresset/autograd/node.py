@@ -7,6 +7,7 @@ made its operands. What the gradient needs is released after backward.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from itertools import count
 
 from cresset.autograd.names import node_name
@@ -16,7 +17,7 @@ from cresset.ops.shapes.joining import cat, stack
 
 # Nodes are numbered as they are made: every node's number is greater than those of its operands.
 # Leaves come after everything else in a walk backwards, so theirs are negative.
-numbers = count(1)
+numbers: Iterator[int] = count(1)
 leaf_numbers = count(-2, -1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterator
 
 from cresset.autograd import engine, node
 from cresset.core.caller import is_own
@@ -16,7 +17,7 @@ from cresset.core.caller import is_own
 Line = tuple[str, int]
 
 
-class Lines:
+class Lines(Iterator[int]):
     """The lines of the nodes that are made between `begin` and `end`."""
 
     def __init__(self):
@@ -31,7 +32,7 @@ class Lines:
         """Note no more lines."""
         node.numbers = self._numbers
 
-    def __next__(self):
+    def __next__(self) -> int:
         number = next(self._numbers)
         self._of[number] = self.now()
         return number

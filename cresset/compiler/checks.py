@@ -8,8 +8,9 @@ from typing import Any
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf
 from cresset.capture.reads import PLAIN, Condition, Reads, same
-from cresset.compiler.replay import Replay, tensors_of
+from cresset.compiler.replay import Replay
 from cresset.compiler.stand_ins import UNTRACKED
+from cresset.compiler.structure import Form, form_of, tensors_of
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -49,8 +50,8 @@ class Checks:
     # --- the arguments ----------------------------------------------------------------------------
     def arguments(self, args, options):
         """Check what the call is given."""
-        count = f"len(args) == {len(args)} and len(options) == {len(options)}"
-        self._add(count, "the number of arguments")
+        order = f"[*options] == {self.known([*options])}" if options else "not options"
+        self._add(f"len(args) == {len(args)} and {order}", "the number of arguments")
         for k, value in enumerate(args):
             self._value(f"args[{k}]", value)
         for name, value in options.items():
@@ -60,15 +61,28 @@ class Checks:
         kind = type(value)
         if isinstance(value, Tensor):
             self._tensor(place, value)
-        elif kind in (list, tuple, dict):
-            test = f"type({place}) is {kind.__name__} and len({place}) == {len(value)}"
-            self._add(test, f"the form of {place}")
-            for name, part in value.items() if kind is dict else enumerate(value):
-                self._value(f"{place}[{self.known(name) if kind is dict else name}]", part)
+        elif (form := form_of(value)) is not None:
+            self._container(place, value, form)
         elif kind in PLAIN:
             self._add(f"same({place}, {self.known(value)})", place)
         else:
             self._add(f"{place} is {self.known(value)}", place)
+
+    def _container(self, place, value, form: Form):
+        what = f"the form of {place}"
+        self._add(f"type({place}) is {self.known(form.kind)}", what)
+        places = [f"{place}[{self.known(key)}]" for key in form.keys]
+        places += [f"{place}.{name}" for name in form.names]
+        if form.keys or isinstance(value, dict):
+            # Other orders are other ways through it.
+            self._add(f"[*{place}] == {self.known([*form.keys])}", what)
+        elif not form.names:
+            self._add(f"len({place}) == {len(value)}", what)
+            places = [f"{place}[{k}]" for k in range(len(value))]
+        if form.names and hasattr(value, "__dict__"):
+            self._add(f"len({place}.__dict__) == {len(vars(value))}", what)
+        for part_place, part in zip(places, form.parts(value)):
+            self._value(part_place, part)
 
     def _tensor(self, place, x):
         self._add(f"{place}.layout is {self.known(x.layout)}", f"the layout of {place}")

@@ -9,6 +9,7 @@ from functools import WRAPPER_ASSIGNMENTS, partial, update_wrapper
 from typing import Any
 
 from cresset.autograd.mode import mode as gradient_mode
+from cresset.capture.containers import forget_given, forget_made
 from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
@@ -18,16 +19,10 @@ from cresset.compiler.inspection.outline import Outline
 from cresset.compiler.inspection.profile import Profile, profile
 from cresset.compiler.inspection.verify_calls import Verifier
 from cresset.compiler.programs.segment import counted
-from cresset.compiler.replay import (
-    Mispredicted,
-    NotReplayable,
-    Replay,
-    leaves_of,
-    replay,
-    tensors_of,
-)
+from cresset.compiler.replay import Mispredicted, NotReplayable, Replay, replay
 from cresset.compiler.stand_ins import StandIns
 from cresset.compiler.state import told
+from cresset.compiler.structure import containers_of, taken_apart, tensors_of
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
@@ -211,7 +206,10 @@ class Compiled:
         entry = {x: x.grad for x in self._wanting}
         given = StandIns(args, options)
         with tape, reads:
-            result = self.function(*given.args, **given.options)
+            outcome = [self.function(*given.args, **given.options)]
+        forget_given(reads, containers_of((given.args, given.options)))
+        forget_made(reads, containers_of(outcome), outcome)
+        (result,) = outcome
         tape.refused += [(problem, None) for problem in given.problems()]
         more = [x for x in _wanting(tape, args, options) if x not in self._wanting]
         if more:
@@ -315,7 +313,7 @@ class Compiled:
 
 def _wanting(tape, args, options) -> list[Tensor]:
     """The tensors that were there before whose gradients a call may have computed."""
-    given = list(leaves_of((args, options)))
+    given = tensors_of((args, options))
     return [
         x for x in tape.holders().values()
         if tape.wants(x) and not any(x is other for other in given)
@@ -368,9 +366,10 @@ class Variant:
 def _kind(args, options) -> tuple:
     """By what calls are told apart before anything is known of them."""
     parts = []
-    for leaf in leaves_of((args, options)):
+    held, structure = taken_apart((args, options))
+    for leaf in held:
         if isinstance(leaf, Tensor):
             parts.append(leaf.layout)
         else:
             parts.append((type(leaf), leaf if isinstance(leaf, PLAIN) else id(leaf)))
-    return (len(args), tuple(options), gradient_mode.enabled, *parts)
+    return (structure, gradient_mode.enabled, *parts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import types
-from collections import OrderedDict
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from cresset.capture.reads import PLAIN
 from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, storages_of, with_graph
 from cresset.compiler.programs.segment import Segment, segment
+from cresset.compiler.structure import Form, form_of, leaves_of, tensors_of
 from cresset.core.device import device
 from cresset.core.dtype import dtype, uint8
 from cresset.core.generator import Generator
@@ -362,29 +362,30 @@ class _Writer:
         """The expression that builds a result."""
         if isinstance(value, Tensor):
             return self._built_tensor(value)
+        form = form_of(value)
+        if form is not None:
+            return self._built_container(form, [self._built(part) for part in form.parts(value)])
         kind = type(value)
-        if kind is tuple or kind is list:
-            parts = ", ".join(map(self._built, value))
-            return f"[{parts}]" if kind is list else f"({parts}{',' * (len(value) == 1)})"
-        if kind is dict:
-            pairs = (f"{self._global('k', k)}: {self._built(v)}" for k, v in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return f"{self._global('kind', kind)}({', '.join(map(self._built, value))})"
         look = next((look for look in self.looks if look.value is value), None)
         if look is not None:
             self.looks.remove(look)
             return self._looked(look)
         if value is None or kind in (bool, int, str):
             return repr(value)
-        if kind is OrderedDict:
-            pairs = (f"({self._global('k', k)}, {self._built(v)})" for k, v in value.items())
-            return f"{self._global('kind', kind)}([{', '.join(pairs)}])"
-        if any(True for _ in tensors_of(value)):
-            raise NotReplayable(f"the result holds tensors in a {kind.__name__}")
         if not isinstance(value, LASTING):
             raise NotReplayable(f"the result is a {kind.__name__}, another one at every call")
         return self._global("k", value)
+
+    def _built_container(self, form: Form, parts: list[str]) -> str:
+        if form.kind is dict:
+            pairs = (f"{self._global('k', key)}: {part}" for key, part in zip(form.keys, parts))
+            return f"{{{', '.join(pairs)}}}"
+        if form.kind is tuple:
+            return f"({_listed(parts)})"
+        held = f"[{', '.join(parts)}]"
+        if form.kind is list:
+            return held
+        return f"{self._global('form', form)}.filled({held})"
 
     def _looked(self, look: Looked) -> str:
         """The expression that reads an element."""
@@ -478,22 +479,6 @@ def _lasts(entry) -> bool:
 
 def _listed(names) -> str:
     return "".join(f"{name}, " for name in names)
-
-
-def leaves_of(value):
-    """What containers hold, in order: tensors, and all else that is no container."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple, set)):
-        for part in value:
-            yield from leaves_of(part)
-    else:
-        yield value
-
-
-def tensors_of(value):
-    """The tensors in a result, in order."""
-    return (leaf for leaf in leaves_of(value) if isinstance(leaf, Tensor))
 
 
 def _over(memory: Memory) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node
 from cresset.autograd.record import live
-from cresset.compiler.structure import put_together, taken_apart
+from cresset.compiler.structure import Swapped, swapped, tensors_of
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds.view import Viewed
 
@@ -55,19 +55,24 @@ class StandIns:
     """`args` and `options` of a call with stand-ins for the arguments that have a graph."""
 
     def __init__(self, args: tuple, options: dict):
-        self.held, structure = taken_apart((args, options))
-        self.shown = [_stood_in(x) for x in self.held]
-        self.args, self.options = put_together(structure, iter(self.shown))
+        found = {id(x): x for x in tensors_of((args, options)) if _has_graph(x)}
+        self.pairs = [(x, _stand_in(x)) for x in found.values()]
+        # The containers that were made to hold stand-ins.
+        self.made: list[Swapped] = []
+        shown = {id(x): stand_in for x, stand_in in self.pairs}
+        self.args, self.options = swapped((args, options), shown, self.made)
 
     def problems(self) -> list[str]:
-        """What the call did to the arguments' graphs that no play would do.
+        """What the call did to the arguments and their graphs that no play would do.
 
-        An argument that the call wrote to is given the history of its stand-in.
+        An argument that the call wrote to is given the history of its stand-in, a container that it
+        changed what that holds now.
         """
         found = []
-        for x, stand_in in zip(self.held, self.shown):
-            if x is stand_in:
-                continue
+        changed = [made.hand_back(self.given_back) for made in self.made]
+        if any(changed):
+            found.append("it changes a container among its arguments")
+        for x, stand_in in self.pairs:
             if type(stand_in.history) is not Bridge:
                 x.history = stand_in.history
                 found.append("it writes to an argument that has a graph")
@@ -77,16 +82,16 @@ class StandIns:
 
     def given_back(self, result: Any) -> Any:
         """The result, with the arguments where it has their stand-ins."""
-        own = {id(y): x for x, y in zip(self.held, self.shown) if x is not y}
-        if not own:
-            return result
-        found, structure = taken_apart(result)
-        return put_together(structure, iter([own.get(id(value), value) for value in found]))
+        own = {id(stand_in): x for x, stand_in in self.pairs}
+        own.update((id(made.copy), made.value) for made in self.made)
+        return swapped(result, own, []) if own else result
 
 
-def _stood_in(x):
-    if not isinstance(x, Tensor) or not mode.enabled or type(x.history) in UNTRACKED | {Leaf}:
-        return x
+def _has_graph(x: Tensor) -> bool:
+    return mode.enabled and type(x.history) not in UNTRACKED | {Leaf}
+
+
+def _stand_in(x: Tensor) -> Tensor:
     stand_in = x.detach()
     stand_in.history = Bridge(x)
     return stand_in

@@ -6,7 +6,7 @@ from cresset.autograd.engine import grad
 from cresset.autograd.node import Leaf, Pick
 from cresset.capture.tape import Tape
 from cresset.compiler.backward import PlayedNode
-from cresset.compiler.replay import tensors_of
+from cresset.compiler.structure import tensors_of
 from cresset.core.tensor import Tensor
 from cresset.ops.creation.tensors import ones_like, zeros
 
