@@ -261,10 +261,11 @@ def test_sets_and_arguments_without_elements():
 
     compiled = cresset.compile(function)
     names = {"a", "b"}
-    for other in (None, None, None, None, (), ()):
+    for other in (None, None, None, None, (), (), *[cresset.Size([k]) for k in (1, 1, 1, 2)]):
         result = compiled(cresset.ones(1), names, other)
         assert (result[0].item(), result[1], result[2]) == (2, other, None)
-    assert plays(compiled) == 2
+        assert type(result[1]) is type(other)
+    assert plays(compiled) == 3
     unplayed = cresset.compile(lambda x: {x * 2})
     assert [next(iter(unplayed(cresset.ones(1)))).item() for _ in range(4)] == [2] * 4
     assert not plays(unplayed)

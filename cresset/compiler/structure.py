@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import is_
 from typing import Any, NamedTuple
 
+from cresset.core.layout import Size
 from cresset.core.tensor import Tensor
 
 # What stands in a structure for something held.
 HELD = "held"
+ORDERED = (list, tuple, Size)
 
 
 class Form(NamedTuple):
@@ -32,7 +34,7 @@ class Form(NamedTuple):
 
     def filled(self, parts: Sequence) -> Any:
         """A container of the form that holds other parts."""
-        if self.kind in (list, tuple):
+        if self.kind in ORDERED:
             return self.kind(parts)
         if hasattr(self.kind, "_fields"):
             return self.kind(*parts)
@@ -59,7 +61,7 @@ class Form(NamedTuple):
 def form_of(value: Any) -> Form | None:
     """The form of a container; None of what is none."""
     kind = type(value)
-    if kind in (list, tuple) or isinstance(value, tuple) and hasattr(value, "_fields"):
+    if kind in ORDERED or isinstance(value, tuple) and hasattr(value, "_fields"):
         return Form(kind)
     if kind in (dict, OrderedDict):
         return Form(kind, tuple(value))
