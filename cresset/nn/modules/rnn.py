@@ -13,6 +13,7 @@ from cresset.nn import init
 from cresset.nn.module import Module
 from cresset.nn.modules.recurrence import Scan
 from cresset.nn.parameter import Parameter
+from cresset.nn.utils.rnn import PackedSequence, Packing
 from cresset.ops.neural.recurrence import RECURRENCES
 
 
@@ -100,13 +101,18 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Does nothing; PyTorch lays the parameters out for cuDNN here."""
 
-    def _run(self, sequence: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[Any]]:
-        """The outputs (time, batch, features) and the final state of each layer and direction."""
+    def _run(
+        self, sequence: Tensor, states: list[list[Tensor]], packing: Packing | None = None
+    ) -> tuple[Tensor, list[Any]]:
+        """The outputs and the final state of each layer and direction.
+
+        The sequence is (time, batch, features), or packed data, and so are the outputs.
+        """
         final: list[Any] = []
         for layer in range(self.num_layers):
             outputs = []
             for suffix in self._suffixes(layer):
-                output, state = self._scan(sequence, states[len(final)], suffix)
+                output, state = self._scan(sequence, states[len(final)], suffix, packing)
                 outputs.append(output)
                 final.append(state)
             sequence = outputs[0] if len(outputs) == 1 else cresset.cat(outputs, -1)
@@ -114,8 +120,13 @@ class RNNBase(Module):
                 sequence = F.dropout(sequence, self.dropout)
         return sequence, final
 
-    def _scan(self, sequence: Tensor, state: Any, suffix: str) -> tuple[Tensor, Any]:
-        """Runs one layer in one direction over all time steps."""
+    def _scan(
+        self, sequence: Tensor, state: Any, suffix: str, packing: Packing | None
+    ) -> tuple[Tensor, Any]:
+        """Runs one layer in one direction over all time steps.
+
+        Packed sequences run padded; backwards each is turned around first, as they end apart.
+        """
         parameters = self._parameters
         bias = parameters.get("bias_ih" + suffix)
         hidden_bias = parameters.get("bias_hh" + suffix)
@@ -123,17 +134,30 @@ class RNNBase(Module):
             # Both act alike, so they are added once, and not to the inputs of every time step.
             bias, hidden_bias = bias + hidden_bias, None
         inputs = F.linear(sequence, parameters["weight_ih" + suffix], bias)
-        backwards = suffix.endswith("_reverse")
+        turned = suffix.endswith("_reverse")
+        backwards = turned and packing is None
+        if packing is not None:
+            inputs = packing.padded(inputs, backwards=turned)
         found = Scan.apply(
             self.kind, backwards, inputs, parameters["weight_hh" + suffix], hidden_bias,
             parameters.get("weight_hr" + suffix), *state,
         )
         # The states of all steps, that before the first one left out.
         states = [x[:-1] if backwards else x[1:] for x in found[: self.states]]
+        if packing is not None:
+            return packing.packed(states[0], turned), [packing.ends(x) for x in states]
         return states[0], [x[0 if backwards else -1] for x in states]
 
-    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
-        """The outputs of all time steps, and the state after the last."""
+    def forward(
+        self, input: Tensor | PackedSequence, hx: Any = None
+    ) -> tuple[Tensor | PackedSequence, Any]:
+        """The outputs of all time steps, and the state after the last.
+
+        Of packed sequences the outputs are packed as well, and the states are those after the last
+        step of each.
+        """
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
         self._check_input(input)
         batched = input.dim() == 3
         given = None if hx is None else ([hx] if self.states == 1 else list(hx))
@@ -155,12 +179,25 @@ class RNNBase(Module):
             output = output.transpose(0, 1)
         return output, states[0] if self.states == 1 else tuple(states)
 
+    def _forward_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        self._check_input(input.data)
+        given = None if hx is None else ([hx] if self.states == 1 else list(hx))
+        if given is not None and input.sorted_indices is not None:
+            given = [state.index_select(1, input.sorted_indices) for state in given]
+        packing = Packing(input.batch_sizes)
+        batch = input.data[: packing.batch].unsqueeze(0)
+        output, final = self._run(input.data, self._initial(batch, given, True), packing)
+        states = [cresset.stack([state[index] for state in final]) for index in range(self.states)]
+        if input.unsorted_indices is not None:
+            states = [state.index_select(1, input.unsorted_indices) for state in states]
+        return input._replace(data=output), states[0] if self.states == 1 else tuple(states)
+
     def _check_input(self, input: Tensor) -> None:
         name = type(self).__name__
         if not isinstance(input, Tensor):
             raise NotImplementedError(
-                f"{name}: input is a {type(input).__name__}; need a Tensor; packed sequences are "
-                "not supported, pad them and mask the outputs"
+                f"{name}: input is a {type(input).__name__}; need a Tensor or a PackedSequence; "
+                "pad_sequence and pack_sequence make them of a list"
             )
         if input.dim() not in (2, 3):
             raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.dim()}D instead")
