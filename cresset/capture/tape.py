@@ -4,8 +4,7 @@ The function runs as ever, so whatever Python does between two launches is done,
 a launch are its program, the storages that its operands lie in and where, and the user's line.
 Views need no note: they are places in storages. Played again the launches give the same bits.
 
-While a tape runs the plan table is empty, so every launcher is made anew, and wrapped. Calls
-without a tape pay nothing for it.
+While a tape runs it observes all launchers. Calls without a tape pay nothing for it.
 """
 
 from __future__ import annotations
@@ -31,6 +30,8 @@ from cresset.core.storage import Storage
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.ops.exchange import numbers
+from cresset.runtime import native
+from cresset.runtime.plan import Bound
 from cresset.runtime.program import Program
 
 # The methods by which Python sees elements, beside single ones, which `numbers.READ` reads.
@@ -190,7 +191,6 @@ class Tape:
         self._checking = False
         self._known: dict[int, Memory] = {}
         self._thread = threading.get_ident()
-        self._plans: dict = {}
         self._lines = Lines()
         self._patched: list[tuple[Any, Any, Any]] = []
 
@@ -207,9 +207,8 @@ class Tape:
         self._end()
 
     def _begin(self):
-        self._plans = dict(dispatch.plans)
-        dispatch.plans.clear()
         dispatch.tape = self
+        native.observe(self.launch)
         self._lines.begin()
         for d, read in tuple(numbers.READ.items()):
             self._patched.append((numbers.READ.__setitem__, d, read))
@@ -227,40 +226,36 @@ class Tape:
 
     def _end(self):
         dispatch.tape = None
+        native.observe(None)
         self._lines.end()
         for put, name, old in self._patched:
             put(name, old)
         self._patched.clear()
-        dispatch.plans.clear()
-        dispatch.plans.update(self._plans)
 
     def foreign(self) -> bool:
         """Whether another thread runs than the one that is recorded."""
         return threading.get_ident() != self._thread
 
     # --- what is called while it runs -------------------------------------------------------------
-    def watched(self, program: Program, launch: Callable, name: str) -> Callable:
-        """A launcher that notes its launches."""
+    def launch(self, bound: Bound, *arguments):
+        """Make the launch that a launcher is called for, and note it."""
+        launch, program = native.unobserved(bound), bound.program
+        if self.foreign():
+            return launch(*arguments)
+        if self._kept:
+            self._note_replaced()
         letters, count = program.inputs, len(program.outputs)
-
-        def launch_noted(*arguments):
-            if self.foreign():
-                return launch(*arguments)
-            if self._kept:
-                self._note_replaced()
-            given = tuple([
-                self.place(a) if letter in "tw" else a for letter, a in zip(letters, arguments)
-            ])
-            if self._inside is not None:
-                written = [a.memory for letter, a in zip(letters, given) if letter == "w"]
-                self._stay_inside(self._inside.issuperset(written))
-            out = launch(*arguments)
-            made = out if count > 1 else (out,) * count
-            results = tuple([self.made(x) for x in made])
-            self.entries.append(Launched(name, program, given, results, self._lines.now()))
-            return out
-
-        return launch_noted
+        given = tuple([
+            self.place(a) if letter in "tw" else a for letter, a in zip(letters, arguments)
+        ])
+        if self._inside is not None:
+            written = [a.memory for letter, a in zip(letters, given) if letter == "w"]
+            self._stay_inside(self._inside.issuperset(written))
+        out = launch(*arguments)
+        made = out if count > 1 else (out,) * count
+        results = tuple([self.made(x) for x in made])
+        self.entries.append(Launched(bound.name, program, given, results, self._lines.now()))
+        return out
 
     def _note_replaced(self):
         for x in [x for x, gradient in self._kept.items() if x.grad is not gradient]:

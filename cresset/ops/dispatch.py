@@ -21,15 +21,9 @@ from cresset.ops.arguments import guarded
 from cresset.runtime import build, native
 
 # The table is emptied when it holds this many plans; a plan is made again in microseconds.
-MOST_PLANS = 1 << 16
+MOST_PLANS = 1 << 15
 
 plans: dict = {}
-
-# What the latest plans run, so many at most. While a function is recorded all plans are made anew,
-# and most of the time that takes is spent on their programs.
-MOST_PROGRAMS = 1 << 10
-
-programs: dict = {}
 
 # What notes the launches of a function that is recorded, a `capture.tape.Tape`; None at all others.
 tape: Any = None
@@ -213,7 +207,6 @@ def remember(key, launcher):
 def forget():
     """Drop all plans, where something changes that is part of them and not of their keys."""
     plans.clear()
-    programs.clear()
 
 
 def launcher_of(op, args):
@@ -222,16 +215,6 @@ def launcher_of(op, args):
     found = plans.get(key)
     if found is None:
         found = remember(key, op.plan(specs_of(op, args)))
-    return found
-
-
-def program_of(make, *key):
-    """The program that `make(*key)` gives, made now unless it is remembered."""
-    found = programs.get((make, *key))
-    if found is None:
-        if len(programs) >= MOST_PROGRAMS:
-            programs.clear()
-        found = programs[make, *key] = make(*key)
     return found
 
 
@@ -329,7 +312,7 @@ namespace["note_write"] = note_write
 def make_launcher(program, name: str = "program"):
     """The builtin that runs a program; kernels that no cache has are compiled now.
 
-    `name` is what a tape that is running calls its launches.
+    `name` is what a tape calls its launches.
     """
     if program.explain is not None:
         program = program._replace(explain=guarded(program.explain))
@@ -338,12 +321,7 @@ def make_launcher(program, name: str = "program"):
     addresses = build.load_all(program.steps)
     if "c" in program.inputs:
         return _complex_launcher(program, addresses, name)
-    return _noted(program, native.make_launcher(program, addresses), name)
-
-
-def _noted(program, launch, name):
-    """The launcher, which tells a tape that is running of its launches."""
-    return launch if tape is None else tape.watched(program, launch, name)
+    return native.make_launcher(program, addresses, name)
 
 
 def _complex_launcher(program, addresses, name):
@@ -351,7 +329,7 @@ def _complex_launcher(program, addresses, name):
     places = [k for k, letter in enumerate(program.inputs) if letter == "c"]
     letters = program.inputs.replace("c", "d") + "d" * len(places)
     program = program._replace(inputs=letters)
-    launch = _noted(program, native.make_launcher(program, addresses), name)
+    launch = native.make_launcher(program, addresses, name)
 
     def launch_parts(*arguments):
         parts = list(arguments)

@@ -161,7 +161,7 @@ class Operation:
         """The launcher of a call with such operands."""
         if meta.concerned(specs):
             return meta.launcher(self.infer(meta.processor(self, specs)))
-        return dispatch.make_launcher(dispatch.program_of(self.program, specs), self.label)
+        return dispatch.make_launcher(self.program(specs), self.label)
 
     def plan_into(self, out: Layout, specs, same: bool):
         """The launcher of a call that writes its result over `out`."""
@@ -170,8 +170,7 @@ class Operation:
             self.program_into(out.on("cpu"), specs, same)
             return meta.writer()
         name = self.write_label or self.label + "_"
-        program = dispatch.program_of(self.program_into, out, specs, same)
-        return dispatch.make_launcher(program, name)
+        return dispatch.make_launcher(self.program_into(out, specs, same), name)
 
     def program_into(self, out: Layout, specs, same: bool) -> Program:
         """What a call `launch(out, *operands)` runs that writes the result over `out`.

@@ -1,8 +1,9 @@
 """The emitted builtins that run a program: one call from Python, no Python code inside.
 
 `launch` interprets a plan, which is a program packed into 8-byte words. It reads its arguments,
-takes memory, runs the kernels and makes the resulting tensors. `view` and `new` make a tensor over
-existing and over fresh memory.
+takes memory, runs the kernels and makes the resulting tensors. While there is an observer, that is
+called instead, with `self` before the arguments; `launch_unobserved` runs the program always.
+`view` and `new` make a tensor over existing and over fresh memory.
 
 A builtin's `self` is a tuple whose first item is the bytes of the plan; the others keep alive what
 the words point to.
@@ -31,7 +32,10 @@ STATUS_WORDS = 5
 
 
 def write(module: Module) -> None:
-    """Add `launch`, `view`, `new` and `allocate` to a module."""
+    """Add `launch`, `launch_unobserved`, `view`, `new` and `allocate` to a module, and `observer`,
+    the address of what observes launches or zero.
+    """
+    module.globals.append("@observer = global i64 0")
     _write_read(module)
     _write_drop(module)
     _write_hold(module)
@@ -40,6 +44,7 @@ def write(module: Module) -> None:
     _write_run(module)
     _write_finish(module)
     _write_explain(module)
+    _write_launch_unobserved(module)
     _write_launch(module)
     _write_view(module)
     _write_new(module)
@@ -272,6 +277,23 @@ def _write_launch(module):
     """ptr launch(self, args, i64 count): METH_FASTCALL."""
     parameters = [("ptr", "self"), ("ptr", "args"), ("i64", "count")]
     f = module.function("launch", parameters, "ptr")
+    self, arguments, count = f.arguments
+    observer = f.load("i64", f.address("observer"))
+    with f.leave(observer.eq(0)):
+        f.ret(f.call("launch_unobserved", "ptr", self, arguments, count))
+    given = f.emit("ptr", f"alloca ptr, {count + 1}, align 16")
+    f.store(self, given)
+    with f.loop(0, count) as index:
+        x = f.load("ptr", f.offset(arguments, index, "ptr"))
+        f.store(x, f.offset(given, index + 1, "ptr"))
+    observer = f.convert(observer, "ptr")
+    f.ret(f.call("PyObject_Vectorcall", "ptr", observer, given, count + 1, null(f)))
+
+
+def _write_launch_unobserved(module):
+    """ptr launch_unobserved(self, args, i64 count): METH_FASTCALL."""
+    parameters = [("ptr", "self"), ("ptr", "args"), ("i64", "count")]
+    f = module.function("launch_unobserved", parameters, "ptr")
     self, arguments, count = f.arguments
     plan = words(f, item(f, self, 0))
     head = {name: _head(f, plan, name) for name in HEAD}

@@ -29,7 +29,7 @@ T_SSIZE, READONLY = 19, 1
 DISALLOW_INSTANTIATION, IMMUTABLE = 1 << 7, 1 << 8
 
 
-def make_launcher(program: Program, addresses: Sequence[int]) -> Callable:
+def make_launcher(program: Program, addresses: Sequence[int], name: str = "program") -> Callable:
     """The builtin `launch(*arguments)` of a program whose kernels lie at `addresses`.
 
     It returns the output, a tuple of several, or its first argument where there are none. Tensors
@@ -38,7 +38,17 @@ def make_launcher(program: Program, addresses: Sequence[int]) -> Callable:
     Raises when called: TypeError where an argument is not what the program's `inputs` say,
     OverflowError where an integer exceeds 64 bits, OutOfMemoryError, and what `explain` raises.
     """
-    return native().builtin("launch", plan.pack(program, addresses))
+    return native().builtin("launch", plan.pack(program, addresses, name))
+
+
+def observe(observer: Callable | None) -> None:
+    """Have `observer(bound, *arguments)` called in place of launchers, until it is None."""
+    native().observe(observer)
+
+
+def unobserved(bound: plan.Bound) -> Callable:
+    """A launcher of the same program that is never observed."""
+    return native().builtin("launch_unobserved", bound)
 
 
 def make_viewer(layout: Layout, byte_offset: int = 0, history=None) -> Callable:
@@ -119,6 +129,7 @@ class Native:
         self._kept: list = []  # what C structures point to
         self._methods = {
             "launch": self._method("launch", METH_FASTCALL),
+            "launch_unobserved": self._method("launch_unobserved", METH_FASTCALL),
             "update": self._method("update", METH_FASTCALL),
             "view": self._method("view", METH_O),
             "new": self._method("new", METH_O),
@@ -129,12 +140,19 @@ class Native:
         memory.attach(self.heap, self.addresses["trim"], self.block_type)
         self.pool = (ctypes.c_int64 * pool.WORDS).from_address(self.addresses["pool"])
         pool.pool.attach(self.pool, self.addresses["worker"], self.addresses["halt"])
+        self._observer: Callable | None = None
+        self._observer_word = ctypes.c_int64.from_address(self.addresses["observer"])
         self.new = self.builtin("new", ())
         self.allocate = self.builtin("allocate", ())
 
     def builtin(self, name: str, bound: tuple) -> Callable:
         """The emitted function `name` as a builtin with `bound` as its `self`."""
         return _new_builtin(ctypes.addressof(self._methods[name]), bound, None)
+
+    def observe(self, observer: Callable | None):
+        """Have this called in place of launchers."""
+        self._observer_word.value = 0 if observer is None else id(observer)
+        self._observer = observer
 
     def _method(self, name, flags):
         return _MethodDef(name.encode(), self.addresses[name], flags, None)

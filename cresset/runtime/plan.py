@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from cresset.core.layout import Layout
 from cresset.runtime.pool import SHARE_FROM
@@ -29,8 +30,17 @@ STEP = ("length", "round", "number", "address", "units", "grain", "work", "opera
         "shared", "checked")
 
 
-def pack(program: Program, addresses: Sequence[int]) -> tuple:
-    """The `self` of a launcher: the plan's bytes and what they point to.
+class Bound(NamedTuple):
+    """The `self` of a launcher: the plan's bytes, and what these point to."""
+
+    content: bytes
+    program: Program
+    name: str
+    reject: Callable
+
+
+def pack(program: Program, addresses: Sequence[int], name: str = "program") -> Bound:
+    """What a launcher of the program is bound to; `name` is what its launches are called.
 
     Raises ValueError where the program contradicts itself.
     """
@@ -69,7 +79,7 @@ def pack(program: Program, addresses: Sequence[int]) -> tuple:
     pack_step = partial(_packed_step, program.steps, addresses, status, head["depth"])
     plan += _packed(items, pack_step, head["depth"], 0)
     content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
-    return content, program.outputs, program.explain, reject
+    return Bound(content, program, name, reject)
 
 
 def items_of(steps: Sequence[Step]) -> list:

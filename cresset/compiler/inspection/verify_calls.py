@@ -145,19 +145,14 @@ class Witness(Tape):
     def launched(self) -> list[Launched]:
         return [entry for entry in self.entries if isinstance(entry, Launched)]
 
-    def watched(self, program, launch, name):
-        noted = super().watched(program, launch, name)
-
-        def launch_seen(*arguments):
-            out = noted(*arguments)
-            if not self.foreign():
-                entry = self.entries[-1]
-                assert isinstance(entry, Launched)
-                written = tensors_written(entry, out, arguments)
-                self.seen.append([elements(x.ptr, x.layout) for x in written])
-            return out
-
-        return launch_seen
+    def launch(self, bound, *arguments):
+        out = super().launch(bound, *arguments)
+        if not self.foreign():
+            entry = self.entries[-1]
+            assert isinstance(entry, Launched)
+            written = tensors_written(entry, out, arguments)
+            self.seen.append([elements(x.ptr, x.layout) for x in written])
+        return out
 
     def aside(self, function, *arguments, written=()):
         start = len(self.seen)

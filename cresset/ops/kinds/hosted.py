@@ -59,10 +59,9 @@ class Hosted(Operation):
             for kind, spec in zip(self.parameter_kinds, specs)
         ]
         body = self.body
-        if dispatch.tape is not None:
-            dispatch.tape.refuse(f"{self.label} is computed by NumPy")
-
         def launch(*operands):
+            if dispatch.tape is not None:
+                dispatch.tape.refuse(f"{self.label} is computed by NumPy")
             given = iter(operands)
             found = body(*[spec if take is None else take(next(given))
                            for take, spec in zip(takes, specs)])
