@@ -67,16 +67,22 @@ def load_all(steps: Iterable[Step]) -> list[int]:
     steps = list(steps)
     built = _builder.built
     missing = {step.key: step.write for step in steps if step.key not in built}
-    threads = min(len(missing), get_num_threads())
-    if threads > 1:
+    if len(missing) > 1:
         refuse_foreign()
-        _load_at_once(missing, threads)
+        # Threads wait longer for one another than it takes to load what the disk has.
+        new = [(key, write) for key, write in missing.items() if not _is_stored(key)]
+        threads = min(len(new), get_num_threads())
+        if threads > 1:
+            _load_at_once(new, threads)
     return [load(step.key, step.write) for step in steps]
 
 
-def _load_at_once(missing, threads):
+def _is_stored(key: str) -> bool:
+    return disk().has(disk().name(key, host()))
+
+
+def _load_at_once(left, threads):
     """Load kernels in so many threads. What fails will fail again, where it is asked for."""
-    left = list(missing.items())
 
     def load_some():
         while left:

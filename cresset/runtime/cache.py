@@ -13,11 +13,12 @@ import stat
 import threading
 import time
 import warnings
+from _blake2 import blake2b
 
 from cresset.runtime.target import Target
 
-# `hashlib` and `tempfile` are imported where they are used, and paths are text: importing the
-# package needs no more, and `pathlib` is a tenth of its time.
+# Digests are those of `hashlib` without OpenSSL, whose loading takes as long as many kernels';
+# `tempfile` is imported where it is used, and paths are text: importing the package needs no more.
 FORMAT = 1
 MOST_BYTES = 256 << 20  # when entries take more, the least recently used are dropped
 AT_ONCE = 32  # entries dropped at one write: a program that compiles is not to wait for a disk
@@ -25,7 +26,9 @@ _MAGIC = b"cresset\n"
 _DIGEST = 32
 _DAY = 86400
 # The folders of this package that cannot change what a kernel's text is.
-_ABOVE = {"nn", "optim", "utils", "distributed", "export", "__pycache__"}
+_ABOVE = {"array_api", "autograd", "backends", "capture", "compiler", "distributed",
+          "distributions", "export", "nn", "optim", "pictures", "serialization", "utils",
+          "__pycache__"}
 
 
 def directory() -> str:
@@ -59,15 +62,16 @@ def fingerprint() -> bytes:
     import llvmlite  # its Python part alone; LLVM itself is not loaded by this
 
     root = os.path.dirname(os.path.dirname(__file__))
-    parts = [str(FORMAT), llvmlite.__version__]
-    for place, folders, names in os.walk(root):
-        folders[:] = sorted(set(folders) - _ABOVE)
-        for name in sorted(names):
-            if name.endswith(".py"):
-                path = os.path.join(place, name)
-                status = os.stat(path)
-                parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-    return _digest("\n".join(parts).encode())
+    found, folders = [], [root]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    status = entry.stat()
+                    found.append(f"{entry.path} {status.st_size} {status.st_mtime_ns}")
+                elif entry.name not in _ABOVE and entry.is_dir():
+                    folders.append(entry.path)
+    return _digest("\n".join([str(FORMAT), llvmlite.__version__, *sorted(found)]).encode())
 
 
 class Cache:
@@ -98,6 +102,17 @@ class Cache:
         if self._fingerprint is None:
             self._fingerprint = fingerprint()
         return _digest(self._fingerprint + repr((key, tuple(target))).encode()).hex()
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an entry."""
+        folder = self._open()
+        if folder is None:
+            return False
+        try:
+            os.stat(name, dir_fd=folder)
+        except OSError:
+            return False
+        return True
 
     def read(self, name: str) -> bytes | None:
         """The content of an entry, None where there is none or it was altered."""
@@ -208,9 +223,7 @@ def _checksum(name, content):
 
 
 def _digest(content: bytes) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(content).digest()
+    return blake2b(content, digest_size=_DIGEST).digest()
 
 
 def _entries(folder, beginning=""):
