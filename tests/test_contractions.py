@@ -111,6 +111,16 @@ def test_products_of_spaced_operands(vector_bytes):
         check_product(a, b, fresh((m, n), "f4"))
 
 
+def test_products_of_operands_that_stand_still(vector_bytes):
+    rng = np.random.default_rng(9)
+    m, k, n = 17, 300, 40
+    a, b = normal(rng, (m, k), "f4"), normal(rng, (k, n), "f4")
+    shared = normal(rng, (k, 1), "f4"), normal(rng, (1, n), "f4"), normal(rng, (1, 1), "f4")
+    for still in shared:
+        check_product(a, np.broadcast_to(still, (k, n)), fresh((m, n), "f4"))
+        check_product(np.broadcast_to(still, (k, n)).T, b, fresh((n, n), "f4"))
+
+
 def test_batches(vector_bytes):
     rng = np.random.default_rng(3)
     a = normal(rng, (4, 5, 6, 7), "f4")
@@ -173,8 +183,11 @@ def test_packed_and_deep_products_are_the_plain_ones(monkeypatch, vector_bytes):
     monkeypatch.setattr(products, "PACKED_DEPTH", 1)
     monkeypatch.setattr(products, "CACHED_BYTES", 1 << 12)
     monkeypatch.setattr(products, "SPAN_BYTES", 0)
+    monkeypatch.setattr(products, "TALL", 12)
+    monkeypatch.setattr(products, "LEAST_UNITS", 3)
     depth = 2 * blocks.DEEPEST // 4 + 5
-    for m, k, n in [(18, 70, 40), (19, depth, 33), (24, depth, 48), (48, 64, 96)]:
+    sizes = [(18, 70, 40), (19, depth, 33), (24, depth, 48), (48, 64, 96), (30, depth, 250)]
+    for m, k, n in sizes:
         for shape in [(), (2,)]:
             a = normal(rng, (*shape, m, k), "f4", flip=bool(shape))
             b = normal(rng, (k, n), "f4", flip=bool(shape))

@@ -1,78 +1,121 @@
 """The kernel that multiplies matrices tile by tile.
 
-A unit of work is a block of rows and a panel of columns of one matrix of the batch: the panel of b
-stays in the first cache while the rows of a pass, from the second.
+A unit of work is a block of rows and a block of columns of one matrix of the batch. It takes k in
+stretches, and in each goes through the panels of its columns: a stretch of a panel stays in the
+first cache while the rows of a, from the second, pass by. Sums that are not finished wait in a
+scratch, tile by tile. A stretch's terms are added up by themselves, so rounding grows with the
+length of stretches and their number, not with k.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from cresset.kernels.batch import Batch
 from cresset.kernels.pack import copy_along, copy_panel, starts_of
-from cresset.kernels.tile import Tile, in_step, long_product
+from cresset.kernels.tile import Tile, in_step, product
 from cresset.kernels.words import Words
 from cresset.runtime import ir
-from cresset.runtime.ir import Module
+from cresset.runtime.ir import Function, Module, Value
 
-DEEPEST = 1 << 12  # bytes of a column of b that a pass takes; copies of panels lie on the stack
+DEEPEST = 1 << 10  # bytes of a column of b in a stretch; copies of panels lie on the stack
+SCRATCH_BYTES = 1 << 16  # for the sums of a unit
 
 
-def tiles(tile: Tile, reading: str, bias: str) -> Module:
+class Lines(NamedTuple):
+    """A tile in memory: its first row, the stride to the next, where in a row its vectors start."""
+
+    first: Value
+    stride: Value
+    starts: Sequence[Value]
+
+
+def tiles(tile: Tile, across: bool) -> Module:
     """c = a b (+ bias); c has unit column strides.
 
-    `reading` is how b's panels are read: "packed" (the stride of a column is that of a panel),
-    "along" (unit column strides) where they lie or copied, "across" (unit strides from k to k) and
-    "strided" always copied. `bias` is "none", "row" (unit column stride) or "column" (column stride
-    0).
+    Panels of b have unit strides from k to k and are copied (`across`); or they have unit column
+    strides, and are read where they lie, packed or not, or copied.
 
-    Words: pointers a, b, c, bias; m, n, k, rows of a unit, number of row blocks and of panels,
-    whether to copy; strides in a of a panel's row (0: it is not packed), of a row and from k to k;
-    in b of a column and from k to k; of a row of c and of bias; where a and b start; the batch of
-    (a, b, c, bias).
+    Words: pointers a, b, c, bias; m, n, k, the length of a stretch, rows and columns of a unit,
+    number of row and of column blocks, whether to copy; strides in a of a panel's row (0: it is not
+    packed), of a row and from k to k; in b of a panel (0: it is not packed), of a column and from k
+    to k; of a row of c; of a row and a column (1 or 0) of bias, and whether there is one; the batch
+    of (a, b, c, bias).
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     pointers = [words.pointer() for _ in range(4)]
-    m, n, k, tall, row_blocks, panels, copies = words.integers(7)
-    a_panel, a_row, a_step, b_column, b_step, c_row, bias_row, a_start, b_start = words.integers(9)
+    m, n, k, deep, tall, wide, row_blocks, column_blocks, copies = words.integers(9)
+    a_panel, a_row, a_step, b_panel, b_column, b_step, c_row = words.integers(7)
+    bias_row, bias_column, biased = words.integers(3)
     batch = Batch(words, 4)
+    scratch = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
+    spread = f.alloca(tile.vector, tile.rows)
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
-    copied: Any = None
-    if tile.rows > 1 and reading != "packed":
+    copied = None
+    if tile.rows > 1:
         copied = f.alloca(tile.type, DEEPEST // ir.size(tile.type) * tile.columns)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
-        blocks = unit.udiv(panels)
-        column = unit.urem(panels) * tile.columns
-        first = blocks.urem(row_blocks) * tall
-        offsets = batch.offsets(f, blocks.udiv(row_blocks))
-        offsets[0], offsets[1] = offsets[0] + a_start, offsets[1] + b_start
+        rest = unit.udiv(column_blocks)
+        first_column = unit.urem(column_blocks) * wide
+        end_column = f.minimum(first_column + wide, n)
+        first_row = rest.urem(row_blocks) * tall
+        end_row = f.minimum(first_row + tall, m)
+        offsets = batch.offsets(f, rest.udiv(row_blocks))
         x, y, z, w = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
-        starts = starts_of(f, tile, column, n)
-        if reading == "packed":
-            panel = f.offset(y, unit.urem(panels) * b_column, tile.type)
-            panel = [f.offset(panel, v, tile.vector) for v in range(tile.vectors)]
-            step = b_step
-        elif reading == "along":
-            panel = [f.offset(y, start, tile.type) for start in starts]
-            panel, step = _along(f, tile, panel, b_step, k, copies, copied)
-        else:
-            copy_panel(f, tile, reading, y, column, n, b_column, b_step, copied, k)
-            panel, step = _copied(f, tile, copied)
-        with f.loop(first, f.minimum(first + tall, m), tile.rows) as turn:
-            row = f.minimum(turn, m - tile.rows)
-            plain = f.offset(x, row * a_row, tile.type)
-            x_tile = f.select(a_panel.eq(0), plain, f.offset(x, turn * a_panel, tile.type))
-            out = f.offset(z, row * c_row, tile.type)
-            _fetch(f, tile, starts, out, c_row)
-            if bias == "row":
-                _fetch(f, tile, starts, f.offset(w, row * bias_row, tile.type), bias_row)
-            sums = long_product(
-                f, tile, k, x_tile, in_step(f, tile, a_row), a_step, panel, step)
-            terms = (f.offset(w, row * bias_row, tile.type), bias_row)
-            _store(f, tile, sums, starts, out, c_row, bias, terms)
+
+        def turn(start, panel, step, starts, turns):
+            """The sums of one tile over a stretch, and of those before it."""
+            begins, ends = start.eq(0), start + deep >= k
+            row = f.minimum(turns.index, m - tile.rows)
+            result = Lines(f.offset(z, row * c_row, tile.type), c_row, starts)
+            (place,) = turns.values
+            waiting = Lines(place, f.constant("i64", tile.columns), _in_line(f, tile))
+            with f.when(ends):
+                _fetch(f, tile, result)
+            apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
+            sums = product(f, tile, f.minimum(deep, k - start),
+                           f.offset(x, start * a_step + apart, tile.type),
+                           in_step(f, tile, a_row), a_step, panel, step)
+
+            def bias():
+                first = f.offset(w, row * bias_row, tile.type)
+                return _either(f, bias_column.ne(0), lambda: Lines(first, bias_row, starts),
+                               lambda: _spread(f, tile, first, bias_row, spread))
+
+            def more():
+                terms = _either(f, begins, bias, lambda: waiting)
+                return tuple(total + f.load(tile.vector, term)
+                             for total, term in zip(sums, _vectors(f, tile, terms)))
+
+            totals = f.either(begins & biased.eq(0), lambda: tuple(sums), more)
+            target = _either(f, ends, lambda: result, lambda: waiting)
+            for total, pointer in zip(totals, _vectors(f, tile, target)):
+                f.store(total, pointer)
+            turns.next(f.offset(place, tile.rows * tile.columns, tile.type))
+
+        with f.loop(0, f.select(k > 0, k, 1), deep) as start:
+            source = f.offset(y, start * b_step, tile.type)
+            depth = f.minimum(deep, k - start)
+            with f.loop(first_column, end_column, tile.columns, carry=[scratch]) as passes:
+                column = passes.index
+                starts = starts_of(f, tile, column, n)
+                if across:
+                    copy_panel(
+                        f, tile, "across", source, column, n, b_column, b_step, copied, depth)
+                    panel, step = _copied(f, tile, copied)
+                else:
+                    packed = column.udiv(tile.columns) * b_panel
+                    places = [f.select(b_panel.eq(0), lies, packed + within)
+                              for lies, within in zip(starts, _in_line(f, tile))]
+                    panel = [f.offset(source, place, tile.type) for place in places]
+                    panel, step = _along(f, tile, panel, b_step, depth, copies, copied)
+                with f.loop(first_row, end_row, tile.rows, carry=passes.values) as turns:
+                    turn(start, panel, step, starts, turns)
+                passes.next(*turns.results)
     f.ret()
     return module
 
@@ -89,30 +132,45 @@ def _along(f, tile, panel, step, k, copies, copied):
 
 
 def _copied(f, tile, copied):
-    vectors = [f.offset(copied, v, tile.vector) for v in range(tile.vectors)]
+    vectors = [f.offset(copied, place, tile.type) for place in _in_line(f, tile)]
     return vectors, f.constant("i64", tile.columns)
 
 
-def _fetch(f, tile, starts, place, step):
-    """Have rows that the tile is stored to, or added to, come near while its sums are made."""
+def _in_line(f: Function, tile: Tile) -> list[Value]:
+    """Where the vectors of a row start that follow one another."""
+    return [f.constant("i64", v * tile.lanes) for v in range(tile.vectors)]
+
+
+def _either(f: Function, condition: Value, yes: Callable[[], Lines],
+            no: Callable[[], Lines]) -> Lines:
+    """The one or the other lines."""
+
+    def flat(lines):
+        return lines.first, lines.stride, *lines.starts
+
+    first, stride, *starts = f.either(condition, lambda: flat(yes()), lambda: flat(no()))
+    return Lines(first, stride, starts)
+
+
+def _vectors(f: Function, tile: Tile, lines: Lines) -> Iterator[Value]:
+    """The pointers to a tile's vectors, row by row."""
+    row = lines.first
     for _ in range(tile.rows):
-        f.prefetch(f.offset(place, starts[0], tile.type))
-        place = f.offset(place, step, tile.type)
+        yield from [f.offset(row, start, tile.type) for start in lines.starts]
+        row = f.offset(row, lines.stride, tile.type)
 
 
-def _store(f, tile, sums, starts, out, c_row, bias, terms):
-    """The tile's sums, and the bias added to them, stored row by row at the columns `starts`."""
-    added, bias_row = terms
-    for row in range(tile.rows):
-        if bias == "column":
-            term = f.splat(f.load(tile.type, added), tile.lanes)
-        for v, start in enumerate(starts):
-            total = sums[row * tile.vectors + v]
-            if bias == "row":
-                term = f.load(tile.vector, f.offset(added, start, tile.type))
-            if bias != "none":
-                total = total + term
-            f.store(total, f.offset(out, start, tile.type))
-        out = f.offset(out, c_row, tile.type)
-        if bias != "none":
-            added = f.offset(added, bias_row, tile.type)
+def _spread(f: Function, tile: Tile, column: Value, stride: Value, target: Value) -> Lines:
+    """A column as a tile in which it stands for every column, written to `target`."""
+    with f.loop(0, tile.rows) as row:
+        value = f.load(tile.type, f.offset(column, row * stride, tile.type))
+        f.store(f.splat(value, tile.lanes), f.offset(target, row, tile.vector))
+    return Lines(target, f.constant("i64", tile.lanes), [f.constant("i64", 0)] * tile.vectors)
+
+
+def _fetch(f: Function, tile: Tile, lines: Lines):
+    """Have rows that a tile is stored to come near while its sums are made."""
+    row = lines.first
+    for _ in range(tile.rows):
+        f.prefetch(f.offset(row, lines.starts[0], tile.type))
+        row = f.offset(row, lines.stride, tile.type)

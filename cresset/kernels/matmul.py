@@ -19,7 +19,7 @@ from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
 from cresset.kernels import blocks, dot, row_sums
 from cresset.kernels.batch import batch_words, merge
-from cresset.kernels.pack import pack_columns, pack_rows, reading_of
+from cresset.kernels.pack import pack_columns, pack_rows
 from cresset.kernels.schedule import PIECE, Schedule
 from cresset.kernels.tile import FEW_ROWS, Tile, lanes_of
 
@@ -31,6 +31,8 @@ PACKED_BYTES = 1 << 18  # and it is larger than this
 STRIDED_COLUMNS = 64  # the same where k by k a is read across its rows
 STRIDED_BYTES = 1 << 16
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
+TALL = 192  # rows of a unit if less than so many stay there
+LEAST_UNITS = 16  # into which a product is cut
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 FEW_UNITS = 4  # into which its columns are cut, if they are many
 PACE = {"tiles": 40, "dots": 20, "row_sums": 4}  # products in a nanosecond
@@ -202,53 +204,47 @@ def _row_sums(schedule: Schedule, dtype: dtype, problem: Problem):
 def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     m, n, k = problem.m, problem.n, problem.k
     tile = Tile.of(dtype, m)
+    stretches = max(1, -(-k * dtype.itemsize // blocks.DEEPEST))
+    deep = -(-k // stretches)
+    tall, wide = _unit(dtype, tile, problem, stretches)
     copies = tile.rows > 1 and _copies_columns(dtype, tile, problem)
-    passes = max(1, -(-k * dtype.itemsize // blocks.DEEPEST)) if copies else 1
-    deep = -(-k // passes)
-    tall = _rounded(min(m, CACHED_BYTES // max(1, deep * dtype.itemsize)), tile.rows)
-    reading = reading_of(*problem.b.matrix[::-1])
-    if copies and m > tall:
+    a_panel = b_panel = 0
+    if (copies and m > tall) or 1 not in problem.b.matrix:
         # Copied once, not by every block of rows.
-        copies, reading = False, "packed"
+        copies = False
         problem = problem._replace(b=_packed_columns(schedule, dtype, tile, problem))
-    panel = 0
+        b_panel = k * tile.columns
     if _packs_rows(dtype, problem):
-        panel = k
+        a_panel = k
         problem = problem._replace(a=_packed_rows(schedule, dtype, tile, problem))
     if problem.bias and problem.bias.matrix[1] > 1:
         rows = problem._replace(a=problem.bias, k=n)
         problem = problem._replace(bias=_packed_rows(schedule, dtype, Tile.of(dtype, 1), rows))
-    # Each pass adds to what the one before it stored. Tiles that store some sums twice must not
-    # read what they write, so such passes go to and fro between c and a temporary.
-    targets = [problem.c]
-    repeats = m % tile.rows or n % tile.columns
-    if repeats and passes > 1:
-        shape = (*problem.batch, m, n)
-        place = schedule.temporary(prod(shape) * dtype.itemsize)
-        targets.append(Operand(place, contiguous_strides(shape)))
-    for number in range(passes):
-        start = number * deep
-        target = targets[(passes - 1 - number) % len(targets)]
-        problem = problem._replace(c=target)
-        _tile_pass(schedule, dtype, tile, problem, start, min(deep, k - start), tall, panel,
-                   copies, reading)
-        problem = problem._replace(bias=target)
+    b_step, b_column = problem.b.matrix
+    across = b_column != 1
+    row_blocks, column_blocks = -(-m // tall), -(-n // wide)
+    _launch(schedule, f"tiles_{tile.name}_{across}", lambda: blocks.tiles(tile, across), problem,
+            (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks, copies, a_panel,
+             *problem.a.matrix, b_panel, b_column, b_step, problem.c.matrix[0],
+             *problem.operands[3].matrix, problem.bias is not None),
+            problem.matrices * row_blocks * column_blocks,
+            problem.matrices * m * n * (k + tile.lanes) / PACE["tiles"])
 
 
-def _tile_pass(schedule, dtype, tile, problem, start, depth, tall, panel, copies, reading):
-    """One launch over `depth` values of k from `start`."""
-    m, n = problem.m, problem.n
-    (a_row, a_step), (b_step, b_column) = problem.a.matrix, problem.b.matrix
-    bias_row, bias_column = problem.operands[3].matrix
-    bias = "none" if problem.bias is None else "row" if bias_column == 1 else "column"
-    panels = -(-n // tile.columns)
-    row_blocks = -(-m // tall)
-    _launch(schedule, f"tiles_{tile.name}_{reading}_{bias}",
-            lambda: blocks.tiles(tile, reading, bias), problem,
-            (m, n, depth, tall, row_blocks, panels, copies, panel, a_row, a_step, b_column, b_step,
-             problem.c.matrix[0], bias_row, start * a_step, start * b_step),
-            problem.matrices * row_blocks * panels,
-            problem.matrices * m * n * (depth + tile.lanes) / PACE["tiles"])
+def _unit(dtype: dtype, tile: Tile, problem: Problem, stretches: int) -> tuple[int, int]:
+    """Rows and columns of a unit of work."""
+    m, k = problem.m, problem.k
+    row = tile.columns * dtype.itemsize  # bytes of it in the scratch
+    most = blocks.SCRATCH_BYTES // row // tile.rows * tile.rows
+    tall = CACHED_BYTES // max(1, k * dtype.itemsize)
+    if stretches == 1 or tall >= min(m, TALL):
+        # The second cache holds the rows of a for units to come, which are of the same rows.
+        return min(_rounded(min(m, tall), tile.rows), most), tile.columns
+    # It holds a stretch of them, which then meets several panels.
+    tall = min(_rounded(min(m, TALL), tile.rows), most)
+    panels = -(-problem.n // tile.columns)
+    units = problem.matrices * -(-m // tall) * panels
+    return tall, max(1, min(most // tall, units // LEAST_UNITS)) * tile.columns
 
 
 def _copies_columns(dtype: dtype, tile: Tile, problem: Problem) -> bool:
@@ -279,7 +275,7 @@ def _packed_columns(schedule: Schedule, dtype: dtype, tile: Tile, problem: Probl
     """b in panels of the tile's columns."""
     n, k, (step, column) = problem.n, problem.k, problem.b.matrix
     pack = partial(pack_columns, schedule, dtype, tile, problem.b.place, n, k, column, step)
-    matrix = (tile.columns, k * tile.columns)
+    matrix = (tile.columns, 1)
     return _packed(problem, problem.b, pack, _rounded(n, tile.columns) * k, matrix)
 
 

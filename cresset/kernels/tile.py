@@ -23,7 +23,6 @@ FEW_ROWS = 4  # where a result has fewer rows, or divides so much better by this
 SAVING = 1.06
 VECTORS = 2
 VECTORS_OF_ONE_ROW = 8
-CHAIN = 128  # terms that are added one to the other
 
 
 def lanes_of(dtype: dtype) -> int:
@@ -94,20 +93,6 @@ def product(f: Function, tile: Tile, k: Value, a: Value, rows: Sequence[Value], 
         pointers = [f.offset(at, row, tile.type) for row in rows]
         sums = rank_one(f, tile, pointers, loaded, sums)
         loop.next(f.offset(at, a_step, tile.type), place + b_step, *sums)
-    return loop.results[2:]
-
-
-def long_product(f: Function, tile: Tile, k: Value, a: Value, rows: Sequence[Value], a_step: Value,
-                 b: Sequence[Value], b_step: Value | int) -> list[Value]:
-    """As `product`, with the sums of every CHAIN terms added up: their rounding grows slower."""
-    zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
-    with f.loop(0, k, CHAIN, carry=[a, f.constant("i64", 0), *zeros]) as loop:
-        at, place, *totals = loop.values
-        columns = [f.offset(column, place, tile.type) for column in b]
-        count = f.minimum(k - loop.index, CHAIN)
-        sums = product(f, tile, count, at, rows, a_step, columns, b_step)
-        loop.next(f.offset(at, a_step * CHAIN, tile.type), place + b_step * CHAIN,
-                  *(total + more for total, more in zip(totals, sums)))
     return loop.results[2:]
 
 
