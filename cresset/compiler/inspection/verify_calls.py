@@ -110,7 +110,7 @@ class Trial:
         # In how many launches each has a part that are still to be made, and who wrote last.
         self.left = Counter(
             id(entry) for part in replay.segments for launch in part.launches
-            for entry in launch.entries
+            if not launch.again for entry in launch.entries
         )
         self.writer: dict[Memory, int] = {}
 
@@ -118,6 +118,8 @@ class Trial:
         """Make a launch; raises Different where what it has written by then differs."""
         self.latest = launch
         run()
+        if launch.again:
+            return
         for entry in launch.entries:
             self.left[id(entry)] -= 1
             number = self.numbers[id(entry)]

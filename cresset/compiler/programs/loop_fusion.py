@@ -12,7 +12,7 @@ order would change in which a fold meets its elements, nothing is joined.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -45,7 +45,8 @@ MOST_VALUES = 160
 class Launch(NamedTuple):
     """A step over the values of one table, and which of these it reads and writes.
 
-    `entries` are the places of what it does in the recording. What is `pinned` stays as it is.
+    `entries` are the places of what it does in the recording. What is `pinned` stays as it is; what
+    is made `again` has been made before.
     """
 
     step: Step
@@ -53,6 +54,16 @@ class Launch(NamedTuple):
     writes: frozenset[int]
     entries: tuple[int, ...]
     pinned: bool = False
+    again: bool = False
+
+    def over(self, value: int, other: int) -> Launch:
+        """The launch with another value in place of one."""
+        names = {value: other}
+        return self._replace(
+            step=self.step.over(lambda v: (names.get(v, v), 0)),
+            reads=frozenset(names.get(v, v) for v in self.reads),
+            writes=frozenset(names.get(v, v) for v in self.writes),
+        )
 
     def meets(self, other: Launch) -> bool:
         """Whether one of them writes what the other reads or writes."""
@@ -78,6 +89,54 @@ def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
             read |= made.reads
             finished.append(made)
     return finished[::-1]
+
+
+def repeated(entry: Launch, value: int, there: Container[int]) -> Launch | None:
+    """The launch that makes again one value of those that a launch makes, and nothing else.
+
+    Of the others those that are `there` are read. None where there is no such launch, or it is
+    costly, reads what is not there, or would fold elements in another order.
+    """
+    nest = None if entry.pinned else _located(entry.step)
+    if nest is None or nest.in_place:
+        return None
+    alone = _without_unread(_reading(nest, value, there), {value})
+    if alone is None or {alone.operands[k].place for k in outputs(alone.body)} != {value}:
+        return None
+    reads = {o.place for o in alone.operands if o.strides is not None} - {value}
+    if heavy(*computed(alone.body)) or not all(place in there for place in reads):
+        return None
+    if alone.folds and arranged(alone).order() != arranged(entry.step.nest).order():
+        return None
+    return Launch(launch(alone), frozenset(reads), frozenset({value}), entry.entries, again=True)
+
+
+def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
+    """The nest, which reads what it has stored where that is there, and stores `value` alone."""
+    operands = list(nest.operands)
+    read: dict[Expression, Expression] = {}
+    stores = [(s.operand, s.value) for s in nest.body if isinstance(s, Store)]
+    stores += [pair for s in nest.body if isinstance(s, Reduce) for pair in s.keep]
+    for k, e in stores:
+        if operands[k].place != value and operands[k].place in there and e.name != "argument":
+            read[e] = scalar.argument(len(operands), e.dtype)
+            operands.append(operands[k])
+    folds: list[Reduce] = []
+    made: list[Store] = []
+    for s in nest.body:
+        if isinstance(s, Reduce):
+            lift, narrow = (
+                tuple(scalar.substitute(e, read) for e in part) for part in (s.lift, s.narrow)
+            )
+            keep = tuple(pair for pair in s.keep if operands[pair[0]].place == value)
+            folds.append(s._replace(lift=lift, narrow=narrow, keep=keep))
+        elif operands[s.operand].place == value:
+            made.append(s._replace(value=scalar.substitute(s.value, read)))
+    if any(e.name == "accumulator" for e in scalar.topological(*(s.value for s in made))):
+        return nest._replace(operands=tuple(operands), body=(*folds, *made))
+    # Everything that was folded is there.
+    body = tuple([s._replace(kept=False) for s in made])
+    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset())
 
 
 class _Candidate:

@@ -16,6 +16,7 @@ from cresset.compiler.programs.arena import Temporary
 from cresset.compiler.programs.loop_fusion import Launch as FusedLaunch
 from cresset.compiler.programs.loop_fusion import fused
 from cresset.compiler.programs.order import eased
+from cresset.compiler.programs.recompute import recomputed
 from cresset.ops import dispatch
 from cresset.runtime.program import STATUS, Program, joined
 
@@ -24,10 +25,21 @@ NOTHING = "nothing"
 
 
 class Launch(NamedTuple):
-    """Launches of a tape that are one in a program, and the number of steps that they became."""
+    """Launches of a tape that are one in a program, and the number of steps that they became.
+
+    What is made `again` has been made before, and lies elsewhere now.
+    """
 
     entries: tuple[Launched, ...]
     steps: int
+    again: bool
+
+
+class Another(NamedTuple):
+    """A value like another one, told apart by a number."""
+
+    value: Any
+    number: int
 
 
 class Segment(NamedTuple):
@@ -123,18 +135,18 @@ class _Builder:
             [launch for k, entry in enumerate(self.entries) for launch in self._launches(k, entry)],
             staying,
         )
-        launches = eased(launches, {
-            number: self._nbytes(value) for number, value in enumerate(self.values)
-            if value not in self.places
-        })
+        if self.alone:
+            outputs = {self.numbers[m]: m.nbytes for m in self.outputs}
+            launches = recomputed(launches, self._temporaries(), outputs, self._another)
+        launches = eased(launches, self._temporaries())
         blocks = self._lay_out(launches)
         explained = []
-        shown: list[tuple[tuple[int, ...], int]] = []
+        shown: list[tuple[tuple[int, ...], int, bool]] = []
         for place, launch in enumerate(launches):
-            if shown and shown[-1][0] == launch.entries:
-                shown[-1] = launch.entries, shown[-1][1] + 1
+            if shown and shown[-1][::2] == (launch.entries, launch.again):
+                shown[-1] = launch.entries, shown[-1][1] + 1, launch.again
                 continue
-            shown.append((launch.entries, 1))
+            shown.append((launch.entries, 1, launch.again))
             explain = self.entries[launch.entries[0]].program.explain
             if explain is not None:
                 explained.append((place, explain))
@@ -145,7 +157,10 @@ class _Builder:
         places = {value: at for value, at in self.places.items() if isinstance(value, Memory)}
         return Segment(
             program, self.inputs, self.outputs,
-            tuple(Launch(tuple(self.entries[k] for k in group), count) for group, count in shown),
+            tuple(
+                Launch(tuple(self.entries[k] for k in group), count, again)
+                for group, count, again in shown
+            ),
             places, sum(blocks), self._held(launches),
         )
 
@@ -219,7 +234,20 @@ class _Builder:
         self.wanted = [w for w in self.wanted if plan.places[w.value][0] >= count]
         return plan.blocks
 
+    def _temporaries(self) -> dict[int, int]:
+        """The bytes of the temporaries by their numbers."""
+        return {
+            number: self._nbytes(value) for number, value in enumerate(self.values)
+            if value not in self.places
+        }
+
+    def _another(self, number: int) -> int:
+        """The number of another temporary of the same size."""
+        return self._number(Another(self.values[number], len(self.values)))
+
     def _nbytes(self, value) -> int:
+        if isinstance(value, Another):
+            return self._nbytes(value.value)
         if isinstance(value, Memory):
             return value.nbytes
         k, j = value
