@@ -105,6 +105,17 @@ def test_ndtri_inverts_ndtr():
             assert error(value, x) <= 3, f"ndtri({given!r}): got {value!r}"
 
 
+def test_normal_weight_is_ndtr_within_two_units_of_one():
+    x = np.concatenate([np.linspace(-9, 9, 2_000_001), [-1e-40, 0, -math.inf, math.inf, math.nan]])
+    for kind in (np.float32, np.float64):
+        given = x.astype(kind)
+        got = apply("normal_weight", given).astype(np.float64)
+        exact = apply("ndtr", given.astype(np.float64))
+        np.testing.assert_allclose(got, exact, rtol=0, atol=np.finfo(kind).epsneg * 2)
+        far = np.abs(given) > 8.6
+        np.testing.assert_array_equal(got[far], given[far] > 0)
+
+
 def incomplete(lower):
     def function(a, x):
         bounds = (0, x) if lower else (x, mpmath.inf)
@@ -243,7 +254,8 @@ def test_incomplete_gamma_functions_at_their_bounds():
 
 
 def test_every_kernel_of_a_special_function_is_held_here():
-    known = {*DOUBLES, *POLYNOMIALS, "ndtri", "gammainc", "gammaincc", "zeta"}
+    known = {*DOUBLES, *POLYNOMIALS, "ndtri", "normal_weight", "gammainc", "gammaincc",
+             "zeta"}
     modules = ("airy", "bessel", "incomplete_gamma", "modified_bessel", "normal", "orthogonal",
                "zeta")
     found = {name for name, function in TABLE.items()

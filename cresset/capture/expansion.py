@@ -26,7 +26,7 @@ OPERATORS: dict[str, Callable] = {
     "sub": operator.sub,
 }
 # Primitives that tensors know by another name, and what a number bounds in one of two operands.
-RENAMED = {"join": "complex"}
+RENAMED = {"join": "complex", "normal_weight": "ndtr"}
 BOUNDS = {"maximum": "min", "minimum": "max"}
 # (primitive, place, number) where a number at that place leaves the other operand as it is.
 NEUTRAL = {("mul", 0, 1), ("mul", 1, 1), ("div", 1, 1), ("pow", 1, 1)}

@@ -56,6 +56,9 @@ airy_ai = _float("airy_ai")
 # --- error functions and the normal distribution --------------------------------------------------
 erfcx = _float("erfcx", lambda g, out, x: (g * (2.0 * x * out - 2.0 / math.sqrt(math.pi)),))
 ndtr = _float("ndtr", lambda g, out, x: (g * (exp(x * x * -0.5) / math.sqrt(2.0 * math.pi)),))
+normal_weight = _float(  # ndtr to within two units of the last place of 1
+    "normal_weight", lambda g, out, x: (g * (exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))),)
+)
 ndtri = _float("ndtri", lambda g, out, p: (g * (math.sqrt(2.0 * math.pi) * exp(out * out * 0.5)),))
 
 # --- of the gamma function's family ---------------------------------------------------------------

@@ -117,7 +117,9 @@ SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
 CHUNK = 1 << 15  # elements of such a chunk
 FEW_ROWS = 8
 COLUMNS = (256, 512)  # columns of a unit that folds rows, the least and the most
-SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf".split())  # costly, and short
+SHORT = frozenset(  # costly, and short
+    "exp exp2 expm1 log log2 log10 sigmoid tanh erf normal_weight".split()
+)
 ROWS = 4  # that are joined before the state of every column takes them in
 TURNED = (512, 64)  # rows and columns of a unit that turns operands over
 TURN_FROM = 16  # rows and columns

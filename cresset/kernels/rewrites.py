@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # What costs so much that computing it twice costs more than storing and loading it.
 HEAVY = frozenset(
     "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh sigmoid erf erfc erfinv lgamma digamma pow fmod remainder".split()
+    "acosh atanh sigmoid erf erfc erfinv normal_weight lgamma digamma pow fmod remainder".split()
 )
 CHOOSING = frozenset("argument where lt le eq ne bit_and bit_or bit_xor bit_not constant".split())
 NARROWED = types.int32, (1 << 31) - 1  # the type of short positions, and its greatest number

@@ -38,7 +38,7 @@ from cresset.kernels.mathematics.incomplete_gamma import gammainc, gammaincc
 from cresset.kernels.mathematics.inverse import acos, asin, atan, atan2
 from cresset.kernels.mathematics.logarithm import log, log1p, log2, log10
 from cresset.kernels.mathematics.modified_bessel import i0, i0e, i1, i1e, k0, k0e, k1, k1e
-from cresset.kernels.mathematics.normal import ndtr, ndtri
+from cresset.kernels.mathematics.normal import ndtr, ndtri, normal_weight
 from cresset.kernels.mathematics.orthogonal import (
     chebyshev_polynomials,
     hermite_polynomial_h,
@@ -66,7 +66,7 @@ TABLE: dict[str, Callable[..., ir.Value]] = {
         bessel_j0, bessel_j1, bessel_y0, bessel_y1, spherical_bessel_j0,
         *chebyshev_polynomials, hermite_polynomial_h, hermite_polynomial_he,
         laguerre_polynomial_l, legendre_polynomial_p,
-        airy_ai, erfcx, ndtr, ndtri, zeta, gammainc, gammaincc,
+        airy_ai, erfcx, ndtr, ndtri, normal_weight, zeta, gammainc, gammaincc,
         i0, i0e, i1, i1e, k0, k0e, k1, k1e,
     )
 }  # fmt: skip

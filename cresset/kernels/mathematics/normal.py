@@ -1,4 +1,4 @@
-"""The normal distribution: ndtr, its cumulative, and ndtri, the inverse of that."""
+"""The normal distribution: ndtr, its cumulative; ndtri, the inverse of that; normal_weight."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cresset.kernels.mathematics.arithmetic import (
 from cresset.kernels.mathematics.error import (
     ERF_SMALL,
     ERFINV_TAIL,
+    erf,
     erfinv,
     falling,
     scaled_erfc,
@@ -40,6 +41,14 @@ FAR = (
     0.035920371346561966, 0.0022747389103794633, -0.02421570943592483,
 )  # fmt: skip
 
+# ((2 ndtr(-x))^(1/8) - 1) / x for 0 <= x <= WEIGHT_END, where x times it reaches -1; the error of
+# ndtr is 2^-27.7.
+WEIGHT = (
+    -0.09973553, -0.034815654, -7.368968e-04, 0.0016445908, 3.5210658e-05, -6.507861e-05,
+    8.066752e-06, -3.1801781e-07,
+)  # fmt: skip
+WEIGHT_END = 8.2
+
 
 @in_registers
 def ndtr(f: ir.Function, x: ir.Value) -> ir.Value:
@@ -56,6 +65,19 @@ def ndtr(f: ir.Function, x: ir.Value) -> ir.Value:
     near = f.fma(polynomial(f, argument * argument, ERF_SMALL["double"]), argument, argument)
     result = f.select(size * ROOT_HALF < 0.5, f.fma(near, 0.5, 0.5), far)
     return f.select(x.unordered(x), x, result)
+
+
+def normal_weight(f: ir.Function, x: ir.Value) -> ir.Value:
+    """ndtr to within 2 units of the last place of 1, in half the time of erf; 0 and 1 far out."""
+    if format_of(x).name == "double":
+        return f.fma(erf(f, x * ROOT_HALF), 0.5, 0.5)
+    size = at_most(f, absolute(f, x), WEIGHT_END)
+    # (1 + less)^8 - 1 by three squarings, each of which keeps the small difference from 1.
+    less = at_least(f, polynomial(f, size, WEIGHT) * size, -1.0)
+    for _ in range(3):
+        less = f.fma(less, less, less + less)
+    half = with_sign(f, f.value(x.type, 0.5), x)
+    return f.fma(-half, less, 0.5)
 
 
 @in_registers

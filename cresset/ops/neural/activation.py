@@ -6,6 +6,7 @@ import math
 
 from cresset.core import scalar
 from cresset.core.scalar import exp, expm1, log1p, sigmoid, tanh, where
+from cresset.core.special import normal_weight
 from cresset.core.tensor import Number
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import method, real_only
@@ -80,7 +81,7 @@ def gelu(x, *, approximate: str = "none"):
         return 0.5 * x * (tanh(inner) + 1.0)
     if approximate != "none":
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh'; got {approximate!r}")
-    return 0.5 * x * (scalar.erf(x * math.sqrt(0.5)) + 1.0)
+    return x * normal_weight(x)
 
 
 @elementwise(promote="floating")
