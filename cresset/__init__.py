@@ -112,8 +112,8 @@ Tensor._repr_html_ = _repr_html_
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE_MODULES = (
-    "accelerator", "array_api", "backends", "cuda", "fft", "linalg", "mps", "nn", "optim", "random",
-    "special", "testing", "types", "utils", "version", "xpu",
+    "accelerator", "array_api", "backends", "cuda", "distributions", "fft", "linalg", "mps", "nn",
+    "optim", "random", "special", "testing", "types", "utils", "version", "xpu",
 )
 _LATE_NAMES = {
     "save": "serialization",

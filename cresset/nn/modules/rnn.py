@@ -148,9 +148,7 @@ class RNNBase(Module):
             return packing.packed(states[0], turned), [packing.ends(x) for x in states]
         return states[0], [x[0 if backwards else -1] for x in states]
 
-    def forward(
-        self, input: Tensor | PackedSequence, hx: Any = None
-    ) -> tuple[Tensor | PackedSequence, Any]:
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """The outputs of all time steps, and the state after the last.
 
         Of packed sequences the outputs are packed as well, and the states are those after the last

@@ -136,16 +136,16 @@ def pack_padded_sequence(
     >>> packed.data, packed.batch_sizes
     (tensor([1, 4, 2, 3]), tensor([2, 1, 1]))
     """
-    lengths = cresset.as_tensor(lengths, dtype=cresset.int64, device="cpu")
+    counts = cresset.as_tensor(lengths, dtype=cresset.int64, device="cpu")
     if batch_first:
         input = input.transpose(0, 1)
     order = None
     if not enforce_sorted:
-        lengths, order = lengths.sort(descending=True, stable=True)
+        counts, order = counts.sort(descending=True, stable=True)
         input = input.index_select(1, order)
-    _check_lengths(lengths, *input.shape[:2])
-    steps = cresset.arange(int(lengths[0])).unsqueeze(1)
-    batch_sizes = (steps < lengths).sum(1)
+    _check_lengths(counts, *input.shape[:2])
+    steps = cresset.arange(int(counts[0])).unsqueeze(1)
+    batch_sizes = (steps < counts).sum(1)
     data = Packing(batch_sizes).packed(input[: len(batch_sizes)])
     return PackedSequence(data, batch_sizes, order, invert_permutation(order))
 
