@@ -15,6 +15,7 @@ import sys
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cresset.capture.frames import function_in
@@ -81,7 +82,7 @@ class Reads:
             _, table = self._tables[id(code)]
         except KeyError:
             watched = _is_watched(frame.f_globals.get("__name__", ""))
-            table = dict(_actions(code)) if watched else None
+            table = _actions(code) if watched else None
             self._tables[id(code)] = code, table
         if table is None:
             return None
@@ -284,8 +285,13 @@ def _is_watched(module: str) -> bool:
 
 
 # --- what instructions mean -----------------------------------------------------------------------
-def _actions(code: types.CodeType) -> Iterator[tuple[int, tuple]]:
-    """(offset, (kind, chain, name)) of the instructions that read or change something."""
+@lru_cache(1024)
+def _actions(code: types.CodeType) -> dict[int, tuple]:
+    """(kind, chain, name) of the instructions that read or change something, by offset."""
+    return dict(_found_actions(code))
+
+
+def _found_actions(code: types.CodeType) -> Iterator[tuple[int, tuple]]:
     found = list(instructions(code))
     for k, i in enumerate(found):
         if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"):

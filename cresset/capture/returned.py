@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import types
+from functools import lru_cache
 
 # How many values an instruction takes from the stack, by its argument where that says so. With all
 # others nothing is known.
@@ -34,6 +35,7 @@ KEEPING = {"POP_TOP", "BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY
 SILENT = {"CACHE", "NOP", "RESUME", "PRECALL", "KW_NAMES", "EXTENDED_ARG", "NOT_TAKEN"}
 
 
+@lru_cache(1024)
 def only_returned(code: types.CodeType, place: int) -> bool:
     """Whether all that becomes of what the call at an offset in the code gives is to be returned.
 

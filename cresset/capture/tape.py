@@ -239,6 +239,9 @@ class Tape:
     # --- what is called while it runs -------------------------------------------------------------
     def launch(self, bound: Bound, *arguments):
         """Make the launch that a launcher is called for, and note it."""
+        return untraced(self._launch, bound, arguments)
+
+    def _launch(self, bound: Bound, arguments: tuple):
         launch, program = native.unobserved(bound), bound.program
         if self.foreign():
             return launch(*arguments)
@@ -277,7 +280,7 @@ class Tape:
         self.entries.append(Live(owner, call, self.gradients()))
         self._end()
         try:
-            return call()
+            return untraced(call)
         finally:
             self._begin()
 
@@ -450,6 +453,17 @@ class Tape:
             return function(*args, **options)
 
         return call
+
+
+def untraced(function: Callable, *arguments):
+    """Call a function that reads nothing of the user's: traced it would take several times as long.
+    """
+    trace = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return function(*arguments)
+    finally:
+        sys.settrace(trace)
 
 
 def raise_fault(*words):

@@ -147,8 +147,8 @@ class Witness(Tape):
     def launched(self) -> list[Launched]:
         return [entry for entry in self.entries if isinstance(entry, Launched)]
 
-    def launch(self, bound, *arguments):
-        out = super().launch(bound, *arguments)
+    def _launch(self, bound, arguments):
+        out = super()._launch(bound, arguments)
         if not self.foreign():
             entry = self.entries[-1]
             assert isinstance(entry, Launched)
