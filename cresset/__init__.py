@@ -112,8 +112,8 @@ Tensor._repr_html_ = _repr_html_
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE_MODULES = (
-    "accelerator", "array_api", "backends", "cuda", "distributions", "fft", "linalg", "mps", "nn",
-    "optim", "random", "special", "testing", "types", "utils", "version", "xpu",
+    "accelerator", "array_api", "backends", "cuda", "distributions", "fft", "func", "linalg", "mps",
+    "nn", "optim", "random", "special", "testing", "types", "utils", "version", "xpu",
 )
 _LATE_NAMES = {
     "save": "serialization",
@@ -122,6 +122,7 @@ _LATE_NAMES = {
     "draw_graph": "pictures",
     "trace": "capture.trace",
     "compile": "compiler.compile",
+    "vmap": "func",
     **dict.fromkeys(("cond", "scan", "while_loop"), "compiler.control_flow.functions"),
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
