@@ -17,10 +17,14 @@ from __future__ import annotations
 
 import math
 import weakref
+from functools import lru_cache
 from typing import Any
 
 from cresset.core import dtype as types
 from cresset.core.dtype import dtype, promote
+
+# Walks over expressions that are remembered; fusion goes over the same ones again and again.
+REMEMBERED = 4096
 
 
 class Expression:
@@ -499,13 +503,15 @@ def _where_gradient(g, out, condition, x, y):
     return None, where(condition, g, 0.0), where(condition, 0.0, g)
 
 
-def arguments(*expressions) -> list[Expression]:
+@lru_cache(REMEMBERED)
+def arguments(*expressions) -> tuple[Expression, ...]:
     """The distinct arguments that the expressions read, in the order of their indices."""
     found = {e for e in topological(*expressions) if e.name == "argument"}
-    return sorted(found, key=lambda e: e.value)
+    return tuple(sorted(found, key=lambda e: e.value))
 
 
-def topological(*expressions) -> list[Expression]:
+@lru_cache(REMEMBERED)
+def topological(*expressions) -> tuple[Expression, ...]:
     """Every node under the expressions, operands before what uses them."""
     order: dict[Expression, None] = {}
     stack = list(reversed(expressions))
@@ -518,7 +524,7 @@ def topological(*expressions) -> list[Expression]:
         else:
             order[e] = None
             stack.pop()
-    return list(order)
+    return tuple(order)
 
 
 def substitute(expression: Expression, values: dict) -> Expression:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -169,7 +169,13 @@ class Arrangement(NamedTuple):
 
 
 def arranged(nest: Nest) -> Arrangement:
-    """The loops that a nest becomes."""
+    """The loops that a nest becomes on the machine that code is written for."""
+    return _arranged(nest, host().vector_bytes)
+
+
+# Fusion asks several times for each nest.
+@lru_cache(256)
+def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     kept, reduced = _ordered(nest)
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
     columns: list = [nest.operands[k].strides for k in arrays]
@@ -184,7 +190,8 @@ def arranged(nest: Nest) -> Arrangement:
     where = {k: column for column, k in enumerate(arrays)}
     lanes = _schedule(nest, kept_dims, reduced_dims, where)
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
-    width = _width(nest, min(extent, SIDE) if lanes == "turned" else extent)
+    extent = min(extent, SIDE) if lanes == "turned" else extent
+    width = _width(nest, extent, vector_bytes)
     rows = 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not _heavy(nest.body):
         rows = ROWS
@@ -368,7 +375,7 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
     return kept_size > reduced_size
 
 
-def _width(nest: Nest, extent: int) -> int:
+def _width(nest: Nest, extent: int, vector_bytes: int) -> int:
     """Lanes of a block: a few registers' worth of what is computed, fewer where dims are short.
 
     What is only read may take twice as many registers.
@@ -386,7 +393,7 @@ def _width(nest: Nest, extent: int) -> int:
     )
     few = _long(nest.body) or any(o.part for o in nest.operands)
     registers = 2 if few else 4
-    full = registers * host().vector_bytes // max(widest, read // 2)
+    full = registers * vector_bytes // max(widest, read // 2)
     while full > max(extent, 1):
         full //= 2
     return full if full >= 4 else 1
