@@ -9,26 +9,15 @@ length of stretches and their number, not with k.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
-
 from cresset.kernels.batch import Batch
 from cresset.kernels.pack import copy_along, copy_panel, starts_of
-from cresset.kernels.tile import Tile, in_step, product
+from cresset.kernels.tile import Lines, Tile, either, in_line, in_step, product, spread, vectors
 from cresset.kernels.words import Words
 from cresset.runtime import ir
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import Function, Module
 
 DEEPEST = 1 << 10  # bytes of a column of b in a stretch; copies of panels lie on the stack
 SCRATCH_BYTES = 1 << 16  # for the sums of a unit
-
-
-class Lines(NamedTuple):
-    """A tile in memory: its first row, the stride to the next, where in a row its vectors start."""
-
-    first: Value
-    stride: Value
-    starts: Sequence[Value]
 
 
 def tiles(tile: Tile, across: bool) -> Module:
@@ -52,7 +41,7 @@ def tiles(tile: Tile, across: bool) -> Module:
     bias_row, bias_column, biased = words.integers(3)
     batch = Batch(words, 4)
     scratch = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
-    spread = f.alloca(tile.vector, tile.rows)
+    room = f.alloca(tile.vector, tile.rows)
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
     copied = None
     if tile.rows > 1:
@@ -73,7 +62,7 @@ def tiles(tile: Tile, across: bool) -> Module:
             row = f.minimum(turns.index, m - tile.rows)
             result = Lines(f.offset(z, row * c_row, tile.type), c_row, starts)
             (place,) = turns.values
-            waiting = Lines(place, f.constant("i64", tile.columns), _in_line(f, tile))
+            waiting = Lines(place, f.constant("i64", tile.columns), in_line(f, tile))
             with f.when(ends):
                 _fetch(f, tile, result)
             apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
@@ -83,17 +72,17 @@ def tiles(tile: Tile, across: bool) -> Module:
 
             def bias():
                 first = f.offset(w, row * bias_row, tile.type)
-                return _either(f, bias_column.ne(0), lambda: Lines(first, bias_row, starts),
-                               lambda: _spread(f, tile, first, bias_row, spread))
+                return either(f, bias_column.ne(0), lambda: Lines(first, bias_row, starts),
+                               lambda: spread(f, tile, first, bias_row, room))
 
             def more():
-                terms = _either(f, begins, bias, lambda: waiting)
+                terms = either(f, begins, bias, lambda: waiting)
                 return tuple(total + f.load(tile.vector, term)
-                             for total, term in zip(sums, _vectors(f, tile, terms)))
+                             for total, term in zip(sums, vectors(f, tile, terms)))
 
             totals = f.either(begins & biased.eq(0), lambda: tuple(sums), more)
-            target = _either(f, ends, lambda: result, lambda: waiting)
-            for total, pointer in zip(totals, _vectors(f, tile, target)):
+            target = either(f, ends, lambda: result, lambda: waiting)
+            for total, pointer in zip(totals, vectors(f, tile, target)):
                 f.store(total, pointer)
             turns.next(f.offset(place, tile.rows * tile.columns, tile.type))
 
@@ -110,7 +99,7 @@ def tiles(tile: Tile, across: bool) -> Module:
                 else:
                     packed = column.udiv(tile.columns) * b_panel
                     places = [f.select(b_panel.eq(0), lies, packed + within)
-                              for lies, within in zip(starts, _in_line(f, tile))]
+                              for lies, within in zip(starts, in_line(f, tile))]
                     panel = [f.offset(source, place, tile.type) for place in places]
                     panel, step = _along(f, tile, panel, b_step, depth, copies, copied)
                 with f.loop(first_row, end_row, tile.rows, carry=passes.values) as turns:
@@ -132,40 +121,8 @@ def _along(f, tile, panel, step, k, copies, copied):
 
 
 def _copied(f, tile, copied):
-    vectors = [f.offset(copied, place, tile.type) for place in _in_line(f, tile)]
+    vectors = [f.offset(copied, place, tile.type) for place in in_line(f, tile)]
     return vectors, f.constant("i64", tile.columns)
-
-
-def _in_line(f: Function, tile: Tile) -> list[Value]:
-    """Where the vectors of a row start that follow one another."""
-    return [f.constant("i64", v * tile.lanes) for v in range(tile.vectors)]
-
-
-def _either(f: Function, condition: Value, yes: Callable[[], Lines],
-            no: Callable[[], Lines]) -> Lines:
-    """The one or the other lines."""
-
-    def flat(lines):
-        return lines.first, lines.stride, *lines.starts
-
-    first, stride, *starts = f.either(condition, lambda: flat(yes()), lambda: flat(no()))
-    return Lines(first, stride, starts)
-
-
-def _vectors(f: Function, tile: Tile, lines: Lines) -> Iterator[Value]:
-    """The pointers to a tile's vectors, row by row."""
-    row = lines.first
-    for _ in range(tile.rows):
-        yield from [f.offset(row, start, tile.type) for start in lines.starts]
-        row = f.offset(row, lines.stride, tile.type)
-
-
-def _spread(f: Function, tile: Tile, column: Value, stride: Value, target: Value) -> Lines:
-    """A column as a tile in which it stands for every column, written to `target`."""
-    with f.loop(0, tile.rows) as row:
-        value = f.load(tile.type, f.offset(column, row * stride, tile.type))
-        f.store(f.splat(value, tile.lanes), f.offset(target, row, tile.vector))
-    return Lines(target, f.constant("i64", tile.lanes), [f.constant("i64", 0)] * tile.vectors)
 
 
 def _fetch(f: Function, tile: Tile, lines: Lines):

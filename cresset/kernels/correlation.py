@@ -22,9 +22,9 @@ from typing import NamedTuple
 from cresset.core.dtype import dtype
 from cresset.kernels.batch import Batch, batch_words
 from cresset.kernels.schedule import Schedule
-from cresset.kernels.tile import Tile, rank_one
+from cresset.kernels.tile import Lines, Tile, either, in_line, rank_one, spread, vectors
 from cresset.kernels.words import Words
-from cresset.runtime.ir import BITS, Function, Module, Value, vector
+from cresset.runtime.ir import BITS, Module, vector
 
 CACHED_BYTES = 1 << 14  # of the pixels of a block of channels in, which stay in the first cache
 LEAST_CHANNELS = 8  # of a block
@@ -142,6 +142,7 @@ def correlation(tile: Tile, spaced: bool) -> Module:
     batch = Batch(words, 4)
     looks = batch.after(f)
     scratch = f.alloca(tile.vector, _tiles_kept(tile) * tile.rows * tile.vectors)
+    room = f.alloca(tile.vector, tile.rows)
     nothing = f.alloca(tile.type, tile.rows)
     f.store(f.constant(vector(tile.type, tile.rows), 0), nothing)
     _, begin, end = f.arguments
@@ -155,62 +156,58 @@ def correlation(tile: Tile, spaced: bool) -> Module:
         place = [slot.urem(segments), row * row_step, out_first + row * out_row]
         last = f.minimum(slot + run, slots)
 
-        def turn(channels, turns, pixels):
-            """One tile's sums over the channels of a block, which are not all of its sums."""
+        def turn(channels, first, pixels, out, bias):
+            """One tile's sums over the channels of a block, and of those before it."""
             begins, ends = channels
-            channel = f.minimum(turns.index, outputs - tile.rows)
-            out = f.offset(z, channel * out_channel, tile.type)
             *place, unfinished = pixels.values
-            sources, targets = [], []
+            sources, columns = [], []
             for number in range(tile.vectors):
                 segment, x_row, z_row = place
                 start = f.minimum(segment * tile.lanes, width - tile.lanes)
                 sources.append(f.offset(x, begins * channel_step + x_row + start, tile.type))
-                column = start * out_column if spaced else start
-                targets.append(f.offset(out, z_row + column, tile.type))
+                columns.append(z_row + (start * out_column if spaced else start))
                 following = _following(f, place, segments, row_step, out_row)
                 if number + 1 < tile.vectors:
                     left = pixels.index + number + 1 < last
                     following = [f.select(left, new, old) for new, old in zip(following, place)]
                 place = following
             pixels.next(*place, f.offset(unfinished, tile.rows * tile.vectors, tile.vector))
-
-            def fresh():
-                at = f.select(biased.ne(0), f.offset(terms, channel, tile.type), nothing)
-                return _biases(f, tile, at)
-
-            kept = [f.offset(unfinished, number, tile.vector)
-                    for number in range(tile.rows * tile.vectors)]
-            filters = turns.index.udiv(tile.rows) * panel_step + begins * taps * tile.rows
+            result = Lines(out, out_channel, columns)
+            waiting = Lines(unfinished, f.constant("i64", tile.columns), in_line(f, tile))
+            filters = first.udiv(tile.rows) * panel_step + begins * taps * tile.rows
             sums = _sums(f, tile, sources, f.offset(w, filters, tile.type), looks,
                          (ends - begins) * taps)
-            before = f.either(begins.eq(0), fresh,
-                              lambda: tuple(f.load(tile.vector, place) for place in kept))
-            sums = [total + more for total, more in zip(before, sums)]
+            before = either(f, begins.eq(0), lambda: bias, lambda: waiting)
+            sums = [f.load(tile.vector, pointer) + more
+                    for pointer, more in zip(vectors(f, tile, before), sums)]
 
-            def store():
-                for number, total in enumerate(sums):
-                    row, v = divmod(number, tile.vectors)
-                    target = f.offset(targets[v], out_channel * row, tile.type)
-                    if not spaced:
-                        f.store(total, target)
-                    for lane in range(tile.lanes if spaced else 0):
-                        at = f.offset(target, out_column * lane, tile.type)
-                        f.store(f.extract(total, lane), at)
+            def store(lines):
+                for total, pointer in zip(sums, vectors(f, tile, lines)):
+                    f.store(total, pointer)
 
-            def keep():
-                for total, place in zip(sums, kept):
-                    f.store(total, place)
+            def store_spaced():
+                for total, pointer in zip(sums, vectors(f, tile, result)):
+                    for lane in range(tile.lanes):
+                        f.store(f.extract(total, lane),
+                                f.offset(pointer, out_column * lane, tile.type))
 
-            f.either(ends.eq(inputs), store, keep)
+            finished = ends.eq(inputs)
+            if spaced:
+                f.either(finished, store_spaced, lambda: store(waiting))
+            else:
+                store(either(f, finished, lambda: result, lambda: waiting))
 
         with f.loop(0, inputs, block) as begins:
             channels = begins, f.minimum(begins + block, inputs)
             stop = f.minimum(first + share, outputs)
             with f.loop(first, stop, tile.rows, carry=[scratch]) as turns:
                 carry = [*place, turns.values[0]]
+                channel = f.minimum(turns.index, outputs - tile.rows)
+                out = f.offset(z, channel * out_channel, tile.type)
+                own = f.select(biased.ne(0), f.offset(terms, channel, tile.type), nothing)
+                bias = spread(f, tile, own, 1, room)
                 with f.loop(slot, last, tile.vectors, carry=carry) as pixels:
-                    turn(channels, turns, pixels)
+                    turn(channels, turns.index, pixels, out, bias)
                 turns.next(pixels.results[-1])
     f.ret()
     return module
@@ -222,14 +219,6 @@ def _following(f, place, segments, row_step, out_row):
     more = segment + 1 < segments
     return [f.select(more, segment + 1, 0), f.select(more, x_row, x_row + row_step),
             f.select(more, z_row, z_row + out_row)]
-
-
-def _biases(f: Function, tile: Tile, terms: Value) -> tuple[Value, ...]:
-    sums: tuple[Value, ...] = ()
-    for row in range(tile.rows):
-        value = f.splat(f.load(tile.type, f.offset(terms, row, tile.type)), tile.lanes)
-        sums += (value,) * tile.vectors
-    return sums
 
 
 def _sums(f, tile, sources, filters, looks, count):

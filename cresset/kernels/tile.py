@@ -11,7 +11,7 @@ lanes, than its matrix has rows and columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from cresset.core.dtype import dtype
@@ -102,3 +102,44 @@ def in_step(f: Function, tile: Tile, step: Value) -> list[Value]:
     while len(rows) < tile.rows:
         rows.append(rows[-1] + step)
     return rows
+
+
+# --- tiles in memory ------------------------------------------------------------------------------
+class Lines(NamedTuple):
+    """A tile in memory: its first row, the stride to the next, where in a row its vectors start."""
+
+    first: Value
+    stride: Value
+    starts: Sequence[Value]
+
+
+def vectors(f: Function, tile: Tile, lines: Lines) -> Iterator[Value]:
+    """The pointers to a tile's vectors, row by row."""
+    row = lines.first
+    for _ in range(tile.rows):
+        yield from [f.offset(row, start, tile.type) for start in lines.starts]
+        row = f.offset(row, lines.stride, tile.type)
+
+
+def either(f: Function, condition: Value, yes: Callable[[], Lines],
+           no: Callable[[], Lines]) -> Lines:
+    """The one or the other lines: a choice of pointers, where one of vectors would spill them."""
+
+    def flat(lines):
+        return lines.first, lines.stride, *lines.starts
+
+    first, stride, *starts = f.either(condition, lambda: flat(yes()), lambda: flat(no()))
+    return Lines(first, stride, starts)
+
+
+def in_line(f: Function, tile: Tile) -> list[Value]:
+    """Where the vectors of a row start that follow one another."""
+    return [f.constant("i64", number * tile.lanes) for number in range(tile.vectors)]
+
+
+def spread(f: Function, tile: Tile, column: Value, stride: Value | int, target: Value) -> Lines:
+    """A column as a tile in which it stands for every column, written to `target`."""
+    with f.loop(0, tile.rows) as row:
+        value = f.load(tile.type, f.offset(column, row * stride, tile.type))
+        f.store(f.splat(value, tile.lanes), f.offset(target, row, tile.vector))
+    return Lines(target, f.constant("i64", tile.lanes), [f.constant("i64", 0)] * tile.vectors)
