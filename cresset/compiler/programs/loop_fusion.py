@@ -3,7 +3,8 @@
 A nest joins an earlier one where both run over the same points, in whichever dims, and at every
 point need of each other what the other does at that point alone. What the first writes is then at
 hand in registers, and need not be written where nobody else reads it. A fold takes in the
-elementwise nests before it; elementwise nests over what it keeps follow in the same launch.
+elementwise nests before it; elementwise nests over what it keeps follow in the same launch, and so
+do folds over the same rows, in the same pass where they need nothing of the first.
 
 Joining changes no bit: numbers are rounded to their types as they were in memory, and where the
 order would change in which a fold meets its elements, nothing is joined.
@@ -12,7 +13,7 @@ order would change in which a fold meets its elements, nothing is joined.
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -77,7 +78,7 @@ def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
     """The launches with nests joined; values in `staying` are read after the last of them."""
     done: list[_Candidate] = []
     for entry in launches:
-        nest = None if entry.pinned else _located(entry.step)
+        nest = None if entry.pinned else located(entry.step)
         candidate = _Candidate(entry, nest)
         if nest is None or not _join_one(done, candidate):
             done.append(candidate)
@@ -89,54 +90,6 @@ def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
             read |= made.reads
             finished.append(made)
     return finished[::-1]
-
-
-def repeated(entry: Launch, value: int, there: Container[int]) -> Launch | None:
-    """The launch that makes again one value of those that a launch makes, and nothing else.
-
-    Of the others those that are `there` are read. None where there is no such launch, or it is
-    costly, reads what is not there, or would fold elements in another order.
-    """
-    nest = None if entry.pinned else _located(entry.step)
-    if nest is None or nest.in_place:
-        return None
-    alone = _without_unread(_reading(nest, value, there), {value})
-    if alone is None or {alone.operands[k].place for k in outputs(alone.body)} != {value}:
-        return None
-    reads = {o.place for o in alone.operands if o.strides is not None} - {value}
-    if heavy(*computed(alone.body)) or not all(place in there for place in reads):
-        return None
-    if alone.folds and arranged(alone).order() != arranged(entry.step.nest).order():
-        return None
-    return Launch(launch(alone), frozenset(reads), frozenset({value}), entry.entries, again=True)
-
-
-def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
-    """The nest, which reads what it has stored where that is there, and stores `value` alone."""
-    operands = list(nest.operands)
-    read: dict[Expression, Expression] = {}
-    stores = [(s.operand, s.value) for s in nest.body if isinstance(s, Store)]
-    stores += [pair for s in nest.body if isinstance(s, Reduce) for pair in s.keep]
-    for k, e in stores:
-        if operands[k].place != value and operands[k].place in there and e.name != "argument":
-            read[e] = scalar.argument(len(operands), e.dtype)
-            operands.append(operands[k])
-    folds: list[Reduce] = []
-    made: list[Store] = []
-    for s in nest.body:
-        if isinstance(s, Reduce):
-            lift, narrow = (
-                tuple(scalar.substitute(e, read) for e in part) for part in (s.lift, s.narrow)
-            )
-            keep = tuple(pair for pair in s.keep if operands[pair[0]].place == value)
-            folds.append(s._replace(lift=lift, narrow=narrow, keep=keep))
-        elif operands[s.operand].place == value:
-            made.append(s._replace(value=scalar.substitute(s.value, read)))
-    if any(e.name == "accumulator" for e in scalar.topological(*(s.value for s in made))):
-        return nest._replace(operands=tuple(operands), body=(*folds, *made))
-    # Everything that was folded is there.
-    body = tuple([s._replace(kept=False) for s in made])
-    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset())
 
 
 class _Candidate:
@@ -154,6 +107,8 @@ class _Candidate:
         """Take in a launch that follows, where that can be; returns whether it could."""
         assert self.nest is not None and other.nest is not None
         order = self.order or other.order
+        if other.order not in (None, order):
+            return False
         nest = joined(self.nest, other.nest)
         if nest is None or (order is not None and arranged(nest).order() != order):
             return False
@@ -173,7 +128,7 @@ class _Candidate:
             return None
         if len(self.entry.entries) == 1 or self.nest is None:
             return self.entry
-        nest = _without_unread(self.nest, read)
+        nest = without_unread(self.nest, read)
         if nest is None:
             return None
         if self.order is not None and arranged(nest).order() != self.order:
@@ -211,7 +166,7 @@ def _shares(first: Launch, second: Launch) -> bool:
     return not (first.reads | first.writes).isdisjoint(second.reads | second.writes)
 
 
-def _located(step: Step) -> Nest | None:
+def located(step: Step) -> Nest | None:
     """The nest of a step over the values that it is run over; None where it cannot be joined."""
     nest = step.nest
     if nest is None or step.rounds or STATUS in step.operands or 0 in nest.shape:
@@ -296,11 +251,11 @@ def _aligned(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
     """Both nests over the same dims; None where they do not run over the same points.
 
     Where the first folds and the second runs over what is kept, the second does not move along the
-    folded dims, and stores once.
+    folded dims, and stores once. Where both fold, it is along the same dims.
     """
     folded = prod(n for d, n in enumerate(first.shape) if d in first.reduced)
     once = first.reduced and prod(second.shape) * folded == prod(first.shape)
-    if once and _positioned(second):
+    if once and (second.folds or _positioned(second)):
         return None
     met = [d for d in range(len(first.shape)) if not (once and d in first.reduced)]
     sizes = [first.shape[d] for d in met]
@@ -323,6 +278,8 @@ def _aligned(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
     if once:
         body = tuple([s._replace(kept=True) for s in two.body])
         two = two._replace(reduced=one.reduced, body=body)
+    if first.folds and second.folds and one.reduced != two.reduced:
+        return None
     return one, two
 
 
@@ -332,8 +289,6 @@ def joined(first: Nest, second: Nest) -> Nest | None:
 
     Values whose stores may be left out are stored still.
     """
-    if first.folds and second.folds:
-        return None
     folds = first.folds or second.folds
     if (folds and first.in_place) or (first.folds and second.in_place):
         return None
@@ -415,7 +370,7 @@ class _Joining:
     def nest(self) -> Nest | None:
         first, second = self.first, self.second
         written = outputs(second.body)
-        replaced: dict[Expression, Expression] = {}
+        replaced = _renumbered(second, _states(first))
         targets = {}
         for k, o in enumerate(second.operands):
             if k in written:
@@ -434,6 +389,7 @@ class _Joining:
                 self.body.append(Store(targets[s.operand], values[0], s.kept))
         if self._repeats_costly(replaced):
             return None
+        self.body = _in_one_pass(self.body, len(first.body))
         positions = [n for n in (first, second) if n.position_strides and _positioned(n)]
         if len({(n.position_strides, n.position_start) for n in positions}) > 1:
             return None
@@ -483,6 +439,54 @@ class _Joining:
         return len(passes) > 1
 
 
+def _states(nest: Nest) -> int:
+    """The number of states that folds of a nest have."""
+    return sum(len(s.lift) for s in nest.body if isinstance(s, Reduce))
+
+
+def _renumbered(nest: Nest, start: int) -> dict[Expression, Expression]:
+    """The states of a nest as those of one in which so many come before."""
+    kinds = [e.dtype for s in nest.body if isinstance(s, Reduce) for e in s.lift]
+    if not start:
+        return {}
+    return {
+        scalar.accumulator(k, d): scalar.accumulator(start + k, d) for k, d in enumerate(kinds)
+    }
+
+
+def _in_one_pass(body: list, first: int) -> list:
+    """The statements of two nests, the second of which begins at `first`, with the first fold of
+    that in the pass of the last one before it, where it needs no state of those.
+    """
+    folds = [k for k, s in enumerate(body) if isinstance(s, Reduce)]
+    before, after = [k for k in folds if k < first], [k for k in folds if k >= first]
+    if not before or not after:
+        return body
+    one, two = body[before[-1]], body[after[0]]
+    lifted = scalar.topological(*two.lift, *(e for _, e in two.keep))
+    if bool(one.narrow) != bool(two.narrow) or any(e.name == "accumulator" for e in lifted):
+        return body
+    counts = len(one.lift), len(two.lift)
+    merge = [_among(e, one.lift, 0, counts) for e in one.merge]
+    merge += [_among(e, two.lift, 1, counts) for e in two.merge]
+    both = Reduce(
+        one.lift + two.lift, tuple(merge), one.start + two.start, one.keep + two.keep,
+        one.narrow + two.narrow,
+    )
+    joined = [*body[: before[-1]], both, *body[before[-1] + 1 :]]
+    del joined[after[0]]
+    return joined
+
+
+def _among(merge: Expression, lift, which: int, counts: tuple[int, int]) -> Expression:
+    """How states are merged that are the first or the second ones of so many."""
+    own, total, start = counts[which], sum(counts), counts[0] * which
+    return scalar.substitute(merge, {
+        scalar.argument(side * own + k, e.dtype): scalar.argument(side * total + start + k, e.dtype)
+        for side in (0, 1) for k, e in enumerate(lift)
+    })
+
+
 def _rounded(e: Expression) -> Expression:
     """A value as memory has it: small floats are computed in float32, and rounded when stored."""
     return scalar.cast(scalar.cast(e, types.float32), e.dtype) if e.dtype in types.SMALL else e
@@ -493,7 +497,7 @@ def _positioned(nest: Nest) -> bool:
 
 
 # --- what is stored -------------------------------------------------------------------------------
-def _without_unread(nest: Nest, read: set[int]) -> Nest | None:
+def without_unread(nest: Nest, read: set[int]) -> Nest | None:
     """The nest without stores that nobody reads; None where nothing is left."""
     own = {
         nest.operands[e.value].place for e in scalar.arguments(*computed(nest.body))
@@ -511,17 +515,17 @@ def _without_unread(nest: Nest, read: set[int]) -> Nest | None:
 
 def _kept(nest: Nest) -> Nest:
     """The nest with what its fold computes on the way stored on the way."""
-    body = list(nest.body)
-    folds = [k for k, s in enumerate(body) if isinstance(s, Reduce)]
-    if not folds:
-        return nest
-    stored = []
-    at = folds[0]
-    known = set(scalar.topological(*body[at].lift))
-    for s in body[:at]:
-        if s.value in known and s.value.dtype in (types.float32, types.float64):
-            fold = body[at]
-            body[at] = fold._replace(keep=(*fold.keep, (s.operand, s.value)))
-        else:
-            stored.append(s)
-    return nest._replace(body=(*stored, *body[at:]))
+    body: list = []
+    waiting: list[Store] = []
+    for s in nest.body:
+        if isinstance(s, Store) and not s.kept and s.value.dtype in (types.float32, types.float64):
+            waiting.append(s)
+            continue
+        if isinstance(s, Reduce):
+            known = set(scalar.topological(*s.lift))
+            found = [store for store in waiting if store.value in known]
+            s = s._replace(keep=(*s.keep, *((store.operand, store.value) for store in found)))
+            body += [store for store in waiting if store.value not in known]
+            waiting = []
+        body.append(s)
+    return nest._replace(body=(*body, *waiting))

@@ -9,9 +9,14 @@ as it costs little of the program's time.
 from __future__ import annotations
 
 from bisect import bisect, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
-from cresset.compiler.programs.loop_fusion import Launch, repeated
+from cresset.compiler.programs.loop_fusion import Launch, located, without_unread
+from cresset.core import scalar
+from cresset.core.scalar import Expression
+from cresset.kernels import nest as nests
+from cresset.kernels.nest import Nest, Reduce, Store, arranged, computed, outputs
+from cresset.kernels.rewrites import heavy
 
 # Bytes in use at once from which on it is worth the while, the part of them that has to be saved.
 FROM = 1 << 20
@@ -78,14 +83,14 @@ class _Plan:
             uses = self.uses[value]
             place = bisect(uses, at)
             if 0 < place < len(uses) and uses[place - 1] != at:
-                launch = self._repeated(value, uses[0], uses[place])
+                launch = self._again(value, uses[0], uses[place])
                 if launch is not None and launch.step.work <= self.spare:
                     self._split(value, new(value), launch, place)
                     return True
                 self.wanted.remove(value)
         return False
 
-    def _repeated(self, value: int, first: int, late: int) -> Launch | None:
+    def _again(self, value: int, first: int, late: int) -> Launch | None:
         """The launch that makes a value again of what is there at a late launch as at the first."""
         made = self.order[first]
         there = {
@@ -93,7 +98,7 @@ class _Plan:
             if not any(first < k < late for k in self.writers.get(other, ()))
             and (other not in self.nbytes or self.uses[other][-1] >= late)
         }
-        return repeated(made, value, there)
+        return _repeated(made, value, there)
 
     def _split(self, value: int, other: int, launch: Launch, place: int):
         """Have late uses of a value, from a place on, be those of another one, which is made then.
@@ -121,3 +126,52 @@ class _Plan:
             launch for k, own in enumerate(self.order)
             for launch in (*self.again.get(k, ()), own)
         ]
+
+
+def _repeated(entry: Launch, value: int, there: Container[int]) -> Launch | None:
+    """The launch that makes again one value of those that a launch makes, and nothing else.
+
+    Of the others those that are `there` are read. None where there is no such launch, or it is
+    costly, reads what is not there, or would fold elements in another order.
+    """
+    nest = None if entry.pinned else located(entry.step)
+    if nest is None or nest.in_place:
+        return None
+    alone = without_unread(_reading(nest, value, there), {value})
+    if alone is None or {alone.operands[k].place for k in outputs(alone.body)} != {value}:
+        return None
+    reads = {o.place for o in alone.operands if o.strides is not None} - {value}
+    if heavy(*computed(alone.body)) or not all(place in there for place in reads):
+        return None
+    if alone.folds and arranged(alone).order() != arranged(entry.step.nest).order():
+        return None
+    step = nests.launch(alone)
+    return Launch(step, frozenset(reads), frozenset({value}), entry.entries, again=True)
+
+
+def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
+    """The nest, which reads what it has stored where that is there, and stores `value` alone."""
+    operands = list(nest.operands)
+    read: dict[Expression, Expression] = {}
+    stores = [(s.operand, s.value) for s in nest.body if isinstance(s, Store)]
+    stores += [pair for s in nest.body if isinstance(s, Reduce) for pair in s.keep]
+    for k, e in stores:
+        if operands[k].place != value and operands[k].place in there and e.name != "argument":
+            read[e] = scalar.argument(len(operands), e.dtype)
+            operands.append(operands[k])
+    folds: list[Reduce] = []
+    made: list[Store] = []
+    for s in nest.body:
+        if isinstance(s, Reduce):
+            lift, narrow = (
+                tuple(scalar.substitute(e, read) for e in part) for part in (s.lift, s.narrow)
+            )
+            keep = tuple(pair for pair in s.keep if operands[pair[0]].place == value)
+            folds.append(s._replace(lift=lift, narrow=narrow, keep=keep))
+        elif operands[s.operand].place == value:
+            made.append(s._replace(value=scalar.substitute(s.value, read)))
+    if any(e.name == "accumulator" for e in scalar.topological(*(s.value for s in made))):
+        return nest._replace(operands=tuple(operands), body=(*folds, *made))
+    # Everything that was folded is there.
+    body = tuple([s._replace(kept=False) for s in made])
+    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset())
