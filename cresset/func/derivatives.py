@@ -157,7 +157,9 @@ def jvp(func: Callable, primals: tuple, tangents: tuple) -> tuple:
     (tensor(9.), tensor(6.))
     """
     further = any(x.requires_grad for x in (*primals, *tangents))
-    return cresset.autograd.functional.jvp(func, tuple(primals), tuple(tangents), create_graph=further)
+    return cresset.autograd.functional.jvp(
+        func, tuple(primals), tuple(tangents), create_graph=further
+    )
 
 
 def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

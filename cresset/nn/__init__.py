@@ -5,9 +5,10 @@ from cresset.nn import functional, init, modules, utils
 from cresset.nn.module import Module
 from cresset.nn.modules import *  # noqa: F403
 from cresset.nn.modules import __all__ as _layers
-from cresset.nn.parameter import Buffer, Parameter
+from cresset.nn.parameter import Buffer, Parameter, UninitializedParameter
 
-__all__ = ["Buffer", "Module", "Parameter", "functional", "init", "modules", "utils", *_layers]
+__all__ = ["Buffer", "Module", "Parameter", "UninitializedParameter", "functional", "init",
+           "modules", "utils", *_layers]
 
 
 def __getattr__(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cresset
@@ -58,3 +59,46 @@ class Buffer(Tensor):
         buffer = Tensor._make_subclass(cls, data, data.requires_grad)
         buffer.persistent = persistent
         return buffer
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is not known yet; an optimizer may hold it already.
+
+    `materialize(shape)` gives it elements, and it is a `Parameter` from then on. Until then to ask
+    for its shape raises RuntimeError.
+
+    >>> weight = UninitializedParameter()
+    >>> weight.materialize((2, 3))
+    >>> weight.shape
+    torch.Size([2, 3])
+    """
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        data = cresset.empty(0, device=device, dtype=dtype)
+        return Tensor._make_subclass(cls, data, requires_grad)
+
+    def materialize(
+        self, shape: Sequence[int], device: Any = None, dtype: Any = None
+    ) -> None:
+        """Takes memory for a shape, by default of the type and on the device it was made with."""
+        self.data = cresset.empty(
+            shape, device=self.device if device is None else device, dtype=dtype or self.dtype
+        )
+        self.__class__ = Parameter
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "UninitializedParameter: can't access the shape of an uninitialized parameter; it is "
+            "known after the first call of its module; call the module once, or materialize()"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+        copy = type(self)(self.requires_grad, self.device, self.dtype)
+        memo[id(self)] = copy
+        return copy
+
+    def __repr__(self) -> str:
+        return "<UninitializedParameter>"
