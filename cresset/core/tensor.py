@@ -6,6 +6,7 @@ above put on it as they declare them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cresset.core.missing import missing
@@ -38,7 +39,7 @@ class Tensor(Declared):
         tensor_types.add(cls)
 
     def __getattr__(self, name):
-        raise missing(type(self).__name__, name, dir(type(self)))
+        raise missing(type(self).__name__, name, partial(dir, type(self)))
 
 
 tensor_types.add(Tensor)

@@ -19,6 +19,7 @@ from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch, meta
 from cresset.ops.arguments import whole
+from cresset.ops.exchange.arrays import array_of, is_array
 from cresset.ops.kinds.promotion import computed, kept
 from cresset.ops.naming import renamed
 from cresset.ops.out import write_out
@@ -418,8 +419,6 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         x = data.detach().clone()
         x = x.to(dtype) if dtype else x
     elif _is_numpys(data):
-        from cresset.ops.exchange.arrays import array_of
-
         x = array_of(data, copied=True)
         x = x.to(dtype or x.layout.dtype, copy=True)
     else:
@@ -436,7 +435,7 @@ def _is_numpys(data) -> bool:
         data = data[0]
     if isinstance(data, (int, float, Tensor)):
         return False
-    return hasattr(data, "__array_interface__") or hasattr(data, "__array__")
+    return is_array(data)
 
 
 def _nested_shape(data) -> tuple:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 
 from cresset.core import dtype as types
 from cresset.core.dtype import dtype as DType
@@ -22,6 +22,7 @@ __all__ = ["from_numpy", "frombuffer"]
 
 # NumPy calls its own types and those of `ml_dtypes` by the names that PyTorch has for them.
 NAMED = {d.name: d for d in types.ALL}
+ARRAYS = "__array_interface__", "__array__"
 
 
 @cache
@@ -39,11 +40,17 @@ def array_type(d: DType):
     return None if found is None else numpy.dtype(found)
 
 
+@lru_cache(1024)
+def _bytes(count: int):
+    """ctypes' type of so many bytes, which takes longer to make than an array over them."""
+    return ctypes.c_char * count
+
+
 def exposed(x: Tensor):
     """The bytes from x's first element to its last, as a ctypes array that keeps the memory."""
     layout = x.layout
     nbytes = layout.nbytes if layout.contiguous else layout.reach() * layout.dtype.itemsize
-    memory = (ctypes.c_char * nbytes).from_address(x.ptr)
+    memory = _bytes(nbytes).from_address(x.ptr)
     memory.loan = Loan(x.memory.owner)
     return memory
 
@@ -182,33 +189,41 @@ Tensor.__array_priority__ = 1000
 # --- from NumPy -----------------------------------------------------------------------------------
 def from_array(array, copied=False) -> Tensor:
     """A tensor over the memory of a NumPy array; no warning is needed if it will be `copied`."""
-    d = NAMED.get(array.dtype.name)
+    layout, nbytes = _layout_of(array.dtype, array.shape, array.strides)
+    ptr = array.__array_interface__["data"][0]
+    x = native.adopt(layout, ptr, nbytes, array)
+    if not array.flags.writeable:
+        forbid_writes("NumPy array", x, warned=not copied)
+    return x
+
+
+@lru_cache(4096)
+def _layout_of(kind, shape, strides) -> tuple[Layout, int]:
+    """The layout of an array and the bytes that it reaches over; raises where it can have none."""
+    d = NAMED.get(kind.name)
     if d is None:
         raise TypeError(
-            f"from_numpy: can't convert np.ndarray of type {array.dtype}; need one of "
+            f"from_numpy: can't convert np.ndarray of type {kind}; need one of "
             f"{', '.join(t.name for t in types.ALL)}; convert it with astype()"
         )
-    if not array.dtype.isnative:
+    if not kind.isnative:
         raise ValueError(
             "from_numpy: the array has byte order different from the native byte order; convert it "
             "with astype(array.dtype.newbyteorder('='))"
         )
-    size = array.dtype.itemsize
-    if any(s < 0 for s in array.strides):
+    size = kind.itemsize
+    if any(s < 0 for s in strides):
         raise ValueError(
             f"from_numpy: At least one stride in the given numpy array is negative; got strides "
-            f"{array.strides}; tensors count forward; make a copy of it with array.copy()"
+            f"{strides}; tensors count forward; make a copy of it with array.copy()"
         )
-    if any(s % size for s in array.strides):
+    if any(s % size for s in strides):
         raise ValueError(
             f"from_numpy: the array's strides are not a multiple of the element byte size; got "
-            f"{array.strides} for elements of {size} bytes; make a copy of it with array.copy()"
+            f"{strides} for elements of {size} bytes; make a copy of it with array.copy()"
         )
-    layout = Layout.of(array.shape, tuple(s // size for s in array.strides), d)
-    x = native.adopt(layout, array.ctypes.data, layout.reach() * size, array)
-    if not array.flags.writeable:
-        forbid_writes("NumPy array", x, warned=not copied)
-    return x
+    layout = Layout.of(shape, tuple(s // size for s in strides), d)
+    return layout, layout.reach() * size
 
 
 def forbid_writes(what: str, x: Tensor, warned: bool = True) -> None:
@@ -249,7 +264,8 @@ def from_numpy(array) -> Tensor:
 
 def is_array(data) -> bool:
     """Whether the data is an array or number of NumPy's, or stands for one."""
-    return hasattr(data, "__array_interface__") or hasattr(data, "__array__")
+    # Asked of the type first: an array makes its interface anew for each who asks for it.
+    return any(hasattr(thing, name) for thing in (type(data), data) for name in ARRAYS)
 
 
 def array_of(data, copied=False) -> Tensor:

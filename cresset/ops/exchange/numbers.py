@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from struct import Struct
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
@@ -58,20 +59,22 @@ def tolist(x):
         return item(x)
     packed = x if layout.contiguous else x.detach().contiguous()
     d, count = layout.dtype, layout.numel
-    if d in READERS:
-        flat: list = (READERS[d] * count).from_address(packed.ptr)[:]
-    elif d.is_complex:
-        parts = (READERS[d.to_real()] * (2 * count)).from_address(packed.ptr)
-        flat = list(map(complex, parts[::2], parts[1::2]))
-    else:
+    if d in types.SMALL:
         return tolist(packed.float())
-    if layout.ndim == 1:
-        return flat
     if not count:
         return _empty_lists(layout.shape)
-    for n in reversed(layout.shape[1:]):
-        flat = [flat[k : k + n] for k in range(0, len(flat), n)]
-    return flat
+    # ctypes' letter of a type is that of `struct`.
+    *outer, length = layout.shape
+    if d.is_complex:
+        row = Struct(f"{2 * length}{READERS[d.to_real()]._type_}")
+    else:
+        row = Struct(f"{length}{READERS[d]._type_}")
+    rows: list = [list(r) for r in row.iter_unpack(ctypes.string_at(packed.ptr, layout.nbytes))]
+    if d.is_complex:
+        rows = [list(map(complex, r[::2], r[1::2])) for r in rows]
+    for n in reversed(outer[1:]):
+        rows = [rows[k : k + n] for k in range(0, len(rows), n)]
+    return rows if outer else rows[0]
 
 
 def _empty_lists(shape):

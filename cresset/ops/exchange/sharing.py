@@ -22,7 +22,8 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
     if is_array(data):
-        return array_of(data).to(device=device, dtype=dtype)
+        made = array_of(data)
+        return made if device is None and dtype is None else made.to(device=device, dtype=dtype)
     return tensor(data, dtype=dtype, device=device)
 
 

@@ -35,6 +35,7 @@ from cresset.runtime.program import Program
 __all__ = ["index_put", "index_put_"]
 
 MASKS = (types.bool, types.uint8)
+NUMBERS = {bool, int, float}
 EVERYTHING = ("slice", None, None, None)
 LONGEST_SEQUENCE = 32  # a list from this length on is one index, whatever it holds
 
@@ -326,12 +327,21 @@ def advanced_set(x, index, value):
     """
     if index is False:
         return
-    basic, entries = _divided(x, None if index is True else index)
-    if all(i is None for i in entries):
-        write(part(x, basic, value), value)
+    alone = isinstance(index, Tensor) and index.layout.device == x.layout.device
+    if alone and type(value) in NUMBERS and index.layout.dtype is types.bool and (
+        index.layout.ndim and index.layout.shape == x.layout.shape
+    ):
+        masked_fill_(x, index, value)
         return
-    if any(i != EVERYTHING for i in basic):
-        x = part(x, basic, value)
+    if alone and index.layout.dtype is types.int64 and index.layout.ndim and x.layout.ndim:
+        entries = [index]
+    else:
+        basic, entries = _divided(x, None if index is True else index)
+        if all(i is None for i in entries):
+            write(part(x, basic, value), value)
+            return
+        if any(i != EVERYTHING for i in basic):
+            x = part(x, basic, value)
     if not isinstance(value, Tensor):
         value = filled((), x.layout.dtype, dispatch.freeze(number_for(x, value)), x.layout.device)
     put(x, entries, fewer_dims(value, 0), False)

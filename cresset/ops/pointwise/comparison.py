@@ -256,6 +256,8 @@ def _filling(x, mask, value):
             "masked_fill: only supports boolean masks; got a mask with dtype "
             f"{mask.layout.dtype.name}; convert it with .bool()"
         )
+    if type(value) is float and x.layout.dtype.is_floating_point:
+        return mask, fitted("masked_fill", value, x.layout.dtype)
     if isinstance(value, Tensor) and value.layout.ndim:
         raise RuntimeError(
             "masked_fill: only supports a 0-dimensional value tensor; got one with "
