@@ -29,6 +29,28 @@ def test_may_be_an_operand():
     assert flipped.tolist() == [0.0, 1.0, 3.0, 6.0]
 
 
+def test_what_holds_for_the_first_call_holds_for_others():
+    x, y, out = cresset.arange(4.0), cresset.ones(4), cresset.empty(4)
+    for scale in (1.0, 2.0):
+        assert cresset.mul(x, scale, out=out) is out
+        assert out.tolist() == [0.0, scale, 2 * scale, 3 * scale]
+        version = out._version
+        cresset.add(x, y, out=out)
+        assert out.tolist() == [1.0, 2.0, 3.0, 4.0] and out._version > version
+    # With the same layouts: operands in the memory of `out`, gradients, an `out` that is a view.
+    cresset.add(out, out, out=out)
+    assert out.tolist() == [2.0, 4.0, 6.0, 8.0]
+    around = cresset.zeros(2, 4)
+    cresset.add(around[0], y, out=around[1])
+    assert around.tolist() == [[0.0] * 4, [1.0] * 4]
+    with pytest.raises(RuntimeError, match="out=... arguments don't support automatic"):
+        cresset.add(x.requires_grad_(), y, out=out)
+    wide = cresset.empty(4, dtype=cresset.int64)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="can't be cast"):
+            cresset.add(y, y, out=wide)
+
+
 def test_may_be_a_view():
     whole = cresset.zeros(2, 4)
     cresset.sum(cresset.ones(3, 2), 0, out=whole[:, 1])

@@ -19,12 +19,33 @@ from cresset.ops.operation import parameters_of
 
 def call_out(op, args, out):
     """A call of an operation with `out=`."""
+    key = None
+    if _apart(args, out):
+        try:
+            key = ("out", out.layout, *dispatch.key_of(op, args))
+            dispatch.plans[key](out, *dispatch.operands(op, args))
+        except (KeyError, TypeError, OverflowError):
+            pass
+        else:
+            dispatch.note_write(out, op)
+            return out
     args = dispatch.clean(op, args)
     refuse_gradients(op.label, (*args, out))
     if isinstance(out, Tensor) and op.has_in_place and not dispatch.captured((*args, out)):
         if out.layout.shape == op.infer(dispatch.specs_of(op, args))[0].shape:
-            return dispatch.miss_into(op, args, out)
+            dispatch.miss_into(op, args, out)
+            found = dispatch.plans.get(("into", False, out.layout, *dispatch.key_of(op, args)))
+            if key is not None and found is not None:
+                dispatch.remember(key, found)
+            return out
     return write_out(op.label, dispatch.miss(op, args), out)
+
+
+def _apart(args, out) -> bool:
+    """Whether no operand lies in the memory of `out`, and autograd wants to know of none."""
+    return isinstance(out, Tensor) and out.history is None and out.base is None and all(
+        a.history is None and a.memory is not out.memory for a in args if isinstance(a, Tensor)
+    )
 
 
 def refuse_gradients(operation: str, args):
