@@ -256,7 +256,8 @@ def test_collation():
     [
         ({"batch_size": 0}, ValueError, "batch_size should be a positive integer"),
         ({"num_workers": -1}, ValueError, "non-negative"),
-        ({"num_workers": 2}, NotImplementedError, "num_workers=0"),
+        ({"prefetch_factor": 2}, ValueError, "num_workers > 0"),
+        ({"persistent_workers": True}, ValueError, "needs num_workers > 0"),
         ({"shuffle": True, "sampler": [1]}, ValueError, "mutually exclusive with shuffle"),
         ({"batch_sampler": [[1]], "batch_size": 3}, ValueError, "batch_sampler option"),
         ({"batch_size": None, "drop_last": True}, ValueError, "disables auto-batching"),

@@ -20,6 +20,7 @@ from cresset.utils.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from cresset.utils.data.workers import get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -41,8 +42,3 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
-
-
-def get_worker_info() -> None:
-    """None: samples are loaded in the main process."""
-    return None

@@ -15,10 +15,11 @@ from cresset.utils.data.sampler import (
     SequentialSampler,
     _fresh_seed,
 )
+from cresset.utils.data.workers import loaded
 
 
 class DataLoader:
-    """Iterates over a dataset in batches, in this process.
+    """Iterates over a dataset in batches, in this process or with workers.
 
     `shuffle` draws a new order for each pass; a `sampler` gives another order, a `batch_sampler`
     whole lists of numbers; `drop_last` leaves out a last batch that is too short;
@@ -26,10 +27,13 @@ class DataLoader:
     `default_collate`. Each pass draws one number from `generator` (default: the global one), and
     shuffling another, as PyTorch does, so one seed gives PyTorch's order.
 
-    `num_workers` must be 0: samples are loaded here, without worker processes
-    (NotImplementedError). `pin_memory`, `prefetch_factor`, `persistent_workers` and the like
-    concern workers and devices and have no effect. Raises ValueError for options that exclude each
-    other.
+    With `num_workers` as many processes load ahead, `prefetch_factor` batches each (2); batches
+    come in the same order all the same, unless `in_order=False`. A worker is seeded by its number,
+    which `get_worker_info()` tells it, and calls `worker_init_fn` with it first; an error in one is
+    raised here. `persistent_workers` keeps them for the next pass; otherwise they end with the
+    pass. `timeout` is how many seconds to wait for a batch, 0 for any (RuntimeError);
+    `multiprocessing_context` a context of `multiprocessing` or its name. `pin_memory` concerns
+    devices and has no effect. Raises ValueError for options that exclude each other.
 
     >>> from cresset.utils.data import TensorDataset
     >>> loader = DataLoader(TensorDataset(cresset.arange(5)), batch_size=2)
@@ -68,16 +72,25 @@ class DataLoader:
                 f"DataLoader: num_workers option should be non-negative; got {num_workers}; use "
                 "num_workers=0 to disable multiprocessing"
             )
-        if num_workers > 0:
-            raise NotImplementedError(
-                f"DataLoader: num_workers is {num_workers}; worker processes are not supported; "
-                "use num_workers=0, which loads the samples in this process"
+        if num_workers == 0 and prefetch_factor is not None:
+            raise ValueError(
+                "DataLoader: prefetch_factor option could only be specified in multiprocessing; "
+                "let num_workers > 0, or leave it out"
+            )
+        if num_workers == 0 and persistent_workers:
+            raise ValueError(
+                "DataLoader: persistent_workers option needs num_workers > 0; got 0; leave it out"
             )
         self.dataset = dataset
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.prefetch_factor = prefetch_factor or 2
+        self.persistent_workers = persistent_workers
+        self.in_order = in_order
+        self._workers: Any = None
         self.generator = generator
         self._streams = isinstance(dataset, IterableDataset)
         if self._streams:
@@ -129,13 +142,19 @@ class DataLoader:
                 )
 
     def __iter__(self) -> Iterator[Any]:
-        # PyTorch seeds its workers with this number; drawing it keeps the stream of numbers alike.
+        if self.num_workers:
+            return loaded(self)
+        # Workers are seeded with this number; drawing it keeps the stream of numbers alike.
         _fresh_seed(self.generator)
         if self._streams:
             return self._stream()
-        if not self._batched:
-            return (self.collate_fn(self.dataset[index]) for index in self.sampler or ())
-        return map(self._fetch_of(self.dataset), self.batch_sampler or ())
+        return map(self._fetch(), (self.batch_sampler if self._batched else self.sampler) or ())
+
+    def _fetch(self) -> Callable[[Any], Any]:
+        """The function that loads a batch, or a sample, by its numbers."""
+        if self._batched:
+            return self._fetch_of(self.dataset)
+        return lambda index: self.collate_fn(self.dataset[index])
 
     def _stream(self) -> Iterator[Any]:
         samples = iter(self.dataset)
