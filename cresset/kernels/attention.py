@@ -150,9 +150,8 @@ def attention(tile: Tile, masking: str) -> Module:
     weights = f.alloca(tile.vector, (KEYS + tile.rows) * tile.vectors)
     tops, sums = (f.alloca(tile.vector, PANELS * tile.vectors) for _ in range(2))
     logs = f.alloca("double", tile.columns)
-    _, begin, end = f.arguments
 
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         matrix = unit.udiv(blocks)
         offsets = batch.offsets(f, matrix)
         q, k, v, mask, out = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))

@@ -136,9 +136,8 @@ def backward(tile: Tile, masking: str) -> Module:
     )
     rows_k = f.alloca(tile.type, block * DEEPEST)
     weights, slopes = (f.alloca(tile.type, (QUERIES + tile.rows) * block) for _ in range(2))
-    _, begin, end = f.arguments
 
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         matrix = unit.urem(matrices)
         offsets = batch.offsets(f, matrix)
         q, k, v, mask, g, by_k, by_v = (

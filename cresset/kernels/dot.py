@@ -33,8 +33,7 @@ def dots(type: str, lanes: int, biased: bool) -> Module:
     batch = Batch(words, 4)
     whole = k.udiv(lanes) * lanes
     scratch = f.alloca(wide_type, ROWS * COLUMNS)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         first_column = unit.urem(column_blocks) * wide
         end_column = f.minimum(first_column + wide, n)
         rest = unit.udiv(column_blocks)

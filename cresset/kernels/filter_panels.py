@@ -103,8 +103,7 @@ def strip_sums(tile: Tile) -> Module:
     image_step, channel_step, plane_step, row_step, step, gradient_step = words.integers(6)
     batch = Batch(words, 3)
     shifts = batch.after(f)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         x, g, z = batch.offsets(f, unit)
         x, z = f.offset(image, x, tile.type), f.offset(parts, z, tile.type)
         g = f.offset(gradient, g, tile.type)
@@ -173,8 +172,7 @@ def panel_sums(tile: Tile) -> Module:
     parts, out = words.pointer(), words.pointer()
     lines, outputs, volume, chunks, panel_step, chunk_step = words.integers(6)
     batch = Batch(words, 2)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         read, write = batch.offsets(f, unit.udiv(lines))
         line = unit.urem(lines)
         first = f.minimum(line * tile.lanes, outputs - tile.lanes)

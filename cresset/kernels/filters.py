@@ -103,8 +103,7 @@ def taps_by_channels(type: str, lanes: int, rows: int, columns: int) -> Module:
     plane = depth * height * width
     scratch = f.alloca(vector(type, lanes), rows * columns)
     masks = _masks(f, type, lanes, width)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         first_output = unit.urem(shares) * share
         rest = unit.udiv(shares)
         first_image = rest.urem(chunks) * chunk

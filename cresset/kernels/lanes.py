@@ -28,10 +28,10 @@ class KeptLanes(Writer):
         self.row(bases, position, first, first + count)
 
     def row(self, bases, position, first, last):
-        """The points first..last along the lane dim."""
+        """The points first..last along the lane dim, at least one."""
         f, form, width = self.f, self.form, self.width
         final = last - width
-        with f.loop(first, last, width) as i:
+        with f.each(first, last, width) as i:
             place = f.minimum(i, final)
             seen = i - place if form.in_place else None
             self.scopes.append({})
@@ -111,15 +111,9 @@ class ReducedLanes(Writer):
                 for operand, e in s.keep:
                     self.store_block(operand, inner[operand], at, self.value(e, width))
 
-                def fresh_ones():
-                    fresh = self.fresh(loop.index - at)
-                    return joined(loop.values, [
-                        f.select(fresh, v, f.constant(v.type, n)) for v, n in zip(lifted, s.start)
-                    ])
-
-                new = joined(loop.values, lifted) if width == 1 else f.either(
-                    at.eq(loop.index), lambda: joined(loop.values, lifted), fresh_ones
-                )
+                if width > 1:
+                    lifted = self.only_fresh(s, loop.index - at, lifted)
+                new = joined(loop.values, lifted)
                 self.scopes.pop()
                 loop.next(*new)
             return loop.results

@@ -336,16 +336,21 @@ class Writer:
             self._store(k, pointer, at, value)
             return
 
+        if role.along == "1":
+            target = f.offset(pointer, at * role.dtype.itemsize)
+
+            def kept():
+                old = f.load(value.type, target, role.dtype.itemsize)
+                return f.select(self.fresh(seen), value, old)
+
+            f.store(f.either(seen.eq(0), lambda: value, kept), target, role.dtype.itemsize)
+            return
+
         def fresh_lanes():
             fresh = self.fresh(seen)
-            if role.along == "1":
-                target = f.offset(pointer, at * role.dtype.itemsize)
-                old = f.load(value.type, target, role.dtype.itemsize)
-                self._store(k, pointer, at, f.select(fresh, value, old))
-            else:
-                for lane in range(lanes):
-                    with f.when(f.extract(fresh, lane)):
-                        self._store(k, pointer, at + lane, f.extract(value, lane))
+            for lane in range(lanes):
+                with f.when(f.extract(fresh, lane)):
+                    self._store(k, pointer, at + lane, f.extract(value, lane))
 
         f.either(seen.eq(0), lambda: self._store(k, pointer, at, value), fresh_lanes)
 
@@ -374,6 +379,16 @@ class Writer:
             value = f.select(f.shuffle(fresh, fresh, order), value, old)
         f.store(value, target, role.dtype.itemsize)
 
+    def only_fresh(self, s, seen: Value, values: list[Value]) -> list[Value]:
+        """A block's values to be folded, with those of nothing where lanes were seen before."""
+        f = self.f
+
+        def replaced():
+            fresh = self.fresh(seen)
+            return [f.select(fresh, v, f.constant(v.type, n)) for v, n in zip(values, s.start)]
+
+        return list(f.either(seen.eq(0), lambda: values, replaced))
+
     def fresh(self, seen: Value) -> Value:
         """The lanes of a block behind those that were seen before."""
         numbers = self.f.lane_numbers(ir.vector("i32", self.width))
@@ -383,9 +398,8 @@ class Writer:
     def write(self):
         """The kernel: a unit is a point of the outer kept dims, and a tile of the inner ones."""
         f, form = self.f, self.form
-        _, begin, end = f.arguments
         outer = form.kept - {"reduced": 0, "turned": 2}.get(form.lanes, 1)
-        with f.loop(begin, end) as unit:
+        with f.units() as unit:
             rest, tiles = unit, []
             if form.lanes == "turned":
                 tiles.append(self._tile(rest.urem(self.turned_tiles), self.turned_tile,

@@ -191,7 +191,8 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     lanes = _schedule(nest, kept_dims, reduced_dims, where)
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     extent = min(extent, SIDE) if lanes == "turned" else extent
-    width = _width(nest, extent, vector_bytes)
+    one_row = len(kept_dims) == 1 and not reduced_dims
+    width = _width(nest, extent, vector_bytes, one_row)
     rows = 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not _heavy(nest.body):
         rows = ROWS
@@ -375,10 +376,11 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
     return kept_size > reduced_size
 
 
-def _width(nest: Nest, extent: int, vector_bytes: int) -> int:
+def _width(nest: Nest, extent: int, vector_bytes: int, one_row: bool = False) -> int:
     """Lanes of a block: a few registers' worth of what is computed, fewer where dims are short.
 
-    What is only read may take twice as many registers.
+    What is only read may take twice as many registers. One short row has few blocks whatever their
+    width, so there every other width is left out, and the kernels that it would cost.
     """
     made: list[dtype] = []
     for s in nest.body:
@@ -395,7 +397,7 @@ def _width(nest: Nest, extent: int, vector_bytes: int) -> int:
     registers = 2 if few else 4
     full = registers * vector_bytes // max(widest, read // 2)
     while full > max(extent, 1):
-        full //= 2
+        full //= 4 if one_row and full > 8 else 2
     return full if full >= 4 else 1
 
 

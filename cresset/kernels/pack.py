@@ -81,8 +81,7 @@ def column_panels(tile: Tile, reading: str) -> Module:
     source, target = words.pointer(), words.pointer()
     columns, k, column, step, panels = words.integers(5)
     batch = Batch(words, 2)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         read, write = batch.offsets(f, unit.udiv(panels))
         panel = unit.urem(panels)
         out = f.offset(target, write + panel * (k * tile.columns), tile.type)
@@ -130,8 +129,7 @@ def row_panels(tile: Tile, reading: str) -> Module:
     source, target = words.pointer(), words.pointer()
     rows, k, row, step, panels, pitch = words.integers(6)
     batch = Batch(words, 2)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         read, write = batch.offsets(f, unit.udiv(panels))
         panel = unit.urem(panels)
         read = read + f.minimum(panel * tile.rows, rows - tile.rows) * row

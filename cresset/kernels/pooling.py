@@ -333,8 +333,7 @@ def scattered(dtype: dtype) -> Module:
     words = Words(f)
     gradient, places, result = (words.pointer() for _ in range(3))
     count, size = words.integers(2)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         plane = f.offset(result, unit * size, dtype.llvm)
         _zero(f, dtype, plane, size)
         terms = f.offset(gradient, unit * count, dtype.llvm)
@@ -407,8 +406,7 @@ def spread(dtype: dtype, shares: bool) -> Module:
     windows = Averaging(f, words, shares)
     deep_count, high_count, wide_count = windows.counts
     _, height, width = windows.extents
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         target = f.offset(result, unit * windows.volume, dtype.llvm)
         _zero(f, dtype, target, windows.volume)
         with f.loop(0, deep_count) as plane:

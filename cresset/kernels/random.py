@@ -289,7 +289,7 @@ def _draw_elements(f: Function, state, out, count, type, words, width, make):
 
             def part():
                 f.store(value, spill)
-                with f.loop(0, rest) as k:
+                with f.each(0, rest) as k:
                     one = f.load(element, f.offset(spill, k, element))
                     f.store(one, f.offset(out, i + k, element))
 
@@ -308,7 +308,8 @@ def _write_permutation(type, width):
         with draws(f, state, count - 1, 1, width) as (drawn, first, last):
             with f.loop(first, last) as i:
                 word = f.load("i32", f.offset(drawn, i - first, "i32"))
-                far = i + f.convert(word, "i64", signed=False).urem(count - i)
+                span = f.convert(f.minimum(count - i, (1 << 32) - 1), "i32")
+                far = i + f.convert(word.urem(span), "i64", signed=False)
                 here, there = f.offset(out, i, type.llvm), f.offset(out, far, type.llvm)
                 one, other = f.load(type.llvm, here), f.load(type.llvm, there)
                 f.store(other, here)

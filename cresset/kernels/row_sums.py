@@ -27,8 +27,7 @@ def row_sums(type: str, lanes: int, biased: bool) -> Module:
     pointers = [words.pointer() for _ in range(4)]
     n, k, wide, blocks, a_step, b_step, bias_column = words.integers(7)
     batch = Batch(words, 4)
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         offsets = batch.offsets(f, unit.udiv(blocks))
         x, y, z, w = (f.offset(p, o, type) for p, o in zip(pointers, offsets))
         first = unit.urem(blocks) * wide

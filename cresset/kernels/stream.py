@@ -31,34 +31,30 @@ def draws(f: Function, state: Value, count: Value, words: int, width: int):
     unfinished = f.offset(state, generator.TEMPERED)
     fresh = f.offset(unfinished, UNFINISHED, "i32")
     position = f.offset(state, generator.POSITION)
-    used = f.load("i64", position)
-    exhausted = used.eq(0) | used.eq(WORDS)
-    with f.when(exhausted):
-        f.call(advance, "void", block)
-    start = f.select(exhausted, 0, used)
-    total = start + count * words
-    turns = (total + WORDS - 1).udiv(WORDS)
-    with f.loop(0, turns) as turn:
-        with f.when(turn > 0):
+    total = count * words
+    with f.repeat(f.load("i64", position), f.constant("i64", 0)) as turns:
+        used, before = turns.values
+        exhausted = used.eq(0) | used.eq(WORDS)
+        with f.when(exhausted):
             f.call(advance, "void", block)
-        low = f.select(turn.eq(0), start, 0)
-        fetched = f.minimum(total - turn * WORDS, WORDS) - low
+        low = f.select(exhausted, 0, used)
+        fetched = f.minimum(total - before, WORDS - low)
         _temper_all(f, f.offset(block, low, "i32"), fresh, fetched, width)
-        before = turn * WORDS + low - start
         after = before + fetched
         drawn = f.offset(fresh, 0 - before.urem(words), "i32")
         yield drawn, before.udiv(words), after.udiv(words)
         if words > 1:
             kept = f.load(f"<{UNFINISHED} x i32>", f.offset(unfinished, fetched, "i32"))
             f.store(kept, unfinished)
-    f.store(total - (turns - 1) * WORDS, position)
+        turns.again(after < total, low + fetched, after)
+    f.store(turns.results[0], position)
 
 
 def refill(module: Module, width: int) -> str:
     """The function that turns a block of the stream into the next, in place.
 
-    The first words are stored behind the block as well, where those that depend on words beyond
-    its end look for them; so both loops take whole vectors.
+    Its first words are stored behind it as well, where those that depend on words beyond its end
+    look for them; so all are made in whole vectors, by one loop.
     """
     name = "refill"
     if name in module.functions:
@@ -71,18 +67,17 @@ def refill(module: Module, width: int) -> str:
     def at(index):
         return f.offset(block, index, "i32")
 
-    def following(i, ahead):
+    def made(i, middle):
         joined = (f.load(type, at(i)) & 0x80000000) | (f.load(type, at(i + 1)) & 0x7FFFFFFF)
         odd = 0 - (joined & 1)
-        return f.load(type, at(i + ahead)) ^ joined.lshr(1) ^ (odd & 0x9908B0DF)
+        return f.load(type, at(middle)) ^ joined.lshr(1) ^ (odd & 0x9908B0DF)
 
+    f.store(made(0, MIDDLE), at(WORDS))
     split = -(-(WORDS - MIDDLE) // lanes) * lanes
-    with f.loop(0, split, lanes) as i:
-        value = following(i, MIDDLE)
-        f.store(value, at(i))
-        f.store(value, at(i + WORDS))
-    with f.loop(split, WORDS, lanes) as i:
-        f.store(following(i, MIDDLE - WORDS), at(i))
+    with f.each(0, split, lanes) as i:
+        f.store(made(i, i + MIDDLE), at(i))
+    with f.each(split, WORDS, lanes) as i:
+        f.store(made(i, i + (MIDDLE - WORDS)), at(i))
     f.ret()
     return name
 
@@ -91,7 +86,7 @@ def _temper_all(f: Function, source: Value, target: Value, count: Value, width: 
     """Temper `count` words, and up to a vector more."""
     lanes = width // 4
     type = ir.vector("i32", lanes)
-    with f.loop(0, count, lanes) as i:
+    with f.each(0, count, lanes) as i:
         y = f.load(type, f.offset(source, i, "i32"))
         f.store(temper(y), f.offset(target, i, "i32"))
 

@@ -77,8 +77,7 @@ def windows(dtype: dtype, dense: bool) -> Module:
     first_plane, first_row, first_column, count, *moves = words.integers(8)
     batch = Batch(words, 5)
     type = dtype.llvm
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         at, front, top, left, to = batch.offsets(f, unit)
         places = [at, front + first_plane, top + first_row, left + first_column, to]
         with f.loop(0, count, carry=places) as window:
@@ -141,8 +140,7 @@ def window_sums(dtype: dtype, dense: bool, biased: bool) -> Module:
     plane_dilation, row_dilation, column_dilation, tap_stride = words.integers(4)
     batch = Batch(words, 3)
     type = dtype.llvm
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         at, to, term = batch.offsets(f, unit)
         volume = f.offset(target, to, type)
         start = f.load(type, f.offset(terms, term, type)) if biased else f.constant(type, 0)

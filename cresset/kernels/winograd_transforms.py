@@ -68,8 +68,7 @@ def filter_transform(turned: bool) -> Module:
     filters, out = words.pointer(), words.pointer()
     first, inputs, outputs, input_step, output_step, place_step = words.integers(6)
     last = TAPS * TAPS - 1
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         start = first + unit * input_step
         with f.loop(0, outputs, LANES) as turn:
             channel = f.minimum(turn, outputs - LANES)
@@ -108,8 +107,7 @@ def tile_transform(source: str) -> Module:
     first_row, first, image_step, channels, height, width, rows, columns = words.integers(8)
     down, across, place_step = words.integers(3)
     plane = height * width
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         number = (first_row + unit).urem(down)
         top = f.minimum(number * TILE, rows - TILE)
         start = first + (first_row + unit).udiv(down) * image_step
@@ -183,8 +181,7 @@ def result_transform(biased: bool) -> Module:
     first_row, first, image_step, first_term, channels, rows, columns = words.integers(7)
     down, across, place_step = words.integers(3)
     plane = rows * columns
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         number = (first_row + unit).urem(down)
         top = f.minimum(number * TILE, rows - TILE)
         start = first + (first_row + unit).udiv(down) * image_step
@@ -229,8 +226,7 @@ def filter_gradients() -> Module:
     inputs, first, place_step = words.integers(3)
     count = TAPS * TAPS
     last = count - 1
-    _, begin, end = f.arguments
-    with f.loop(begin, end) as unit:
+    with f.units() as unit:
         with f.loop(0, inputs, LANES) as turn:
             number = unit * inputs + f.minimum(turn, inputs - LANES)
             columns = _gathered(f, GATHERED, f.offset(sums, number, "float"), place_step)

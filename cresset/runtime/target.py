@@ -110,6 +110,10 @@ def x86(flags: set[str]) -> Target:
     features = [f"+{name}" for name in sorted(found)]
     if width == 64:
         features.append("-prefer-256-bit")
+    if "vaes" in flags:
+        # From Ice Lake and Zen 3 on, which were the first to have that, 64 bits are divided in a
+        # few cycles; to look whether 32 would do takes as long, and long to compile.
+        features.append("-idivq-to-divl")
     return Target("x86_64-unknown-linux-gnu", cpu, ",".join(features), width)
 
 
