@@ -70,3 +70,89 @@ def test_a_recording_does_not_look_at_all_objects(monkeypatch, outside):
         step(x, y)
     assert plays(compiled) == 2
     assert not looked
+
+
+# --- numbers among the arguments ------------------------------------------------------------------
+def recordings(compiled):
+    return len(compiled._variants)
+
+
+def test_numbers_that_tensors_are_computed_with_are_inputs():
+    w = cresset.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    other = w.detach().clone().requires_grad_()
+
+    def step_of(w):
+        def step(x, rate, *, scale):
+            loss = ((w * x).sum() * scale) ** 2
+            loss.backward()
+            with cresset.no_grad():
+                w.sub_(rate * w.grad)
+            w.grad = None
+            return loss.detach() / scale, w > rate
+
+        return step
+
+    compiled, immediate = cresset.compile(step_of(w)), step_of(other)
+    for k in range(8):
+        x, rate, scale = cresset.arange(3.0) + k, 0.01 / (k + 1), 0.5 + k
+        own, expected = compiled(x, rate, scale=scale), immediate(x, rate, scale=scale)
+        assert all(map(cresset.equal, own, expected))
+        assert cresset.equal(w, other)
+    assert plays(compiled) == 6 and recordings(compiled) == 1
+
+
+@pytest.mark.parametrize("decides", [
+    lambda x, n: x * n if n > 1.5 else x,
+    lambda x, n: x * (n * 2),
+    lambda x, n: x * -n,
+    lambda x, n: x * max(n, 1.5),
+    lambda x, n: x * [n, 1.0][0],
+    lambda x, n: x + len(f"{n:.4f}"),
+    lambda x, n: (lambda: x * n)() + (n or 1),
+    lambda x, *rest: x * rest[0],
+    lambda x, n: x * (vars()["n"] + 1),
+    lambda x, n: sum(x * n for _ in range(2)),
+    lambda x, n: (x, n),
+    lambda x, n: x * cresset.cond(x.sum() > 0, lambda y: y * n, lambda y: y, (x,)),
+    lambda x, n: x + {n: 1.0}.get(2.0, 0.0),
+    lambda x, n: cresset.clamp(x, n, 3.0),
+])
+def test_numbers_that_python_looks_at(decides):
+    compiled = cresset.compile(decides)
+    x = cresset.ones(3)
+    for n in (1.0, 2.0, 3.0, 1.0, 2.0, 2.0, 3.0, -1.0, 2.0, float("nan"), -0.0, 0.0):
+        own, expected = compiled(x, n), decides(x, n)
+        if isinstance(own, tuple):
+            assert repr(own[1]) == repr(expected[1])
+            own, expected = own[0], expected[0]
+        assert own.numpy().tobytes() == expected.numpy().tobytes(), n
+
+
+def test_a_number_is_not_taken_for_an_equal_one():
+    rate = 0.5
+    compiled = cresset.compile(lambda x, n: x * n + rate * x)
+    x = cresset.ones(2)
+    for n in (rate, rate, rate, 0.25, 2.0):
+        assert compiled(x, n)[0].item() == n + rate
+    assert recordings(compiled) == 1
+    compiled = cresset.compile(lambda x, n, m: x * n + m * x)
+    for n, m in ((1.0, 1.0), (1.0, 1.0), (2.0, 3.0), (4.0, 4.0)):
+        assert compiled(x, n, m)[0].item() == n + m
+    assert plays(compiled) == 2
+
+
+def test_gradients_by_way_of_a_number_are_those_of_the_call():
+    compiled = cresset.compile(lambda x, n: (x * n) * x)
+    for n in (1.0, 2.0, 3.0, 4.0, 4.0, 4.0):
+        x = cresset.tensor([1.0, 2.0], requires_grad=True)
+        compiled(x, n).sum().backward()
+        assert x.grad.tolist() == [2 * n, 4 * n]
+
+
+def test_verified_and_profiled_calls_with_numbers():
+    compiled = cresset.compile(lambda x, n: (x / n).exp(), verify=True)
+    x = cresset.ones(4)
+    for n in (1.0, 2.0, 3.0, 4.0):
+        assert cresset.equal(compiled(x, n), (x / n).exp())
+    assert plays(compiled) == 2
+    assert "div" in str(compiled.profile(x, 5.0))

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cresset.capture.frames import function_in
+from cresset.capture.given_numbers import GivenNumbers
 from cresset.capture.instructions import instructions
 from cresset.core.tensor import Tensor
 from cresset.runtime import watch
@@ -52,10 +53,12 @@ class Reads:
     """Notes what the code that runs between `__enter__` and `__exit__` reads and changes.
 
     `found` maps (where, name) to (owner, value), `where` being the owner's identity; `changes` are
-    those that a replay would leave out; `prints` are the lines that print.
+    those that a replay would leave out; `prints` are the lines that print. What becomes of
+    `numbers` is followed.
     """
 
-    def __init__(self):
+    def __init__(self, numbers: GivenNumbers):
+        self.numbers = numbers
         self.found: dict[tuple[int, str, Any], tuple[Any, Any]] = {}
         self.changes: list[Change] = []
         self.prints: list[tuple[str, int]] = []
@@ -87,8 +90,12 @@ class Reads:
         if table is None:
             return None
 
+        follow = self.numbers.follower(frame) if self.numbers else None
+
         def step(frame, event, argument):
             if event == "opcode":
+                if follow is not None:
+                    follow(frame)
                 action = table.get(frame.f_lasti)
                 if action is not None:
                     self._note(frame, *action)
@@ -258,8 +265,12 @@ def _place(owner, name, known) -> tuple[str, list[dict]]:
 
 
 def same(value, before) -> bool:
-    """Whether a plain value is what it was, type included."""
-    return type(value) is type(before) and (value == before or value != value)
+    """Whether a plain value is what it was, its type, the sign of a zero and NaN included."""
+    if type(value) is not type(before):
+        return False
+    if value and value == before and type(value) is not complex:
+        return True
+    return repr(value) == repr(before)
 
 
 def copied(value):

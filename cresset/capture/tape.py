@@ -20,6 +20,7 @@ from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, leaf_numbers
+from cresset.capture.given_numbers import GivenNumbers
 from cresset.capture.lines import Line, Lines
 from cresset.capture.returned import only_returned
 from cresset.core.caller import caller
@@ -158,13 +159,16 @@ class Tape:
 
     `leaves` are tensors whose gradients are to be known at every live call; `code` is that of the
     function, in which a look may be the last thing that is done. `rounds` says whether control flow
-    may become rounds of a program, whose gradients are not differentiated again.
+    may become rounds of a program, whose gradients are not differentiated again. `numbers` are
+    those among the arguments that may be inputs of programs.
     """
 
     def __init__(
-        self, leaves: Iterable[Tensor] = (), code: types.CodeType | None = None, rounds: bool = True
+        self, leaves: Iterable[Tensor] = (), code: types.CodeType | None = None,
+        rounds: bool = True, numbers: GivenNumbers | None = None,
     ):
         self.leaves = tuple(leaves)
+        self.numbers = numbers or GivenNumbers(())
         self.code = code
         self.rounds = rounds
         # Whether gradients of control flow were to be differentiated again.
@@ -254,6 +258,7 @@ class Tape:
         if self._inside is not None:
             written = [a.memory for letter, a in zip(letters, given) if letter == "w"]
             self._stay_inside(self._inside.issuperset(written))
+        self.numbers.launch(arguments, self.is_aside)
         out = launch(*arguments)
         made = out if count > 1 else (out,) * count
         results = tuple([self.made(x) for x in made])

@@ -24,9 +24,10 @@ STEADY = 8
 class Checks:
     """Writes the function that says whether a recording fits a call.
 
-    `fitting(args, options)` returns the tensors among the arguments, or None. `conditions` all have
-    to be true. Most are about objects that hardly ever change, of which words in memory tell: only
-    where one is another than it was are they looked at.
+    `fitting(args, options)` returns the tensors among the arguments, and behind them the numbers
+    that may be others, or None. `conditions` all have to be true. Most are about objects that
+    hardly ever change, of which words in memory tell: only where one is another than it was are
+    they looked at.
     """
 
     def __init__(self):
@@ -34,6 +35,8 @@ class Checks:
         self.conditions: list[Condition] = []
         self.leaves: list[Tensor] = []
         self.places: list[str] = []
+        # The places of numbers that may be others, by identity.
+        self.numbers: dict[int, str] = {}
         self.names: dict[int, str] = {}
 
     def known(self, value) -> str:
@@ -48,8 +51,9 @@ class Checks:
         self.conditions.append(Condition(test, what, words))
 
     # --- the arguments ----------------------------------------------------------------------------
-    def arguments(self, args, options):
-        """Check what the call is given."""
+    def arguments(self, args, options, numbers):
+        """Check what the call is given; of the `numbers` among it only that they are floats."""
+        self.numbers = {id(x): "" for x in numbers}
         order = f"[*options] == {self.known([*options])}" if options else "not options"
         self._add(f"len(args) == {len(args)} and {order}", "the number of arguments")
         for k, value in enumerate(args):
@@ -63,6 +67,9 @@ class Checks:
             self._tensor(place, value)
         elif (form := form_of(value)) is not None:
             self._container(place, value, form)
+        elif id(value) in self.numbers:
+            self.numbers[id(value)] = place
+            self._add(f"type({place}) is float", place)
         elif kind in PLAIN:
             self._add(f"same({place}, {self.known(value)})", place)
         else:
@@ -176,7 +183,7 @@ class Checks:
             "def fitting(args, options):",
             "    try:",
             f"        if {both}:",
-            f"            return [{', '.join(self.places)}]",
+            f"            return [{', '.join([*self.places, *self.numbers.values()])}]",
             # As where there are other entries, or tensors that are not to be compared.
             "    except Exception:",
             "        pass",

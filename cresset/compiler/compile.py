@@ -10,6 +10,7 @@ from typing import Any
 
 from cresset.autograd.mode import mode as gradient_mode
 from cresset.capture.containers import forget_given, forget_made
+from cresset.capture.given_numbers import GivenNumbers
 from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
@@ -36,7 +37,7 @@ NEAR = 4
 # Calls that may take another way than a recording did before it is given up.
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
-OWN = {"function", "fullgraph", "_rounds", "_wanting", "verify", "_variants", "_kinds",
+OWN = {"function", "fullgraph", "_decisive", "_rounds", "_wanting", "verify", "_variants", "_kinds",
        "__wrapped__", *WRAPPER_ASSIGNMENTS}
 
 
@@ -100,6 +101,8 @@ class Compiled:
         self._kinds: dict[tuple, bool | NotReplayable] = {}
         # The tensors whose gradients calls may compute; None before the first.
         self._wanting: dict[Tensor, None] | None = None
+        # The places of floats among the arguments by which the function decides.
+        self._decisive: set[int | str] = set()
         # Whether control flow becomes rounds of programs.
         self._rounds = True
         if _code_of(function) is not None:
@@ -168,7 +171,7 @@ class Compiled:
 
     def _run(self, args, options):
         """A call that no recording fits: in immediate mode, and noted."""
-        kind = _kind(args, options)
+        kind = self._kind(args, options)
         if any(v.missed > MOST_MISSED and v.missed > v.plays for v in self._variants):
             self._kinds[kind] = NotReplayable("elements decide otherwise at every call")
             self._variants = [v for v in self._variants if v.missed <= MOST_MISSED]
@@ -192,6 +195,28 @@ class Compiled:
     def _name(self) -> str:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
+    def _numbers(self, args, options) -> dict[int | str, float]:
+        """The floats among the arguments by which the function is not known to decide, by place."""
+        if _code_of(self.function) is None:
+            return {}
+        given = {**dict(enumerate(args)), **options}
+        return {
+            place: x for place, x in given.items()
+            if type(x) is float and place not in self._decisive
+        }
+
+    def _kind(self, args, options) -> tuple:
+        """By what calls are told apart before anything is known of them."""
+        others = dict.fromkeys(self._numbers(args, options), float)
+        parts = []
+        held, structure = taken_apart(_replaced(args, options, others))
+        for leaf in held:
+            if isinstance(leaf, Tensor):
+                parts.append(leaf.layout)
+            else:
+                parts.append((type(leaf), leaf if isinstance(leaf, PLAIN) else id(leaf)))
+        return (structure, gradient_mode.enabled, *parts)
+
     def _cause(self, args, options) -> str:
         """What a call has that no recording of its kind fits: what comes latest in a check."""
         if not self._variants:
@@ -201,10 +226,14 @@ class Compiled:
 
     def _record(self, kind, args, options):
         assert self._wanting is not None
-        tape = Tape(self._wanting, _code_of(self.function), self._rounds)
-        reads = Reads()
-        entry = {x: x.grad for x in self._wanting}
         given = StandIns(args, options)
+        # Each float as an object of its own, by which it is known wherever it is.
+        own = {place: x * 1.0 for place, x in self._numbers(args, options).items()}
+        given.args, given.options = _replaced(given.args, given.options, own)
+        numbers = GivenNumbers(own.values())
+        tape = Tape(self._wanting, _code_of(self.function), self._rounds, numbers)
+        reads = Reads(numbers)
+        entry = {x: x.grad for x in self._wanting}
         with tape, reads:
             outcome = [self.function(*given.args, **given.options)]
         forget_given(reads, containers_of((given.args, given.options)))
@@ -216,19 +245,23 @@ class Compiled:
             # The call went another way than all before, to gradients that were not looked at.
             self._wanting.update(dict.fromkeys(more))
             return given.given_back(result)
+        found: bool | NotReplayable = True
         try:
             cause = self._cause(args, options)
             variant = Variant(tape, reads, entry, result, given.args, given.options, cause)
-        except NotReplayable as problem:
-            self._kinds[kind] = problem
-            if self.fullgraph:
-                raise RuntimeError(f"compile: {_told(problem)}") from None
-        else:
             self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
-            self._kinds[kind] = True
             if self.verify:
                 variant.verifier = Verifier(variant.replay, tape)
+        except NotReplayable as problem:
+            found = problem
+        decisive = {place for place, x in own.items() if id(x) in numbers.seen}
+        if decisive:
+            self._decisive |= decisive
+            kind = self._kind(args, options)
+        self._kinds[kind] = found
+        if isinstance(found, NotReplayable) and self.fullgraph:
+            raise RuntimeError(f"compile: {_told(found)}")
         for path, line in reads.prints[:1]:
             warn(f"compile: print() at {path}:{line} was run while the call was recorded; it is "
                  "not when it is played")
@@ -343,11 +376,15 @@ class Variant:
         self.plays = self.missed = 0
         self.verifier: Verifier | None = None
         self.cause = cause
-        self.checks = Checks()
-        self.checks.arguments(args, options)
-        leaves = {id(x): x for x in (*entry, *self.checks.leaves)}
+        leaves = {id(x): x for x in (*entry, *tensors_of((args, options)))}
         backward = record_backward(tape, tensors_of(result), leaves.values())
-        self.replay: Replay = replay(tape, result, self.checks.leaves, entry, backward)
+        if backward is not None:
+            for launched in tape.entries[backward.start :]:
+                tape.numbers.keep(launched.arguments)
+        numbers = tape.numbers.inputs()
+        self.checks = Checks()
+        self.checks.arguments(args, options, numbers)
+        self.replay: Replay = replay(tape, result, self.checks.leaves, numbers, entry, backward)
         self.decisions = [
             (e.value, e.line) for e in tape.entries if isinstance(e, Looked) and not e.last
         ]
@@ -363,13 +400,9 @@ class Variant:
         return "\n".join(lines)
 
 
-def _kind(args, options) -> tuple:
-    """By what calls are told apart before anything is known of them."""
-    parts = []
-    held, structure = taken_apart((args, options))
-    for leaf in held:
-        if isinstance(leaf, Tensor):
-            parts.append(leaf.layout)
-        else:
-            parts.append((type(leaf), leaf if isinstance(leaf, PLAIN) else id(leaf)))
-    return (structure, gradient_mode.enabled, *parts)
+def _replaced(args: tuple, options: dict, others: dict) -> tuple[tuple, dict]:
+    """The arguments of a call with others at some places."""
+    return (
+        tuple([others.get(k, x) for k, x in enumerate(args)]),
+        {name: others.get(name, x) for name, x in options.items()},
+    )

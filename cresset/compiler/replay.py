@@ -77,16 +77,18 @@ class Replay(NamedTuple):
 
 
 def replay(
-    tape: Tape, result: Any, leaves: list[Tensor], entry: dict, backward: Backward | None
+    tape: Tape, result: Any, leaves: list[Tensor], numbers: list[float], entry: dict,
+    backward: Backward | None,
 ) -> Replay:
     """The replay of what a tape has recorded; `leaves` are the tensors among the arguments.
 
+    Behind these a play is given others for the `numbers`, which launches know by identity.
     `entry` has the gradients of the tensors that want some as they were when the call began;
     `backward` is the way back from the results, where it was recorded.
 
     Raises NotReplayable where playing again would not do what the function does.
     """
-    made = _Writer(tape, result, leaves, entry, backward).replay()
+    made = _Writer(tape, result, leaves, numbers, entry, backward).replay()
     for memory in tape.memories:
         # Found through its tensor from now on, which may be given other memory.
         memory.kept = None
@@ -94,8 +96,9 @@ def replay(
 
 
 class _Writer:
-    def __init__(self, tape, result, leaves, entry, backward):
+    def __init__(self, tape, result, leaves, numbers, entry, backward):
         self.tape = tape
+        self.numbers = numbers
         self.backward = backward
         self.result = result
         self.leaves = leaves
@@ -270,7 +273,7 @@ class _Writer:
                 self.parts.append(stretch[0])
             elif stretch:
                 after = self._needed(stretches[k + 1 :])
-                part = segment(stretch, before, after, self.offsets, alone=True)
+                part = segment(stretch, before, after, self.offsets, True, self.numbers)
                 self._launch(part)
                 before.update(part.outputs)
         self._hand(self.last)
@@ -318,7 +321,9 @@ class _Writer:
         for memory in part.outputs:
             self.names[memory] = f"m{len(self.names)}"
             self.offsets[memory] = 0
-        inputs = ", ".join(["None", *(self.names[m] for m in part.inputs)])
+        words = {id(x): f"a[{k}]" for k, x in enumerate(self.numbers, start=len(self.leaves))}
+        given = [words[id(x)] for x in part.given]
+        inputs = ", ".join(["None", *(self.names[m] for m in part.inputs), *given])
         made = ", ".join(self.names[m] for m in part.outputs)
         self.lines.append(f"    {made + ' = ' if made else ''}{launch}({inputs})")
 

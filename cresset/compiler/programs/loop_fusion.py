@@ -36,6 +36,8 @@ from cresset.kernels.rewrites import heavy
 from cresset.runtime.plan import is_shared
 from cresset.runtime.program import STATUS, Step
 
+# The value that numbers are added to which are known.
+NOTHING = 0
 # Steps back that a nest looks for one to join.
 LOOK_BACK = 8
 # Arrays and values of a joined nest; more would not stay in registers.
@@ -179,7 +181,9 @@ def located(step: Step) -> Nest | None:
             return None
         if o.value is None:
             place, (begin, *_) = next(places), next(moves)
-            if o.strides is None:
+            if o.strides is None and place != NOTHING:
+                o = o._replace(place=place)
+            elif o.strides is None:
                 o = o._replace(place=-1, value=_number(begin, o.number))
             else:
                 start, rest = divmod(begin, o.dtype.itemsize)

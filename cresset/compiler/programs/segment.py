@@ -45,14 +45,15 @@ class Another(NamedTuple):
 class Segment(NamedTuple):
     """A program over memories: `launch(None, *tensors over inputs)` makes those of `outputs`.
 
-    `launches` are what its steps do, in order; `places` are where each memory lies: its place in
-    the value table, and the bytes behind that. `peak` is the size of the block that temporaries lie
-    in; `held` are those that live when most do, the largest first: bytes, and the line that made
-    them.
+    The floats `given` are inputs behind these. `launches` are what its steps do, in order; `places`
+    are where each memory lies: its place in the value table, and the bytes behind that. `peak` is
+    the size of the block that temporaries lie in; `held` are those that live when most do, the
+    largest first: bytes, and the line that made them.
     """
 
     program: Program
     inputs: tuple[Memory, ...]
+    given: tuple[float, ...]
     outputs: tuple[Memory, ...]
     launches: tuple[Launch, ...]
     places: dict[Memory, tuple[int, int]]
@@ -83,21 +84,24 @@ def counted(n: int, what: str) -> str:
 
 def segment(
     entries: Sequence[Launched], before: set[Memory], after: set[Memory],
-    offsets: dict[Memory, int], alone: bool = False,
+    offsets: dict[Memory, int], alone: bool = False, given: Sequence[float] = (),
 ) -> Segment:
     """The segment of some launches in order.
 
     Memories in `before` are there when it begins, those in `after` are used when it has ended;
     `offsets` are the bytes of a memory before the first element of the tensor that it comes as.
     One that is a program `alone` may have temporaries where an output will be, and two blocks.
+    Floats that are one of those `given`, and not only equal to it, are inputs.
     """
-    return _Builder(entries, before, after, offsets, alone).segment()
+    return _Builder(entries, before, after, offsets, alone, given).segment()
 
 
 class _Builder:
-    """Builds a segment over values that are numbered as they are met: memories, rooms, nothing."""
+    """Builds a segment over values that are numbered as they are met: nothing first, memories,
+    given numbers by their identity, rooms.
+    """
 
-    def __init__(self, entries, before, after, offsets, alone):
+    def __init__(self, entries, before, after, offsets, alone, given):
         self.entries = entries
         self.alone = alone
         made: list[Memory] = []
@@ -115,7 +119,9 @@ class _Builder:
                     if letter == "w" or a.memory not in found:
                         found[a.memory] = letter
         self.inputs = tuple(m for m in found if m not in new)
-        self.letters = "n" + "".join(found[m] for m in self.inputs)
+        taken = {id(a) for entry in entries for a in entry.arguments}
+        self.given = tuple(x for x in given if id(x) in taken)
+        self.letters = "n" + "".join(found[m] for m in self.inputs) + "d" * len(self.given)
         self.outputs = tuple(m for m in made if m in after)
         count = len(self.outputs)
         # Where values lie: places in the value table of the program, and bytes behind them.
@@ -123,10 +129,14 @@ class _Builder:
         self.places.update({m: (k, 0) for k, m in enumerate(self.outputs)})
         for k, m in enumerate(self.inputs):
             self.places[m] = (count + 1 + k, -offsets.get(m, 0))
+        for k, x in enumerate(self.given, start=count + 1 + len(self.inputs)):
+            self.places[id(x)] = (k, 0)
         self.arena = count + len(self.letters)
         # The values by number, temporaries too: memories, and the rooms of programs, (k, j).
         self.values: list[Any] = list(self.places)
         self.numbers = {value: k for k, value in enumerate(self.values)}
+        # Values that are no memory, which nothing reads or writes.
+        self.words = {self.numbers[NOTHING], *(self.numbers[id(x)] for x in self.given)}
         self.wanted: list[Temporary] = []
 
     def segment(self) -> Segment:
@@ -156,7 +166,7 @@ class _Builder:
         program = Program(self.letters, layouts, steps, blocks, joined(explained))
         places = {value: at for value, at in self.places.items() if isinstance(value, Memory)}
         return Segment(
-            program, self.inputs, self.outputs,
+            program, self.inputs, self.given, self.outputs,
             tuple(
                 Launch(tuple(self.entries[k] for k in group), count, again)
                 for group, count, again in shown
@@ -188,8 +198,7 @@ class _Builder:
         pinned = program.explain is not None or any(
             step.rounds or step.nest is None and "i" in program.inputs for step in program.steps
         )
-        nothing = self.numbers[NOTHING]
-        everything = frozenset(number for number, _ in table) - {nothing}
+        everything = frozenset(number for number, _ in table) - self.words
         if program.explain is not None:
             # What lasts and is written after a fault might be found is not written before.
             everything |= {
@@ -198,13 +207,15 @@ class _Builder:
             }
         for step in program.steps:
             step = step.over(table.__getitem__)
-            met = everything if pinned else frozenset(step.operands) - {STATUS, nothing}
+            met = everything if pinned else frozenset(step.operands) - {STATUS, *self.words}
             yield FusedLaunch(step, met, met & written, (k,), pinned)
 
     def _value(self, letter: str, a) -> tuple[int, int]:
         """The number of an input, and what is added to it. A number is added to nothing."""
         if isinstance(a, Place):
             return self._number(a.memory), a.offset
+        if id(a) in self.numbers:
+            return self.numbers[id(a)], 0
         nothing = self.numbers[NOTHING]
         if letter == "d":
             return nothing, struct.unpack("q", struct.pack("d", a))[0]
