@@ -157,10 +157,12 @@ def test_branches_that_differ_are_refused_where_both_are_seen():
     compiled = cresset.compile(
         lambda x: cresset.cond(x.sum() > 0, lambda x: x, lambda x: (x, x), (x,))
     )
+    compiled(X)
     with pytest.raises(RuntimeError, match="true_fn and false_fn must return in the same form"):
         compiled(X)
     compiled = cresset.compile(
         lambda x: cresset.cond(x.sum() > 0, lambda x: x, lambda x: x.long(), (x,))
     )
+    compiled(X)
     with pytest.raises(RuntimeError, match="same shapes and types"):
         compiled(X)

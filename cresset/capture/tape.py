@@ -141,11 +141,14 @@ class Looked(NamedTuple):
 
 
 class Aside(NamedTuple):
-    """What a function did that was recorded aside: its result, the entries, what it made."""
+    """What a function did that was recorded aside: its result, the entries, what it made, whether it
+    drew random numbers.
+    """
 
     result: Any
     entries: list
     made: set[Memory]
+    drew: bool = False
 
 
 class Seen(NamedTuple):
@@ -303,6 +306,14 @@ class Tape:
             self.entries[-1] = Launched("check", program, (self.place(x),), (), self._lines.now())
         return value
 
+    def decided(self, x: Tensor) -> bool:
+        """Whether the one element of x is not zero, by which more is decided than a result."""
+        value = bool(x.item())
+        look = self.entries[-1]
+        assert isinstance(look, Looked)
+        self.entries[-1] = look._replace(last=False)
+        return value
+
     def drew(self, generator: Generator):
         """Note that random numbers are drawn."""
         if self.foreign():
@@ -353,7 +364,7 @@ class Tape:
                 self._states.update(states | self._states)
             if self.drawn is not None:
                 self.drawn = min(self.drawn, start)
-        return Aside(result, entries, made)
+        return Aside(result, entries, made, bool(states))
 
     def accumulates(self, leaf: Leaf):
         """Note that a tensor's gradient changes."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from cresset.autograd.mode import mode
 from cresset.capture.tape import Launched, Memory, Place, Tape
 from cresset.compiler.control_flow.gradients import Arriving, Backward, Way, led, node_of, way_back
+from cresset.compiler.control_flow.loop import record_led_loop
 from cresset.compiler.control_flow.recorded import Unrecorded, copies, read, room, run_over
 from cresset.compiler.control_flow.rounds import ENDLESS, Rounds, planned
 from cresset.core.dtype import uint8
@@ -82,7 +83,7 @@ def record_while(
 ) -> list[Tensor]:
     """What is carried when `condition` says that there is no other turn of `body`."""
     if mode.enabled and any(x.requires_grad for x in carried):
-        raise Unrecorded
+        return record_led_loop(tape, condition, body, carried)
     rooms = [room(x.layout) for x in carried]
     begin = copies(tape, zip(rooms, carried))
     asked = tape.aside(condition, rooms)
@@ -90,7 +91,7 @@ def record_while(
         raise Unrecorded
     turn = tape.aside(body, rooms)
     if any(x.requires_grad for x in turn.result):
-        raise Unrecorded
+        return record_led_loop(tape, condition, body, carried)
     end = copies(tape, zip(rooms, turn.result))
     flag = tape.place(asked.result)
     told: set[Memory] = {flag.memory} & asked.made

@@ -12,7 +12,7 @@ from typing import Any
 
 from cresset.autograd.group import Group
 from cresset.compiler.control_flow.flow import record_cond, record_while
-from cresset.compiler.control_flow.recorded import packed, recorded, tried
+from cresset.compiler.control_flow.recorded import decided, packed, recorded, tried
 from cresset.compiler.control_flow.scan import record_scan
 from cresset.compiler.structure import put_together, taken_apart
 from cresset.core import dtype as types
@@ -60,7 +60,7 @@ def cond(pred, true_fn: Callable, false_fn: Callable, operands=()) -> Any:
     ])
     if made is None:
         structures.clear()
-        made = _branch(true_fn if pred.item() else false_fn, operands, given, structures)
+        made = _branch(true_fn if decided(pred) else false_fn, operands, given, structures)
     return put_together(structures[0][0], iter(made))
 
 
@@ -87,8 +87,8 @@ def while_loop(cond_fn: Callable, body_fn: Callable, carried_inputs) -> Any:
     `cond_fn` returns one element of type bool, or a Python one; `body_fn` a tuple like that given,
     with the same shapes and types. Neither writes to what it is given.
 
-    In a compiled function the loop is one of the program, without Python, where nothing requires
-    gradients and all that is carried are tensors.
+    The results have gradients. In a compiled function the loop is one of the program, without
+    Python, and so is its gradient, where all that is carried are tensors.
 
     Raises RuntimeError where that does not hold.
 
@@ -123,12 +123,13 @@ def while_loop(cond_fn: Callable, body_fn: Callable, carried_inputs) -> Any:
         )
 
     def turned(body_fn, carried):
+        group = Group("WhileTurn")
         following = body_fn(*put_together(structure, iter(carried)))
         following = tuple(following) if isinstance(following, list) else following
         results, found = taken_apart(following)
         made = [_layout(x) for x in results]
         _same("while_loop", "body_fn must return what it is given", wanted, (found, made))
-        return [x.contiguous() if isinstance(x, Tensor) else x for x in results]
+        return _closed(group, results)
 
     if all(isinstance(x, Tensor) for x in carried):
         made = recorded(
@@ -136,9 +137,17 @@ def while_loop(cond_fn: Callable, body_fn: Callable, carried_inputs) -> Any:
         )
         if made is not None:
             return put_together(structure, iter(made))
-    while asked(cond_fn, carried):
+    group = Group("WhileLoop")
+    while decided(asked(cond_fn, carried)):
         carried = turned(body_fn, carried)
-    return put_together(structure, iter(carried))
+    return put_together(structure, iter(_closed(group, carried)))
+
+
+def _closed(group: Group, values: list) -> list:
+    """The tensors among some values as results of a group, and the others."""
+    made = [x.contiguous() for x in values if isinstance(x, Tensor)]
+    closed = iter(group.close(made))
+    return [next(closed) if isinstance(x, Tensor) else x for x in values]
 
 
 # --- scan -----------------------------------------------------------------------------------------

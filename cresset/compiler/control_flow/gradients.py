@@ -51,11 +51,11 @@ def way_back(tape: Tape, node: GroupNode, given: Sequence[Tensor]) -> Way:
     """Record the way back through a group, from the gradients of its results."""
     with no_grad():
         try:
-            result, entries, made = tape.aside(node.apply, tuple(given))
+            back = tape.aside(node.apply, tuple(given))
         except (NotImplementedError, RuntimeError) as problem:
             raise Unrecorded from problem
-    gradients = {edge: g for edge, g in zip(node.edges, result) if g is not None}
-    return Way(entries, made, gradients, dict(zip(node.edges, node.layouts)))
+    gradients = {edge: g for edge, g in zip(node.edges, back.result) if g is not None}
+    return Way(back.entries, back.made, gradients, dict(zip(node.edges, node.layouts)))
 
 
 class Arriving(NamedTuple):

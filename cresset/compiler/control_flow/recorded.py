@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from cresset.autograd.mode import no_grad
 from cresset.autograd.node import alias
 from cresset.capture.tape import Aside, Memory, Outside, Place, Tape
+from cresset.compiler.control_flow.rounds import planned
+from cresset.compiler.programs.segment import Segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -99,6 +101,38 @@ def copies(tape: Tape, pairs: Iterable[tuple[Tensor, Tensor | None]]) -> Aside:
 
     with no_grad():
         return tape.aside(copy, written=[target for target, _ in pairs])
+
+
+def written(tape: Tape, function: Callable, targets: Sequence[Tensor], *arguments) -> Aside:
+    """What a function of targets that it writes to does, recorded aside."""
+    with no_grad():
+        return tape.aside(function, targets, *arguments, written=targets)
+
+
+def emptied(sums: Sequence[Tensor]):
+    """Fill with what changes nothing that is added to it, not even the sign of a zero."""
+    for x in sums:
+        x.fill_(complex(-0.0, -0.0) if x.layout.dtype.is_complex else -0.0)
+
+
+def added(sums: Sequence[Tensor], gradients: Sequence[Tensor]):
+    """Add gradients to sums."""
+    for x, g in zip(sums, gradients):
+        x.add_(g)
+
+
+def stretch(asides: Sequence[Aside], staying: Iterable[Memory] = ()) -> Segment:
+    """What was recorded aside, one after the other, as one stretch of a program."""
+    entries = [entry for aside in asides for entry in aside.entries]
+    return planned(entries, set().union(*(aside.made for aside in asides)), set(staying))
+
+
+def decided(x) -> bool:
+    """Whether a flag is true, a tensor or of Python; a play goes on only where it is that again."""
+    tape = dispatch.tape
+    if not isinstance(x, Tensor) or tape is None or tape.foreign():
+        return bool(x)
+    return tape.decided(x)
 
 
 def read(entries) -> set[Memory]:

@@ -6,11 +6,11 @@ turns in the other order; what the gradients of one tensor in all turns come to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from cresset.autograd.mode import mode, no_grad
+from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, alias
 from cresset.autograd.record import live
 from cresset.capture.tape import Aside, Memory, Tape
@@ -24,16 +24,19 @@ from cresset.compiler.control_flow.gradients import (
 )
 from cresset.compiler.control_flow.recorded import (
     Unrecorded,
+    added,
     copies,
+    emptied,
     read,
     room,
     run_over,
     stacked,
     stand_in,
+    stretch,
+    written,
 )
-from cresset.compiler.control_flow.rounds import Rounds, planned
+from cresset.compiler.control_flow.rounds import Rounds
 from cresset.compiler.programs.arena import aligned
-from cresset.compiler.programs.segment import Segment
 from cresset.core.dtype import uint8
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
@@ -133,9 +136,9 @@ class _Recorder:
         paths = [*self._slices(turn), *(one.path for one in saved)]
         paths += [self._along(x, Stack("result", k)) for k, x in enumerate(places)]
         rounds = _rounds(paths)
-        rounds.add(_stretch([begin]))
+        rounds.add(stretch([begin]))
         with rounds.turns(self.turns, moving=_moving(paths)):
-            rounds.add(_stretch([turn.aside, *ends], {one.path.memory for one in saved}))
+            rounds.add(stretch([turn.aside, *ends], {one.path.memory for one in saved}))
         backward = None if way is None else self._backward(turn, way, arriving, saved)
         outputs: dict[Any, Layout] = {self._memory(x): x.layout for x in self.rooms}
         for k, x in enumerate(places):
@@ -232,15 +235,15 @@ class _Recorder:
 
         ends = [
             copies(tape, ((part, found[x.history]) for x, part in parts.items())),
-            _aside(tape, _added, list(sums.values()), [found[edge] for edge in sums]),
+            written(tape, added, list(sums.values()), [found[edge] for edge in sums]),
             copies(tape, [
                 (g, found.get(x.history)) for x, g in zip(turn.carry, handed) if g is not None
             ]),
         ]
         rounds = _rounds(paths, (self._memory(g) for g in handed if g is not None))
-        rounds.add(_stretch([copies(tape, starts), _aside(tape, _emptied, list(sums.values()))]))
+        rounds.add(stretch([copies(tape, starts), written(tape, emptied, list(sums.values()))]))
         with rounds.turns(turns, moving=_moving(paths)):
-            rounds.add(_stretch([Aside(None, way.entries, way.made), *ends]))
+            rounds.add(stretch([Aside(None, way.entries, way.made), *ends]))
 
         edges, layouts = [], []
         outputs: dict[Any, Layout] = {}
@@ -279,25 +282,3 @@ def _rounds(paths: Sequence[Path], own=()) -> Rounds:
 
 def _moving(paths: Sequence[Path]) -> dict[Memory, int]:
     return {path.memory: path.stride for path in paths}
-
-
-def _stretch(asides: Sequence[Aside], staying: Iterable[Memory] = ()) -> Segment:
-    """What was recorded aside, one after the other, as one stretch."""
-    entries = [entry for aside in asides for entry in aside.entries]
-    return planned(entries, set().union(*(aside.made for aside in asides)), set(staying))
-
-
-def _aside(tape: Tape, function: Callable, targets: Sequence[Tensor], *arguments) -> Aside:
-    with no_grad():
-        return tape.aside(function, targets, *arguments, written=targets)
-
-
-def _emptied(sums: Sequence[Tensor]):
-    """Fill with what changes nothing that is added to it, not even the sign of a zero."""
-    for x in sums:
-        x.fill_(complex(-0.0, -0.0) if x.layout.dtype.is_complex else -0.0)
-
-
-def _added(sums: Sequence[Tensor], gradients: Sequence[Tensor]):
-    for x, g in zip(sums, gradients):
-        x.add_(g)
