@@ -141,8 +141,8 @@ class Looked(NamedTuple):
 
 
 class Aside(NamedTuple):
-    """What a function did that was recorded aside: its result, the entries, what it made, whether it
-    drew random numbers.
+    """What a function did that was recorded aside: its result, the entries, what it made, and
+    whether it drew random numbers.
     """
 
     result: Any
