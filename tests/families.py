@@ -9,6 +9,7 @@ import numpy as np
 
 import cresset
 import cresset.nn.functional as F
+from cresset.compiler.programs import loop_fusion
 from cresset.nn.modules.recurrence import Scan
 
 # Around the widths of vectors and tiles.
@@ -291,6 +292,25 @@ def _(x):
             optimizer.step()
         found += parameters
     return found
+
+
+# --- compiled programs ----------------------------------------------------------------------------
+for _depth in (5, 300):
+    @family(f"epilogues {_depth}", AROUND[1:], lambda n, k=_depth: numbers(n, k),
+            lambda n, k=_depth: numbers(k, n + 8), lambda n: numbers(n, n + 8),
+            lambda n: numbers(1, 3, n, n), lambda n: numbers(7, 3, 3, 3))
+    def _(a, b, c, x, w):
+        """Products and convolutions with loops over their results."""
+        def function(a, b, c, x, w):
+            c += a @ b
+            return (a @ b).abs() * c, F.conv2d(x, w, padding=1).relu() + 1, c
+
+        own, least = cresset.compile(function), loop_fusion.LEAST_BYTES
+        loop_fusion.LEAST_BYTES = 0
+        try:
+            return [own(a, b, c.clone(), x, w) for _ in range(4)][-1]
+        finally:
+            loop_fusion.LEAST_BYTES = least
 
 
 # --- recurrences ----------------------------------------------------------------------------------

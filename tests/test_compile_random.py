@@ -7,10 +7,12 @@ import argparse
 import random
 import sys
 import traceback
+from unittest.mock import patch
 
 import pytest
 
 import cresset
+from cresset.compiler.programs import loop_fusion
 
 PROGRAMS = 30
 CALLS = 5
@@ -145,8 +147,24 @@ def product(values, choose, buffer):
     return x @ x.transpose(-1, -2) if x.ndim > 1 else cresset.outer(x, x) if x.ndim else x * x
 
 
+def layer(values, choose, buffer):
+    """A product of matrices, and what may follow as its epilogue."""
+    x = pick(values, choose).float().clamp(-3, 3)
+    x = x if x.ndim > 1 else x.expand(9, 3, *x.shape).reshape(9, -1)
+    y = x @ x.transpose(-1, -2)
+    for _ in range(3):
+        y = choose.choice([
+            lambda y=y: y.relu(), lambda y=y: y * 0.5 + x.narrow(-1, 0, 1),
+            lambda y=y: y.tanh() + y, lambda y=y: y + x.select(-1, -1).unsqueeze(-2),
+            lambda y=y: (y - 1).add_(y.transpose(-1, -2)),
+            lambda y=y: (y + 1).mul_(0.25), lambda y=y: y.to(cresset.bfloat16).float(),
+            lambda y=y: y.reshape(-1).sin().reshape(y.shape), lambda y=y: y.transpose(-1, -2) * 2,
+        ])()
+    return y
+
+
 PLAIN = [unary, unary, binary, binary, view, view, reduction, write, remember, convert, draw, join,
-         product]
+         product, layer]
 
 
 def within(values, choose, buffer, steps=PLAIN):
@@ -175,6 +193,16 @@ def looped(values, choose, buffer):
     )[1]
 
 
+def descended(values, choose, buffer):
+    """A loop with gradients."""
+    x = pick(values, choose).float()
+    turn = within(values, choose, buffer)
+    turns = (x.detach().mean() * 3).nan_to_num().clamp(0, 4).long()
+    return cresset.while_loop(
+        lambda n, x: n > 0, lambda n, x: (n - 1, turn(x, n).tanh()), (turns, x)
+    )[1]
+
+
 def scanned(values, choose, buffer):
     x = pick(values, choose).float()
     x = x if x.ndim else x.unsqueeze(0)
@@ -188,9 +216,10 @@ def scanned(values, choose, buffer):
     return choose.choice([carry, ys])
 
 
-STEPS = [*PLAIN, chosen, looped, scanned]
+STEPS = [*PLAIN, chosen, looped, descended, scanned]
 
 
+@patch.object(loop_fusion, "LEAST_BYTES", 0)
 def compare(seed):
     """Run one program both ways; returns how many calls were played."""
     program = Program(seed)

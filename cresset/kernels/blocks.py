@@ -10,6 +10,7 @@ length of stretches and their number, not with k.
 from __future__ import annotations
 
 from cresset.kernels.batch import Batch
+from cresset.kernels.epilogue import Epilogue
 from cresset.kernels.pack import copy_along, copy_panel, starts_of
 from cresset.kernels.tile import Lines, Tile, either, in_line, in_step, product, spread, vectors
 from cresset.kernels.words import Words
@@ -30,7 +31,7 @@ def tiles(tile: Tile, across: bool) -> Module:
     number of row and of column blocks, whether to copy; strides in a of a panel's row (0: it is not
     packed), of a row and from k to k; in b of a panel (0: it is not packed), of a column and from k
     to k; of a row of c; of a row and a column (1 or 0) of bias, and whether there is one; the batch
-    of (a, b, c, bias).
+    of (a, b, c, bias); the epilogue.
     """
     module = Module()
     f = module.kernel()
@@ -42,6 +43,9 @@ def tiles(tile: Tile, across: bool) -> Module:
     batch = Batch(words, 4)
     scratch = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
     room = f.alloca(tile.vector, tile.rows)
+    epilogue = Epilogue(f, batch.after(f), tile.type)
+    box = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
+    pitch = f.select(epilogue.wanted, wide, c_row)
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
     copied = None
     if tile.rows > 1:
@@ -53,14 +57,20 @@ def tiles(tile: Tile, across: bool) -> Module:
         end_column = f.minimum(first_column + wide, n)
         first_row = rest.urem(row_blocks) * tall
         end_row = f.minimum(first_row + tall, m)
-        offsets = batch.offsets(f, rest.udiv(row_blocks))
+        matrix = rest.udiv(row_blocks)
+        offsets = batch.offsets(f, matrix)
         x, y, z, w = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
+
+        top = f.minimum(first_row, m - tile.rows)
+        left = f.minimum(first_column, n - tile.lanes)
+        corner = f.select(epilogue.wanted, f.offset(box, 0 - left, tile.type),
+                          f.offset(z, top * c_row, tile.type))
 
         def turn(start, panel, step, starts, turns):
             """The sums of one tile over a stretch, and of those before it."""
             begins, ends = start.eq(0), start + deep >= k
             row = f.minimum(turns.index, m - tile.rows)
-            result = Lines(f.offset(z, row * c_row, tile.type), c_row, starts)
+            result = Lines(f.offset(corner, (row - top) * pitch, tile.type), pitch, starts)
             (place,) = turns.values
             waiting = Lines(place, f.constant("i64", tile.columns), in_line(f, tile))
             with f.when(ends):
@@ -105,6 +115,10 @@ def tiles(tile: Tile, across: bool) -> Module:
                 with f.loop(first_row, end_row, tile.rows, carry=passes.values) as turns:
                     turn(start, panel, step, starts, turns)
                 passes.next(*turns.results)
+        with f.when(epilogue.wanted):
+            rows = matrix * m + first_row, matrix * m + end_row
+            epilogue.run(f.offset(box, (first_row - top) * wide, tile.type), wide, rows,
+                         (left, end_column))
     f.ret()
     return module
 

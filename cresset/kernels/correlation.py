@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from cresset.core.dtype import dtype
 from cresset.kernels.batch import Batch, batch_words
+from cresset.kernels.epilogue import NONE, Epilogue, Tiled
 from cresset.kernels.schedule import Schedule
 from cresset.kernels.tile import Lines, Tile, either, in_line, rank_one, spread, vectors
 from cresset.kernels.words import Words
@@ -105,14 +106,22 @@ def correlate(schedule: Schedule, dtype: dtype, tile: Tile, images: Images, filt
         (out.image, out.group, out.plane), (0, outputs, 0),
     ))
     spaced = out.column != 1
+    tiled = None
+    if (out.first, out.row, out.column) == (0, width, 1):
+        # Where a row is shared by units, vectors of both may meet some of its pixels.
+        overlap = width % tile.lanes != 0 and run % segments != 0
+        narrowest = tile.lanes if overlap else (slots % run or run) * width // segments
+        tiled = Tiled(2, dtype, (count, groups, depth, outputs, height * width),
+                      (out.image, out.group, out.plane, out.channel, 1),
+                      narrowest, run * tile.lanes, overlap)
     schedule.launch(
         f"correlate_{tile.name}_{spaced}", lambda: correlation(tile, spaced),
-        (images.place, filters.place, out.place, out.place if bias is None else bias),
+        (images.place, filters.place, out.place, images.place if bias is None else bias),
         (inputs, block, outputs, taps, width, segments, slots, run, runs, share, shares,
          images.row, images.channel, filters.panel, out.first, out.channel, out.row, out.column,
-         bias is not None, *batch, *looks),
+         bias is not None, *batch, *looks, *NONE),
         count * groups * depth * runs * shares,
-        count * groups * outputs * depth * height * width * (inputs * taps + 8) / PACE,
+        count * groups * outputs * depth * height * width * (inputs * taps + 8) / PACE, tiled,
     )
 
 
@@ -129,7 +138,7 @@ def correlation(tile: Tile, spaced: bool) -> Module:
     the image (row, channel), of the filters (panel); the first result, and strides of results
     (channel, row, column), of which the last is 1 unless they are `spaced`; whether there is a
     bias; the batch of (image, filters, out, bias); where the taps of a block of channels look, from
-    the first of them.
+    the first of them; the epilogue.
     """
     module = Module()
     f = module.kernel()
@@ -143,18 +152,32 @@ def correlation(tile: Tile, spaced: bool) -> Module:
     looks = batch.after(f)
     scratch = f.alloca(tile.vector, _tiles_kept(tile) * tile.rows * tile.vectors)
     room = f.alloca(tile.vector, tile.rows)
+    epilogue = Epilogue(f, f.offset(looks, block * taps, "i64"), tile.type)
+    box = f.alloca(tile.type, SCRATCH_BYTES * 8 // BITS[tile.type])
+    pitch = run * tile.lanes
+    result_channel = f.select(epilogue.wanted, pitch, out_channel)
     nothing = f.alloca(tile.type, tile.rows)
     f.store(f.constant(vector(tile.type, tile.rows), 0), nothing)
+
+    def pixel(slot):
+        """The first pixel of one of a plane's vectors."""
+        start = slot.urem(segments) * tile.lanes
+        return slot.udiv(segments) * width + f.minimum(start, width - tile.lanes)
+
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         rest = unit.udiv(shares)
         first = unit.urem(shares) * share
         slot = rest.urem(runs) * run
-        offsets = batch.offsets(f, rest.udiv(runs))
+        plane = rest.udiv(runs)
+        offsets = batch.offsets(f, plane)
         x, w, z, terms = (f.offset(p, o, tile.type) for p, o in zip(pointers, offsets))
         row = slot.udiv(segments)
         place = [slot.urem(segments), row * row_step, out_first + row * out_row]
         last = f.minimum(slot + run, slots)
+        stop = f.minimum(first + share, outputs)
+        top, left = f.minimum(first, outputs - tile.rows), pixel(slot)
+        corner = f.select(epilogue.wanted, f.offset(box, 0 - top * pitch - left, tile.type), z)
 
         def turn(channels, first, pixels, out, bias):
             """One tile's sums over the channels of a block, and of those before it."""
@@ -172,7 +195,7 @@ def correlation(tile: Tile, spaced: bool) -> Module:
                     following = [f.select(left, new, old) for new, old in zip(following, place)]
                 place = following
             pixels.next(*place, f.offset(unfinished, tile.rows * tile.vectors, tile.vector))
-            result = Lines(out, out_channel, columns)
+            result = Lines(out, result_channel, columns)
             waiting = Lines(unfinished, f.constant("i64", tile.columns), in_line(f, tile))
             filters = first.udiv(tile.rows) * panel_step + begins * taps * tile.rows
             sums = _sums(f, tile, sources, f.offset(w, filters, tile.type), looks,
@@ -199,16 +222,19 @@ def correlation(tile: Tile, spaced: bool) -> Module:
 
         with f.loop(0, inputs, block) as begins:
             channels = begins, f.minimum(begins + block, inputs)
-            stop = f.minimum(first + share, outputs)
             with f.loop(first, stop, tile.rows, carry=[scratch]) as turns:
                 carry = [*place, turns.values[0]]
                 channel = f.minimum(turns.index, outputs - tile.rows)
-                out = f.offset(z, channel * out_channel, tile.type)
+                out = f.offset(corner, channel * result_channel, tile.type)
                 own = f.select(biased.ne(0), f.offset(terms, channel, tile.type), nothing)
                 bias = spread(f, tile, own, 1, room)
                 with f.loop(slot, last, tile.vectors, carry=carry) as pixels:
                     turn(channels, turns.index, pixels, out, bias)
                 turns.next(pixels.results[-1])
+        with f.when(epilogue.wanted):
+            rows = plane * outputs + first, plane * outputs + stop
+            epilogue.run(f.offset(box, (first - top) * pitch, tile.type), pitch, rows,
+                         (left, pixel(last - 1) + tile.lanes))
     f.ret()
     return module
 

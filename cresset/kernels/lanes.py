@@ -54,6 +54,23 @@ class KeptLanes(Writer):
             self.scopes.pop()
 
 
+class WholeRows(KeptLanes):
+    """Rows that are not cut into tiles: a unit is one, of any length.
+
+    Those that are asked for at once differ in their place along one dim alone, the last of rows.
+    """
+
+    def write(self):
+        f, dim = self.f, self.lane_dim - 1
+        _, begin, end = f.arguments
+        bases, _ = self.outward(self.pointers, None, dim, begin)
+        with f.loop(begin, end, carry=list(bases.values())) as row:
+            bases = dict(zip(bases, row.values))
+            self.row(bases, None, f.constant("i64", 0), self.sizes[-1])
+            row.next(*self.moved(bases, None, dim, 1)[0].values())
+        f.ret()
+
+
 class ReducedLanes(Writer):
     """The lanes run along the innermost reduced dim; each unit is one kept point."""
 

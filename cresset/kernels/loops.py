@@ -25,6 +25,8 @@ from cresset.runtime.ir import Value
 
 # Where the parts of a complex number stand in it.
 PARTS = {"re": 0, "im": 1}
+# Schedules of which a unit is not a tile of the lane dim, but all of it.
+UNCUT = ("reduced", "whole")
 
 
 class Role(NamedTuple):
@@ -47,7 +49,8 @@ class Form(NamedTuple):
 
     `lanes` names the schedule: "kept" or "reduced", after the innermost dim that the vector lanes
     run along, "columns" for lanes along a kept dim with states of many columns in memory, "turned"
-    for copies through tiles. `rows` are taken at once: of columns, rows to be added up.
+    for copies through tiles, "whole" for rows that are not cut (`epilogue`). `rows` are taken at
+    once: of columns, rows to be added up.
     """
 
     kept: int
@@ -174,8 +177,8 @@ class Writer:
             return f.load("i64", f.offset(args, self._next - 1, "i64"))
 
         self.sizes = [word() for _ in range(form.kept + form.reduced)]
-        # How the lane dim is cut, if it is kept, and the dim before it, if operands are turned.
-        if form.lanes != "reduced":
+        # How the lane dim is cut, if it is, and the dim before it, if operands are turned.
+        if form.lanes not in UNCUT:
             self.tile, self.tiles = word(), word()
         if form.lanes == "turned":
             self.turned_tile, self.turned_tiles = word(), word()
@@ -405,19 +408,22 @@ class Writer:
                 tiles.append(self._tile(rest.urem(self.turned_tiles), self.turned_tile,
                                         self.turned_tiles, self.sizes[form.kept - 2]))
                 rest = rest.udiv(self.turned_tiles)
-            if form.lanes != "reduced":
+            if form.lanes not in UNCUT:
                 whole = form.lanes != "turned" and outer == 0
                 tiles.append(self._tile(rest if whole else rest.urem(self.tiles), self.tile,
                                         self.tiles, self.sizes[form.kept - 1]))
                 rest = rest if whole else rest.udiv(self.tiles)
-            bases = dict(self.pointers)
-            position = self.position
-            for d in reversed(range(outer)):
-                at = rest if d == 0 else rest.urem(self.sizes[d])
-                rest = rest if d == 0 else rest.udiv(self.sizes[d])
-                bases, position = self.moved(bases, position, d, at)
+            bases, position = self.outward(self.pointers, self.position, outer - 1, rest)
             self.unit(bases, position, tiles)
         f.ret()
+
+    def outward(self, bases, position, dim, number):
+        """The pointers and the position at a point of the dims up to one, by its number."""
+        for d in reversed(range(dim + 1)):
+            at = number if d == 0 else number.urem(self.sizes[d])
+            number = number if d == 0 else number.udiv(self.sizes[d])
+            bases, position = self.moved(bases, position, d, at)
+        return bases, position
 
     def _tile(self, number, tile, tiles, size):
         """(first, count) of a tile; the last one takes the rest."""

@@ -19,6 +19,7 @@ from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
 from cresset.kernels import blocks, dot, row_sums
 from cresset.kernels.batch import batch_words, merge
+from cresset.kernels.epilogue import NONE, Tiled
 from cresset.kernels.pack import pack_columns, pack_rows
 from cresset.kernels.schedule import PIECE, Schedule
 from cresset.kernels.tile import FEW_ROWS, Tile, lanes_of
@@ -33,6 +34,7 @@ STRIDED_BYTES = 1 << 16
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
 TALL = 192  # rows of a unit if less than so many stay there
 LEAST_UNITS = 16  # into which a product is cut
+LEAST_PANELS = 4  # of columns that a unit has room for
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 FEW_UNITS = 4  # into which its columns are cut, if they are many
 PACE = {"tiles": 40, "dots": 20, "row_sums": 4}  # products in a nanosecond
@@ -78,8 +80,8 @@ class Problem(NamedTuple):
 
     @property
     def operands(self) -> list[Operand]:
-        """a, b, c and the bias, or c again in its place."""
-        return [self.a, self.b, self.c, self.bias or self.c]
+        """a, b, c and the bias, or a again in its place."""
+        return [self.a, self.b, self.c, self.bias or self.a]
 
     def transposed(self) -> Problem:
         """The same product as c^T = b^T a^T."""
@@ -223,12 +225,15 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     b_step, b_column = problem.b.matrix
     across = b_column != 1
     row_blocks, column_blocks = -(-m // tall), -(-n // wide)
+    rest = n % wide or min(n, wide)
+    tiled = Tiled(2, dtype, (*problem.batch, m, n), problem.c.strides, max(rest, tile.lanes),
+                  wide, overlap=rest < tile.lanes)
     _launch(schedule, f"tiles_{tile.name}_{across}", lambda: blocks.tiles(tile, across), problem,
             (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks, copies, a_panel,
              *problem.a.matrix, b_panel, b_column, b_step, problem.c.matrix[0],
              *problem.operands[3].matrix, problem.bias is not None),
             problem.matrices * row_blocks * column_blocks,
-            problem.matrices * m * n * (k + tile.lanes) / PACE["tiles"])
+            problem.matrices * m * n * (k + tile.lanes) / PACE["tiles"], tiled)
 
 
 def _unit(dtype: dtype, tile: Tile, problem: Problem, stretches: int) -> tuple[int, int]:
@@ -239,9 +244,11 @@ def _unit(dtype: dtype, tile: Tile, problem: Problem, stretches: int) -> tuple[i
     tall = CACHED_BYTES // max(1, k * dtype.itemsize)
     if stretches == 1 or tall >= min(m, TALL):
         # The second cache holds the rows of a for units to come, which are of the same rows.
-        return min(_rounded(min(m, tall), tile.rows), most), tile.columns
-    # It holds a stretch of them, which then meets several panels.
-    tall = min(_rounded(min(m, TALL), tile.rows), most)
+        few = max(1, most // LEAST_PANELS // tile.rows) * tile.rows
+        tall = min(_rounded(min(m, tall), tile.rows), few)
+    else:
+        # It holds a stretch of them, which then meets several panels.
+        tall = min(_rounded(min(m, TALL), tile.rows), most)
     panels = -(-problem.n // tile.columns)
     units = problem.matrices * -(-m // tall) * panels
     return tall, max(1, min(most // tall, units // LEAST_UNITS)) * tile.columns
@@ -294,11 +301,11 @@ def _packed(problem: Problem, operand: Operand, pack: Callable[..., int], volume
 
 
 # --- all ------------------------------------------------------------------------------------------
-def _launch(schedule, key, write, problem, constants, units, work):
+def _launch(schedule, key, write, problem, constants, units, work, tiled=None):
     operands = problem.operands
     words = batch_words(problem.batch, [x.outer for x in operands])
     schedule.launch(f"matmul_{key}", write, tuple(x.place for x in operands),
-                    (*constants, *words), units, work)
+                    (*constants, *words, *NONE), units, work, tiled)
 
 
 def _rounded(count: int, step: int) -> int:

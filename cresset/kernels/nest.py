@@ -22,7 +22,7 @@ from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import loops, small_floats
 from cresset.kernels.columns import Columns
-from cresset.kernels.lanes import KeptLanes, ReducedLanes
+from cresset.kernels.lanes import KeptLanes, ReducedLanes, WholeRows
 from cresset.kernels.pairs import paired
 from cresset.kernels.rewrites import HEAVY, heavy, rewritten
 from cresset.kernels.turned import SIDE, Turned
@@ -123,7 +123,10 @@ SHORT = frozenset(  # costly, and short
 ROWS = 4  # that are joined before the state of every column takes them in
 TURNED = (512, 64)  # rows and columns of a unit that turns operands over
 TURN_FROM = 16  # rows and columns
-SCHEDULES = {"kept": KeptLanes, "reduced": ReducedLanes, "columns": Columns, "turned": Turned}
+SCHEDULES = {
+    "kept": KeptLanes, "reduced": ReducedLanes, "columns": Columns, "turned": Turned,
+    "whole": WholeRows,
+}
 
 
 def outputs(body) -> list[int]:
@@ -199,11 +202,32 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
 
 
-def launch(nest: Nest) -> Step:
-    """One kernel launch over the whole nest."""
+def row_by_row(nest: Nest, rows: list[int], columns: list[int], box: tuple[int, int]):
+    """The loops of a nest that does boxes of it: some of so many rows, and some columns.
+
+    `rows` and `columns` are its dims, from the outermost to the innermost; `box` is how many rows
+    in order a box is of, and how many columns it has at the least. None where columns are not one
+    dim, along which operands are neighbours or stand still, or rows of a box not of one.
+    """
+    arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
+    strides = [nest.operands[k].strides for k in arrays]
+    within = _collapse(nest.shape, columns, strides)
+    fits = len(within) == 1 and not positioned(nest.body)
+    if not fits or any(o.part for o in nest.operands) or not {0, 1}.issuperset(within[0][1]):
+        return None
+    kept = _collapse(nest.shape, rows, strides) or [(1, (0,) * len(arrays))]
+    if kept[-1][0] % box[0]:
+        return None
+    where = {k: column for column, k in enumerate(arrays)}
+    return Arrangement([*kept, *within], [], where, "whole",
+                       _width(nest, box[1], host().vector_bytes), 1)
+
+
+def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
+    """One kernel launch over the whole nest, by its own arrangement or another."""
     if check.ENABLED:
         verify(nest)
-    kept_dims, reduced_dims, where, lanes, width, rows = arranged(nest)
+    kept_dims, reduced_dims, where, lanes, width, rows = arrangement or arranged(nest)
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     roles = tuple(
         _role(k, o, nest, where, lanes, kept_dims, reduced_dims)
@@ -217,7 +241,7 @@ def launch(nest: Nest) -> Step:
     points = prod(nest.shape)
     units = prod(n for n, _ in kept_dims)
     tiling: list[int] = []
-    if lanes != "reduced":
+    if lanes not in loops.UNCUT:
         most = TURNED[1] if lanes == "turned" else TILE
         if lanes == "columns":
             least, most = COLUMNS
@@ -225,6 +249,8 @@ def launch(nest: Nest) -> Step:
                 most //= 2
         tiling += _tiles(extent, most)
         units = units // max(extent, 1) * tiling[1]
+    if lanes == "whole":
+        units //= extent
     if lanes == "turned":
         tiling += _tiles(kept_dims[-2][0], TURNED[0])
         units = units // kept_dims[-2][0] * tiling[3]
@@ -235,7 +261,7 @@ def launch(nest: Nest) -> Step:
             size = operand.dtype.itemsize
             constants.append(operand.offset * size)
             constants += [dim[1][where[k]] * size for dim in kept_dims + reduced_dims]
-    if "position" in _names(nest.body):
+    if positioned(nest.body):
         constants.append(nest.position_start)
         constants += [dim[1][-1] for dim in kept_dims + reduced_dims]
     work = int(points * _cost(nest.body)) if points < 1 << 50 else 1 << 50
@@ -404,6 +430,11 @@ def _width(nest: Nest, extent: int, vector_bytes: int, one_row: bool = False) ->
 def computed(body) -> tuple[Expression, ...]:
     """What statements compute, before it is stored or merged."""
     return tuple(e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,)))
+
+
+def positioned(body) -> bool:
+    """Whether a body reads where a point is."""
+    return "position" in _names(body)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cresset.kernels.epilogue import Tiled
 from cresset.runtime.ir import Module
 from cresset.runtime.program import Step
 
@@ -36,13 +37,17 @@ class Schedule:
         return self.next_temporary - 1
 
     def launch(self, key: str, write: Callable[[], Module], operands: tuple[int, ...],
-               constants: tuple[int, ...], units: int, work: float):
-        """Add a launch of `units` units that take `work` nanoseconds altogether on one thread."""
+               constants: tuple[int, ...], units: int, work: float, tiled: Tiled | None = None):
+        """Add a launch of `units` units that take `work` nanoseconds altogether on one thread.
+
+        What is `tiled` may have an epilogue, whose words are the last of the constants.
+        """
         if units:
             grain = max(1, int(PIECE * units / max(work, 1)))
             grain = -(-units // -(-units // grain))  # as many pieces, but even ones
             constants = tuple(map(int, constants))
-            self.steps.append(Step(key, write, operands, constants, units, grain, int(work)))
+            self.steps.append(Step(
+                key, write, operands, constants, units, grain, int(work), tiled=tiled))
 
     def follow(self, other: tuple[list[Step], list[int]]):
         """Add another operation's steps, whose temporaries were numbered from `next_temporary`."""

@@ -63,10 +63,10 @@ def load(key: str, write: Callable[[], Module]) -> int:
 
 
 def load_all(steps: Iterable[Step]) -> list[int]:
-    """The addresses of the kernels of all steps."""
-    steps = list(steps)
+    """The addresses of the kernels of all steps, each followed by that of its epilogue."""
+    parts = [part for step in steps for part in step.parts]
     built = _builder.built
-    missing = {step.key: step.write for step in steps if step.key not in built}
+    missing = {part.key: part.write for part in parts if part.key not in built}
     if len(missing) > 1:
         refuse_foreign()
         # Threads wait longer for one another than it takes to load what the disk has.
@@ -74,7 +74,7 @@ def load_all(steps: Iterable[Step]) -> list[int]:
         threads = min(len(new), get_num_threads())
         if threads > 1:
             _load_at_once(new, threads)
-    return [load(step.key, step.write) for step in steps]
+    return [load(part.key, part.write) for part in parts]
 
 
 def _is_stored(key: str) -> bool:

@@ -205,19 +205,23 @@ def _write_run_step(module):
     depth = _head(f, plan, "depth")
     status = f.load("ptr", f.offset(values, _head(f, plan, "values") - 1, "i64"))
     field = {name: _field(f, step, STEP, name) for name in STEP}
-    operands = f.offset(step, len(STEP), "i64")
     width = depth + 2
-    with f.loop(0, field["operands"]) as index:
-        entry = f.offset(operands, index * width, "i64")
-        place, begin = (f.load("i64", f.offset(entry, k, "i64")) for k in range(2))
-        strides = f.offset(entry, 2, "i64")
-        word = f.load("i64", f.offset(values, place, "i64")) + begin
-        f.store(_moved(f, word, turns, strides, depth), f.offset(arguments, index, "i64"))
-    constants = f.offset(operands, field["operands"] * width, "i64")
-    rest = f.offset(arguments, field["operands"], "i64")
-    with f.loop(0, field["constants"]) as index:
-        word = f.load("i64", f.offset(constants, index, "i64"))
-        f.store(word, f.offset(rest, index, "i64"))
+    with f.loop(0, field["parts"], carry=(f.offset(step, len(STEP), "i64"), arguments)) as part:
+        words, into = part.values
+        count, more = (f.load("i64", f.offset(words, k, "i64")) for k in range(2))
+        operands = f.offset(words, 2, "i64")
+        with f.loop(0, count) as index:
+            entry = f.offset(operands, index * width, "i64")
+            place, begin = (f.load("i64", f.offset(entry, k, "i64")) for k in range(2))
+            strides = f.offset(entry, 2, "i64")
+            word = f.load("i64", f.offset(values, place, "i64")) + begin
+            f.store(_moved(f, word, turns, strides, depth), f.offset(into, index, "i64"))
+        constants = f.offset(operands, count * width, "i64")
+        rest = f.offset(into, count, "i64")
+        with f.loop(0, more) as index:
+            word = f.load("i64", f.offset(constants, index, "i64"))
+            f.store(word, f.offset(rest, index, "i64"))
+        part.next(f.offset(constants, more, "i64"), f.offset(rest, more, "i64"))
     kernel = f.convert(field["address"], "ptr")
 
     def share():

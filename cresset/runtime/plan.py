@@ -24,10 +24,11 @@ HEAD = ("inputs", "outputs", "blocks", "items", "depth", "values", "widest", "sh
 # items that are in it. The flag is a place in the value table and bytes behind it, the place -1
 # where there is none.
 ROUND = ("length", "round", "items", "turns", "wanted", "flag", "behind")
-# A step's words: these, its operands (a place in the value table, and what is added to what stands
-# there: bytes at first, and in every turn of each level of rounds), then its constants.
-STEP = ("length", "round", "number", "address", "units", "grain", "work", "operands", "constants",
-        "shared", "checked")
+# A step's words: these, and of its parts, which are the step and its epilogue, how many operands
+# and constants there are, the operands (a place in the value table, and what is added to what
+# stands there: bytes at first, and in every turn of each level of rounds), and the constants.
+STEP = ("length", "round", "number", "address", "units", "grain", "work", "parts", "shared",
+        "checked")
 
 
 class Bound(NamedTuple):
@@ -42,14 +43,16 @@ class Bound(NamedTuple):
 def pack(program: Program, addresses: Sequence[int], name: str = "program") -> Bound:
     """What a launcher of the program is bound to; `name` is what its launches are called.
 
+    The `addresses` of kernels are those of the steps, each followed by that of its epilogue.
     Raises ValueError where the program contradicts itself.
     """
     outputs, inputs = len(program.outputs), len(program.inputs)
     temporaries = len(program.temporaries)
     status = outputs + inputs + temporaries
-    if len(addresses) != len(program.steps):
+    kernels = sum(len(step.parts) for step in program.steps)
+    if len(addresses) != kernels:
         raise ValueError(
-            f"launch: {len(addresses)} kernels for {len(program.steps)} steps; need one for each"
+            f"launch: {len(addresses)} kernels for {kernels} steps; need one for each"
         )
     for layout in program.outputs:
         if type(layout) is not Layout:
@@ -65,7 +68,7 @@ def pack(program: Program, addresses: Sequence[int], name: str = "program") -> B
         "items": len(items),
         "depth": depth_of(items),
         "values": status + 1,
-        "widest": max((len(s.operands) + len(s.constants) for s in program.steps), default=0),
+        "widest": max((width_of(step) for step in program.steps), default=0),
         "shared": any(map(is_shared, program.steps)),
         "released": work_of(items, program.steps) > RELEASE_FROM,
         "explain": 0 if program.explain is None else id(program.explain),
@@ -76,7 +79,9 @@ def pack(program: Program, addresses: Sequence[int], name: str = "program") -> B
     for nbytes, place in zip([*numbers, *program.temporaries], places):
         plan += [nbytes, place]
     plan += [id(layout) for layout in program.outputs]
-    pack_step = partial(_packed_step, program.steps, addresses, status, head["depth"])
+    left = iter(addresses)
+    found = [[next(left) for _ in step.parts] for step in program.steps]
+    pack_step = partial(_packed_step, program.steps, found, status, head["depth"])
     plan += _packed(items, pack_step, head["depth"], 0)
     content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
     return Bound(content, program, name, reject)
@@ -141,21 +146,31 @@ def _packed(items: list, pack_step, depth: int, level: int) -> list[int]:
     return found
 
 
+def width_of(step: Step) -> int:
+    """How many words the kernel of a step is given."""
+    return sum(len(part.operands) + len(part.constants) + 1 for part in step.parts)
+
+
 def _packed_step(steps, addresses, status, depth, number, level) -> list[int]:
     """The words of a step in so many of `depth` rounds; `status` is the place of the block."""
     step = steps[number]
-    operands = [status if place == STATUS else place for place in step.operands]
-    moves = step.moves or ((0,),) * len(operands)
-    if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
-        raise ValueError(
-            f"launch: a step has operands {step.operands}, which move by {step.moves}; the value "
-            f"table has {status} values"
-        )
-    words = [number, addresses[number], step.units, step.grain, step.work, len(operands)]
-    words += [len(step.constants), int(is_shared(step)), int(status in operands)]
-    for place, (begin, *strides) in zip(operands, moves):
-        words += [place, begin, *_by_level(strides, depth, level)]
-    return [*words, *step.constants]
+    own, *of_epilogue = addresses[number]
+    words = [number, own, step.units, step.grain, step.work, len(step.parts)]
+    words += [int(is_shared(step)), int(STATUS in step.operands)]
+    for k, part in enumerate(step.parts):
+        constants = [*part.constants, *of_epilogue[k : k + 1]]
+        operands = [status if place == STATUS else place for place in part.operands]
+        moves = part.moves or ((0,),) * len(operands)
+        if not all(0 <= place <= status for place in operands) or len(moves) != len(operands):
+            raise ValueError(
+                f"launch: a step has operands {part.operands}, which move by {part.moves}; the "
+                f"value table has {status} values"
+            )
+        words += [len(operands), len(constants)]
+        for place, (begin, *strides) in zip(operands, moves):
+            words += [place, begin, *_by_level(strides, depth, level)]
+        words += constants
+    return words
 
 
 def _by_level(strides, depth: int, level: int) -> list[int]:

@@ -69,6 +69,10 @@ class Step(NamedTuple):
     rounds: tuple[Round, ...] = ()
     # The loop nest that the step is, which others may be joined to; None for any other schedule.
     nest: Any = None
+    # What the kernel makes in boxes, if it can run loops over them; and those loops, as a step: the
+    # address of their kernel and their words follow the words of this one.
+    tiled: Any = None
+    epilogue: Step | None = None
 
     def over(self, find: Callable[[int], tuple[int, int]]) -> Step:
         """The step over another table: `find` gives the place of a value there, and bytes behind.
@@ -78,8 +82,17 @@ class Step(NamedTuple):
             place, behind = (STATUS, 0) if value == STATUS else find(value)
             operands.append(place)
             moves.append((begin + behind, *strides))
-        rounds = tuple([round.over(find) for round in self.rounds])
-        return self._replace(operands=tuple(operands), moves=tuple(moves), rounds=rounds)
+        return self._replace(
+            operands=tuple(operands),
+            moves=tuple(moves),
+            rounds=tuple([round.over(find) for round in self.rounds]),
+            epilogue=self.epilogue and self.epilogue.over(find),
+        )
+
+    @property
+    def parts(self) -> list[Step]:
+        """The step, and its epilogue."""
+        return [self] if self.epilogue is None else [self, self.epilogue]
 
 
 class Program(NamedTuple):

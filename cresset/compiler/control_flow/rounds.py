@@ -72,10 +72,13 @@ class Rounds:
         strides = {self._number(m): stride for m, stride in (moving or {}).items()}
         for k in range(begun, len(self.steps)):
             step, depth = self.steps[k], self.depths[k]
-            moves = []
-            for value, (begin, *inner) in zip(step.operands, step.moves or ()):
-                inner = [*inner, *(0,) * depth][:depth]
-                moves.append((begin, *inner, strides.get(value, 0)))
+            own, *epilogue = [
+                tuple(
+                    (begin, *[*inner, *(0,) * depth][:depth], strides.get(value, 0))
+                    for value, (begin, *inner) in zip(part.operands, part.moves or ())
+                )
+                for part in step.parts
+            ]
             # Rounds that begin here, the innermost of which is around the step alone.
             rounds = []
             for level, round in enumerate(step.rounds, start=depth - len(step.rounds)):
@@ -84,7 +87,10 @@ class Rounds:
                     inner = [*inner, *(0,) * level][:level]
                     round = round._replace(flag=(value, behind, *inner, strides.get(value, 0)))
                 rounds.append(round)
-            self.steps[k] = step._replace(moves=tuple(moves), rounds=tuple(rounds))
+            self.steps[k] = step._replace(
+                moves=own, rounds=tuple(rounds),
+                epilogue=step.epilogue and step.epilogue._replace(moves=epilogue[0]),
+            )
             self.depths[k] += 1
         told = None if flag is None else (self._number(flag.memory), flag.offset)
         round = Round(count_of_steps, count, told, wanted)

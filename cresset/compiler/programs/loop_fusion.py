@@ -21,6 +21,7 @@ from typing import NamedTuple
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import Expression
+from cresset.kernels.epilogue import BOX, is_plain, reads_box, with_epilogue
 from cresset.kernels.nest import (
     Nest,
     Operand,
@@ -31,6 +32,7 @@ from cresset.kernels.nest import (
     computed,
     launch,
     outputs,
+    positioned,
 )
 from cresset.kernels.rewrites import heavy
 from cresset.runtime.plan import is_shared
@@ -43,6 +45,9 @@ LOOK_BACK = 8
 # Arrays and values of a joined nest; more would not stay in registers.
 MOST_ARRAYS = 12
 MOST_VALUES = 160
+# Bytes of a kernel's result from which loops become its epilogue: what that saves of moving less
+# has to be worth that the loops are compiled for it.
+LEAST_BYTES = 1 << 20
 
 
 class Launch(NamedTuple):
@@ -80,9 +85,8 @@ def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
     """The launches with nests joined; values in `staying` are read after the last of them."""
     done: list[_Candidate] = []
     for entry in launches:
-        nest = None if entry.pinned else located(entry.step)
-        candidate = _Candidate(entry, nest)
-        if nest is None or not _join_one(done, candidate):
+        candidate = _Candidate(entry)
+        if candidate.nest is None or candidate.tiled or not _join_one(done, candidate):
             done.append(candidate)
     read = set(staying)
     finished: list[Launch] = []
@@ -95,14 +99,22 @@ def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
 
 
 class _Candidate:
-    """A launch that others may join; `nest` is None where none can."""
+    """A launch that others may join; `nest` is None where none can.
 
-    def __init__(self, entry: Launch, nest: Nest | None):
+    Where it begins with a kernel that makes boxes, `tiled` is the launch of that alone, and the
+    nest is what is done with them.
+    """
+
+    def __init__(self, entry: Launch):
         self.entry = entry
-        self.nest = nest
+        self.nest = None if entry.pinned else located(entry.step)
+        self.tiled = None
+        tiled = None if entry.pinned else entry.step.tiled
+        if tiled is not None and tiled.nbytes >= LEAST_BYTES:
+            self.tiled, self.nest = entry, _stored(entry.step)
         # The order of the fold in it, which has to stay as it is.
         self.order = None
-        if nest is not None and nest.folds:
+        if self.nest is not None and self.nest.folds:
             self.order = arranged(entry.step.nest).order()
 
     def join(self, other: _Candidate) -> bool:
@@ -114,7 +126,10 @@ class _Candidate:
         nest = joined(self.nest, other.nest)
         if nest is None or (order is not None and arranged(nest).order() != order):
             return False
-        if any(map(is_shared, (self.entry.step, other.entry.step))):
+        if self.tiled is not None:
+            if not self._takes(nest, other):
+                return False
+        elif any(map(is_shared, (self.entry.step, other.entry.step))):
             if not is_shared(launch(nest)):
                 return False
         a, b = self.entry, other.entry
@@ -123,6 +138,24 @@ class _Candidate:
         )
         self.nest, self.order = nest, order
         return True
+
+    def _takes(self, nest: Nest, other: _Candidate) -> bool:
+        """Whether a nest, in which another launch is, can be the epilogue of the kernel."""
+        assert self.tiled is not None
+        step = self.tiled.step
+        if nest.folds or (is_shared(other.entry.step) and not is_shared(step)):
+            return False
+        # What is written must not be what boxes that are still to come are made of.
+        if not self._made_of.isdisjoint(nest.operands[k].place for k in outputs(nest.body)):
+            return False
+        return with_epilogue(step, nest) is not None
+
+    @property
+    def _made_of(self) -> set[int]:
+        """What the kernel that makes boxes reads."""
+        assert self.tiled is not None
+        step = self.tiled.step
+        return {place for k, place in enumerate(step.operands) if k != step.tiled.operand}
 
     def launch(self, read: set[int]) -> Launch | None:
         """The launch, without the stores of what nobody reads; `read` is what later ones read."""
@@ -135,12 +168,21 @@ class _Candidate:
             return None
         if self.order is not None and arranged(nest).order() != self.order:
             nest = self.nest
-        step = launch(_kept(nest))
+        made_of: set[int] = set()
+        if self.tiled is None or not reads_box(nest):
+            step = launch(_kept(nest))
+        elif is_plain(nest):
+            return self.tiled
+        else:
+            made_of = self._made_of
+            step = with_epilogue(self.tiled.step, nest)
+            assert step is not None
         written = set(outputs(nest.body))
-        arrays = [(k, o.place) for k, o in enumerate(nest.operands) if o.strides is not None]
+        arrays = [(k, o.place) for k, o in enumerate(nest.operands)
+                  if o.strides is not None and o.place != BOX]
         return self.entry._replace(
             step=step,
-            reads=frozenset(place for k, place in arrays if k not in written),
+            reads=frozenset(made_of.union(place for k, place in arrays if k not in written)),
             writes=frozenset(place for k, place in arrays if k in written),
         )
 
@@ -192,6 +234,16 @@ def located(step: Step) -> Nest | None:
                 o = o._replace(place=place, offset=o.offset + start)
         found.append(o)
     return _in_memory_order(nest._replace(operands=tuple(found)))
+
+
+def _stored(step: Step) -> Nest | None:
+    """The store of a kernel that makes boxes, as a nest."""
+    tiled = step.tiled
+    begin = step.moves[tiled.operand][0] if step.moves else 0
+    start, rest = divmod(begin, tiled.dtype.itemsize)
+    if rest or step.rounds:
+        return None
+    return _in_memory_order(tiled.stored(step.operands[tiled.operand], start))
 
 
 def _number(word: int, kind: str) -> float | int:
@@ -259,7 +311,7 @@ def _aligned(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
     """
     folded = prod(n for d, n in enumerate(first.shape) if d in first.reduced)
     once = first.reduced and prod(second.shape) * folded == prod(first.shape)
-    if once and (second.folds or _positioned(second)):
+    if once and (second.folds or positioned(second.body)):
         return None
     met = [d for d in range(len(first.shape)) if not (once and d in first.reduced)]
     sizes = [first.shape[d] for d in met]
@@ -394,7 +446,7 @@ class _Joining:
         if self._repeats_costly(replaced):
             return None
         self.body = _in_one_pass(self.body, len(first.body))
-        positions = [n for n in (first, second) if n.position_strides and _positioned(n)]
+        positions = [n for n in (first, second) if n.position_strides and positioned(n.body)]
         if len({(n.position_strides, n.position_start) for n in positions}) > 1:
             return None
         start = positions[0] if positions else first
@@ -494,10 +546,6 @@ def _among(merge: Expression, lift, which: int, counts: tuple[int, int]) -> Expr
 def _rounded(e: Expression) -> Expression:
     """A value as memory has it: small floats are computed in float32, and rounded when stored."""
     return scalar.cast(scalar.cast(e, types.float32), e.dtype) if e.dtype in types.SMALL else e
-
-
-def _positioned(nest: Nest) -> bool:
-    return any(e.name == "position" for e in scalar.topological(*computed(nest.body)))
 
 
 # --- what is stored -------------------------------------------------------------------------------
