@@ -137,6 +137,9 @@ def backward(tile: Tile, masking: str) -> Module:
     rows_k = f.alloca(tile.type, block * DEEPEST)
     weights, slopes = (f.alloca(tile.type, (QUERIES + tile.rows) * block) for _ in range(2))
 
+    def add(f, k, rows, a, a_row, a_step, b, target):
+        add_rows(f, tile, k, rows, a, a_row, a_step, vectors(f, tile, b), block, target)
+
     with f.units() as unit:
         matrix = unit.urem(matrices)
         offsets = batch.offsets(f, matrix)
@@ -184,37 +187,42 @@ def backward(tile: Tile, masking: str) -> Module:
                     values_here = vectors(f, tile, panel(turned_v, lane))
                     with f.loop(first, count, tile.rows) as tiles:
                         rows = up_to(f, tile, tiles, count)
-                        scores = product(f, tile, depth, q_block, [row * q_row for row in rows],
-                                         q_column, keys_here, tile.columns)
-                        for number, row in enumerate(rows):
-                            line = scores[number * tile.vectors :][: tile.vectors]
-                            line = masked(f, tile, masking, [s * scale for s in line], mask,
-                                          mask_row, query + row, at,
-                                          lambda query, key: key <= query)
-                            log = f.load("double", f.offset(logs, query + row, "double"))
-                            log = spread(f, tile, f.convert(log, tile.type))
-                            place = f.offset(weights, (tiles + number) * block + lane, tile.type)
-                            put(f, tile, place, [exp_to_one(f, s - log) for s in line])
-                        steep = product(f, tile, width, g_block, [row * g_row for row in rows],
-                                        g_column, values_here, tile.columns)
-                        for number, row in enumerate(rows):
-                            line = steep[number * tile.vectors :][: tile.vectors]
-                            term = f.load(tile.type, f.offset(inner, query + row, tile.type))
-                            term = spread(f, tile, term)
+                        for source, row_step, step, size, columns, made in (
+                            (q_block, q_row, q_column, depth, keys_here, weights),
+                            (g_block, g_row, g_column, width, values_here, slopes),
+                        ):
+                            values = product(f, tile, size, source, [r * row_step for r in rows],
+                                             step, columns, tile.columns)
+                            for number in range(tile.rows):
+                                place = f.offset(made, (tiles + number) * block + lane, tile.type)
+                                put(f, tile, place, values[number * tile.vectors :])
+                        with f.each(0, tile.rows) as number:
+                            row = query + f.minimum(tiles + number, count - 1)
                             place = (tiles + number) * block + lane
-                            share_of = take(f, tile, f.offset(weights, place, tile.type))
-                            put(f, tile, f.offset(slopes, place, tile.type),
-                                [p * (x - term) for p, x in zip(share_of, line)])
+                            weight, slope = (
+                                f.offset(room, place, tile.type) for room in (weights, slopes)
+                            )
+                            line = [s * scale for s in take(f, tile, weight)]
+                            line = masked(f, tile, masking, line, mask, mask_row, row, at,
+                                          lambda query, key: key <= query)
+                            log = f.load("double", f.offset(logs, row, "double"))
+                            log = spread(f, tile, f.convert(log, tile.type))
+                            term = f.load(tile.type, f.offset(inner, row, tile.type))
+                            term = spread(f, tile, term)
+                            shares = [exp_to_one(f, s - log) for s in line]
+                            put(f, tile, weight, shares)
+                            put(f, tile, slope, [
+                                p * (x - term) for p, x in zip(shares, take(f, tile, slope))
+                            ])
 
                     from_first = first * block + lane
                     for source, row, column, size, made, target in (
                         (g_block, g_row, g_column, width, weights, sums_v),
                         (q_block, q_row, q_column, depth, slopes, sums_k),
                     ):
-                        add_rows(f, tile, count - first, size,
+                        f.shared("add", add, count - first, size,
                                  f.offset(source, first * row, tile.type), column, row,
-                                 vectors(f, tile, f.offset(made, from_first, tile.type)), block,
-                                 panel(target, lane))
+                                 f.offset(made, from_first, tile.type), panel(target, lane))
 
                 with f.loop(0, count, tile.rows) as tiles:
                     some = seen - key

@@ -66,12 +66,12 @@ def turn(f: Function, tile: Tile, source: Value, row: Value, column: Value, firs
     """target[d][c] = source[first + c][d] for the columns of a panel; past the end the last row."""
 
     def squares():
-        with f.loop(0, tile.columns, tile.lanes) as c:
-            copy_across(f, tile, tile.lanes, f.offset(source, (first + c) * row, tile.type), row,
-                        column, f.offset(target, c, tile.type), tile.columns, depth)
+        with f.each(0, tile.columns, tile.lanes) as c:
+            _across(f, tile, f.offset(source, (first + c) * row, tile.type), row,
+                    f.offset(target, c, tile.type), f.constant("i64", tile.columns), depth)
 
     def elements():
-        with f.loop(0, tile.columns) as c:
+        with f.each(0, tile.columns) as c:
             group = f.offset(source, f.minimum(first + c, end - 1) * row, tile.type)
             copy_strided(f, tile, 1, group, row, column, f.offset(target, c, tile.type),
                          tile.columns, depth)
@@ -85,8 +85,18 @@ def turn_back(f: Function, tile: Tile, source: Value, target: Value, row: Value,
     pitch, one = f.constant("i64", tile.columns), f.constant("i64", 1)
     whole = f.select(column.eq(1), width.udiv(tile.lanes) * tile.lanes, 0)
     with f.loop(0, whole, tile.lanes) as d:
-        copy_across(f, tile, tile.lanes, f.offset(source, d * pitch, tile.type), pitch, one,
-                    f.offset(target, d, tile.type), row, count)
+        _across(f, tile, f.offset(source, d * pitch, tile.type), pitch,
+                f.offset(target, d, tile.type), row, count)
     with f.loop(whole, width) as d:
         copy_strided(f, tile, 1, f.offset(source, d * pitch, tile.type), pitch, one,
                      f.offset(target, d * column, tile.type), row, count)
+
+
+def _across(f: Function, tile: Tile, group: Value, item: Value, target: Value, pitch: Value,
+            k: Value):
+    """`copy_across` of a vector's items, in a function that all of a kernel's copies share."""
+
+    def copy(f, group, item, target, pitch, k):
+        copy_across(f, tile, tile.lanes, group, item, f.constant("i64", 1), target, pitch, k)
+
+    f.shared("across", copy, group, item, target, pitch, k)

@@ -383,6 +383,16 @@ class Function:
             text = f"call {returns} @{name}({spelled})"
         return self.emit(None if returns == "void" else returns, text)
 
+    def shared(self, name, body, *arguments):
+        """Do `body(f, *arguments)` in a function of the module's own, written at its first use."""
+        module = self.module
+        if name not in module.functions:
+            parameters = [(value.type, f"p{number}") for number, value in enumerate(arguments)]
+            f = module.function(name, parameters, internal=True, attributes="noinline")
+            body(f, *f.arguments)
+            f.ret()
+        self.call(name, "void", *arguments)
+
     def address(self, name):
         """The address of a datum or function by name, declared unless the module defines it."""
         self.module.declared.setdefault(name, f"@{name} = external global i8")
