@@ -112,8 +112,9 @@ Tensor._repr_html_ = _repr_html_
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE_MODULES = (
-    "accelerator", "array_api", "backends", "cuda", "distributions", "fft", "func", "linalg", "mps",
-    "nn", "optim", "random", "special", "testing", "types", "utils", "version", "xpu",
+    "accelerator", "amp", "array_api", "backends", "cuda", "distributions", "fft", "func", "jit",
+    "linalg", "mps", "nn", "optim", "random", "special", "testing", "types", "utils", "version",
+    "xpu",
 )
 _LATE_NAMES = {
     "save": "serialization",
@@ -123,6 +124,10 @@ _LATE_NAMES = {
     "trace": "capture.trace",
     "compile": "compiler.compile",
     "vmap": "func",
+    "autocast": "amp",
+    "GradScaler": "amp",
+    "get_autocast_dtype": "amp",
+    "is_autocast_enabled": "amp",
     **dict.fromkeys(("cond", "scan", "while_loop"), "compiler.control_flow.functions"),
     **dict.fromkeys((
         "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",

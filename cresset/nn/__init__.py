@@ -1,14 +1,15 @@
 """Neural networks: `Module`, the layers, `functional`, `init` and `utils`."""
 
 from cresset.core.missing import missing
-from cresset.nn import functional, init, modules, utils
+from cresset.nn import functional, init, modules, parallel, utils
 from cresset.nn.module import Module
 from cresset.nn.modules import *  # noqa: F403
 from cresset.nn.modules import __all__ as _layers
+from cresset.nn.parallel import DataParallel
 from cresset.nn.parameter import Buffer, Parameter, UninitializedParameter
 
-__all__ = ["Buffer", "Module", "Parameter", "UninitializedParameter", "functional", "init",
-           "modules", "utils", *_layers]
+__all__ = ["Buffer", "DataParallel", "Module", "Parameter", "UninitializedParameter", "functional",
+           "init", "modules", "parallel", "utils", *_layers]
 
 
 def __getattr__(name):

@@ -13,6 +13,7 @@ import types
 from functools import cache
 
 from cresset.ops import dispatch
+from cresset.ops.casting import FULL, LOWER
 
 PARAMETER = inspect.Parameter
 OUT = PARAMETER("out", PARAMETER.KEYWORD_ONLY, default=None)
@@ -133,6 +134,8 @@ def _functional_lines(op):
     lines = [f"def call({_spelled(_public(op), more)}):"]
     for alias, name in aliases.items():
         lines += [f"    if {alias} is not None:", f"        {name} = {alias}"]
+    if op.name in LOWER or op.name in FULL:
+        lines += ["    if casting:", f"        {everything} = cast_operands(op, {everything})"]
     if op.scaled is not None:
         call = f"{', '.join(names)}, alpha{', out=out' * op.has_out}"
         lines += ["    if alpha != 1:", f"        return scaled({call})"]

@@ -10,6 +10,7 @@ from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.limits import fitted
 from cresset.core.tensor import Number
+from cresset.ops.casting import cast_like, casting
 from cresset.ops.in_place import in_place
 from cresset.ops.operation import counts_as, method
 from cresset.ops.out import with_out
@@ -20,6 +21,8 @@ __all__ = ["addbmm", "addmm", "addmv", "addmv_", "addr", "baddbmm"]
 
 def added(name: str, x, made, beta: Number, alpha: Number):
     """beta * x + alpha * made."""
+    if casting:
+        x = cast_like(x, made)
     shape, product = tuple(x.layout.shape), made.layout
     if x.layout.dtype is not product.dtype and name != "addr":
         raise RuntimeError(

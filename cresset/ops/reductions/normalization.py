@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from math import prod
 
-from cresset.core.dtype import float64
+from cresset.core.dtype import bfloat16, float16, float32, float64
 from cresset.core.families import required
 from cresset.core.tensor import Tensor
 from cresset.ops.kinds import composite
@@ -140,6 +141,26 @@ def _layer_norm_gradient(g, x, weight, rank, eps, needs):
     return by_x, by_weight, by_bias
 
 
+def _mixed(function):
+    """The normalisation, in float32 of a half input with float32 parameters; as the input then.
+
+    So layers keep their parameters while what flows through them is halved.
+    """
+
+    @wraps(function)
+    def normalize(input, *args, **options):
+        half = input.layout.dtype in (float16, bfloat16)
+        if half and any(
+            isinstance(x, Tensor) and x.layout.dtype is float32
+            for x in (*args, *options.values())
+        ):
+            return function(input.to(float32), *args, **options).to(input.layout.dtype)
+        return function(input, *args, **options)
+
+    return normalize
+
+
+@_mixed
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """(input - mean) / sqrt(var + eps) * weight + bias over the last dims (Ba et al. 2016).
 
@@ -242,6 +263,7 @@ def check_running(operation, input, **statistics):
             )
 
 
+@_mixed
 def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
                momentum=0.1, eps=1e-5):
     """(input - mean) / sqrt(var + eps) * weight + bias for every channel (Ioffe & Szegedy 2015).
@@ -279,6 +301,7 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
 
 
 @counted_as("nativeGroupNorm")
+@_mixed
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalisation over groups of channels and all places (Wu & He 2018)."""
     shape = input.layout.shape
