@@ -107,6 +107,8 @@ def reduction(values, choose, buffer):
 
 def write(values, choose, buffer):
     x = pick(values, choose).clone()
+    if x.dtype is cresset.bool:
+        return x.logical_not_()
     if not x.ndim or not x.is_contiguous():
         return x.mul_(2)
     return choose.choice([
