@@ -128,6 +128,17 @@ def test_numbers_that_python_looks_at(decides):
         assert own.numpy().tobytes() == expected.numpy().tobytes(), n
 
 
+def test_numbers_given_to_what_is_not_followed():
+    scope = {}
+    exec("def function(x, n):\n    return x * n if n > 1.5 else x", scope)
+    del scope["__builtins__"]
+    decorated = cresset.no_grad()(lambda x, n: x * n if n > 1.5 else x)
+    for function in (scope["function"], decorated):
+        compiled = cresset.compile(function)
+        for n in (1.0, 1.0, 2.0, 3.0, 1.0):
+            assert compiled(cresset.ones(2), n)[0].item() == (n if n > 1.5 else 1)
+
+
 def test_a_number_is_not_taken_for_an_equal_one():
     rate = 0.5
     compiled = cresset.compile(lambda x, n: x * n + rate * x)

@@ -34,11 +34,14 @@ class Load(NamedTuple):
 
 
 class GivenNumbers:
-    """The floats of a call: `seen` are the identities of those that Python has looked at."""
+    """The floats that are given to a function of such a code: `seen` are the identities of those
+    that Python has looked at, or may have while nobody followed.
+    """
 
-    def __init__(self, numbers: Iterable[float]):
+    def __init__(self, numbers: Iterable[float] = (), code: types.CodeType | None = None):
         self.by_identity = {id(number): number for number in numbers}
-        self.seen: set[int] = set()
+        self.code = code
+        self.seen: set[int] = set(self.by_identity)
         self._launched: Counter[int] = Counter()
 
     def __bool__(self):
@@ -62,6 +65,10 @@ class GivenNumbers:
 
     def follower(self, frame: types.FrameType) -> Callable[[types.FrameType], None]:
         """What is called before every instruction that a frame runs."""
+        if frame.f_code is self.code:
+            # The first call of the function, before which there are no numbers anywhere.
+            self.code = None
+            self.seen.clear()
         self._enter(frame)
         loads = _loads(frame.f_code)
         # The numbers that wait for an instruction, and those that the latest has taken, with the

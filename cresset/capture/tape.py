@@ -171,7 +171,7 @@ class Tape:
         rounds: bool = True, numbers: GivenNumbers | None = None,
     ):
         self.leaves = tuple(leaves)
-        self.numbers = numbers or GivenNumbers(())
+        self.numbers = numbers or GivenNumbers()
         self.code = code
         self.rounds = rounds
         # Whether gradients of control flow were to be differentiated again.

@@ -230,7 +230,7 @@ class Compiled:
         # Each float as an object of its own, by which it is known wherever it is.
         own = {place: x * 1.0 for place, x in self._numbers(args, options).items()}
         given.args, given.options = _replaced(given.args, given.options, own)
-        numbers = GivenNumbers(own.values())
+        numbers = GivenNumbers(own.values(), _code_of(self.function))
         tape = Tape(self._wanting, _code_of(self.function), self._rounds, numbers)
         reads = Reads(numbers)
         entry = {x: x.grad for x in self._wanting}
