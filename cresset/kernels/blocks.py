@@ -43,7 +43,7 @@ def tiles(tile: Tile, across: bool) -> Module:
     batch = Batch(words, 4)
     scratch = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
     room = f.alloca(tile.vector, tile.rows)
-    epilogue = Epilogue(f, batch.after(f), tile.type)
+    epilogue = Epilogue(f, batch.after(f))
     box = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
     pitch = f.select(epilogue.wanted, wide, c_row)
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
@@ -117,8 +117,8 @@ def tiles(tile: Tile, across: bool) -> Module:
                 passes.next(*turns.results)
         with f.when(epilogue.wanted):
             rows = matrix * m + first_row, matrix * m + end_row
-            epilogue.run(f.offset(box, (first_row - top) * wide, tile.type), wide, rows,
-                         (left, end_column))
+            epilogue.call(f.offset(box, (first_row - top) * wide, tile.type), wide, rows,
+                          (left, end_column))
     f.ret()
     return module
 

@@ -152,7 +152,7 @@ def correlation(tile: Tile, spaced: bool) -> Module:
     looks = batch.after(f)
     scratch = f.alloca(tile.vector, _tiles_kept(tile) * tile.rows * tile.vectors)
     room = f.alloca(tile.vector, tile.rows)
-    epilogue = Epilogue(f, f.offset(looks, block * taps, "i64"), tile.type)
+    epilogue = Epilogue(f, f.offset(looks, block * taps, "i64"))
     box = f.alloca(tile.type, SCRATCH_BYTES * 8 // BITS[tile.type])
     pitch = run * tile.lanes
     result_channel = f.select(epilogue.wanted, pitch, out_channel)
@@ -233,8 +233,8 @@ def correlation(tile: Tile, spaced: bool) -> Module:
                 turns.next(pixels.results[-1])
         with f.when(epilogue.wanted):
             rows = plane * outputs + first, plane * outputs + stop
-            epilogue.run(f.offset(box, (first - top) * pitch, tile.type), pitch, rows,
-                         (left, pixel(last - 1) + tile.lanes))
+            epilogue.call(f.offset(box, (first - top) * pitch, tile.type), pitch, rows,
+                          (left, pixel(last - 1) + tile.lanes))
     f.ret()
     return module
 

@@ -8,8 +8,9 @@ other kernel of products, and what is called for each box costs little beside it
 The loops are a nest over all points of the result, with an operand at BOX for what is in scratch.
 Strides of that tell which dims of the nest are the result's rows and which its columns.
 
-The constants of a kernel that takes an epilogue end with NONE, or with HEAD: how many words the
-kernel of the loops takes, and which of them are what. Behind those are its address and its words.
+Behind the constants of a kernel that takes an epilogue is NONE, or the address of `run`, and the
+words of that: those of HEAD, which say how many words the kernel of the loops takes and which of
+them are what; then come its address and these words.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.layout import contiguous_strides
 from cresset.kernels.nest import Nest, Operand, Store, launch, row_by_row
-from cresset.runtime.ir import Function, Value, size
+from cresset.runtime.ir import Function, Module, Value
 from cresset.runtime.program import STATUS, Step
 
 BOX = -2  # the place of a nest's operand in scratch
 NONE = (0,)
-HEAD = ("words", "box", "columns", "arrays", "each", "first")
+HEAD = ("words", "box", "columns", "arrays", "each", "first", "itemsize")
 MOST_WORDS = 160  # of the loops' kernel, which are copied to the stack
 
 
@@ -95,58 +96,68 @@ def with_epilogue(step: Step, nest: Nest) -> Step | None:
         "arrays": len(arrangement.where),
         "each": 1 + kept,
         "first": sizes + kept,
+        "itemsize": tiled.dtype.itemsize,
     }
     if head["words"] > MOST_WORDS:
         return None
+    runs = Step("epilogue", run, (), tuple(head[name] for name in HEAD), epilogue=loops)
     # The kernel itself stores nothing.
     places, moves = list(step.operands), list(step.moves or ((0,),) * len(step.operands))
     places[tiled.operand], moves[tiled.operand] = places[0], moves[0]
     return step._replace(
-        operands=tuple(places), moves=tuple(moves), work=step.work + loops.work, epilogue=loops,
-        constants=(*step.constants[: -len(NONE)], *(head[name] for name in HEAD)),
+        operands=tuple(places), moves=tuple(moves), constants=step.constants[: -len(NONE)],
+        work=step.work + loops.work, epilogue=runs,
     )
 
 
-class Epilogue:
-    """The epilogue of a kernel that is being written: whether there is one, `wanted`, and to run.
+def run() -> Module:
+    """What a kernel calls on a box: its epilogue, over rows and columns from one to another.
 
-    `words` is where the constants begin that tell of it.
+    Arguments: the words of HEAD, behind which are the address of the loops' kernel and its words;
+    the box, elements from row to row in it, the rows and the columns.
+    """
+    parameters = [("ptr", "words"), ("ptr", "box"),
+                  *(("i64", name) for name in ("pitch", "begin", "end", "left", "right"))]
+    module = Module()
+    f = module.function("kernel", parameters)
+    words, box, pitch, begin, end, left, right = f.arguments
+    head = {name: f.load("i64", f.offset(words, k, "i64")) for k, name in enumerate(HEAD)}
+    kernel = f.load("ptr", f.offset(words, len(HEAD), "i64"))
+    source = f.offset(words, len(HEAD) + 1, "i64")
+    target = f.alloca("i64", MOST_WORDS)
+
+    def put(place, word):
+        f.store(word, f.offset(target, place, "i64"))
+
+    with f.loop(0, head["words"]) as k:
+        put(k, f.load("i64", f.offset(source, k, "i64")))
+    put(head["columns"], right - left)
+    with f.loop(0, head["arrays"], carry=[head["first"]]) as array:
+        (at,) = array.values
+        following = at + head["each"]
+        step = f.load("i64", f.offset(source, following - 1, "i64"))
+        put(at, f.load("i64", f.offset(source, at, "i64")) + left * step)
+        array.next(following)
+    # Where the first row and column of all would lie.
+    put(head["box"], f.offset(box, 0 - (begin * pitch + left) * head["itemsize"]))
+    f.call(kernel, "void", target, begin, end)
+    f.ret()
+    return module
+
+
+class Epilogue:
+    """The epilogue of a kernel that is being written: whether there is one, and to call it.
+
+    `words` is where the constants end.
     """
 
-    def __init__(self, f: Function, words: Value, type: str):
-        self.f, self.type = f, type
-        self.head = words
-        self.own = f.offset(words, len(HEAD) + 1, "i64")
-        self.words = f.alloca("i64", MOST_WORDS)
-        count = f.load("i64", words)
-        self.wanted = count.ne(0)
-        with f.when(self.wanted):
-            with f.loop(0, count) as k:
-                self._put(k, f.load("i64", f.offset(self.own, k, "i64")))
+    def __init__(self, f: Function, words: Value):
+        self.f, self.words = f, words
+        self.wanted = f.load("i64", words).ne(0)
 
-    def run(self, box: Value, pitch: Value, rows: tuple[Value, Value],
-            columns: tuple[Value, Value]):
-        """Run it over rows and columns from one to another.
-
-        They lie at `box`, `pitch` elements from row to row.
-        """
-        f, itemsize = self.f, size(self.type)
-        found = [f.load("i64", f.offset(self.head, k, "i64")) for k in range(len(HEAD))]
-        head = dict(zip(HEAD, found))
-        (begin, end), (first, stop) = rows, columns
-        self._put(head["columns"], stop - first)
-        with f.loop(0, head["arrays"], carry=[head["first"]]) as array:
-            (at,) = array.values
-            following = at + head["each"]
-            step = f.load("i64", f.offset(self.own, following - 1, "i64"))
-            start = f.load("i64", f.offset(self.own, at, "i64"))
-            self._put(at, start + first * step)
-            array.next(following)
-        # Where the first row and column would lie.
-        origin = f.offset(box, (begin * pitch + first) * -itemsize)
-        self._put(head["box"], origin)
-        kernel = f.load("ptr", f.offset(self.head, len(HEAD), "i64"))
-        f.call(kernel, "void", self.words, begin, end)
-
-    def _put(self, place: Value, word: Value):
-        self.f.store(word, self.f.offset(self.words, place, "i64"))
+    def call(self, box: Value, pitch: Value, rows: tuple[Value, Value],
+             columns: tuple[Value, Value]):
+        """Call it on rows and columns from one to another, `pitch` elements from row to row."""
+        f = self.f
+        kernel = f.load("ptr", self.words)
+        f.call(kernel, "void", f.offset(self.words, 1, "i64"), box, pitch, *rows, *columns)

@@ -36,6 +36,7 @@ class Rounds:
         self.explained: list[tuple[int, Callable]] = []
         # The values of the program, numbered as they are met.
         self.values: dict[Any, int] = {}
+        self.overwritten: set[Memory] = set()
         self.block = 0
 
     def _number(self, value) -> int:
@@ -49,6 +50,9 @@ class Rounds:
             (peak,) = program.temporaries
             self.block = max(self.block, peak)
             table.append(self._number(BLOCK))
+        self.overwritten.update(
+            m for m, letter in zip(part.inputs, program.inputs[1:]) if letter == "w"
+        )
         if program.explain is not None:
             self.explained.append((len(self.steps), program.explain))
         for step in program.steps:
@@ -72,13 +76,7 @@ class Rounds:
         strides = {self._number(m): stride for m, stride in (moving or {}).items()}
         for k in range(begun, len(self.steps)):
             step, depth = self.steps[k], self.depths[k]
-            own, *epilogue = [
-                tuple(
-                    (begin, *[*inner, *(0,) * depth][:depth], strides.get(value, 0))
-                    for value, (begin, *inner) in zip(part.operands, part.moves or ())
-                )
-                for part in step.parts
-            ]
+            step = _moving(step, depth, strides)
             # Rounds that begin here, the innermost of which is around the step alone.
             rounds = []
             for level, round in enumerate(step.rounds, start=depth - len(step.rounds)):
@@ -87,10 +85,7 @@ class Rounds:
                     inner = [*inner, *(0,) * level][:level]
                     round = round._replace(flag=(value, behind, *inner, strides.get(value, 0)))
                 rounds.append(round)
-            self.steps[k] = step._replace(
-                moves=own, rounds=tuple(rounds),
-                epilogue=step.epilogue and step.epilogue._replace(moves=epilogue[0]),
-            )
+            self.steps[k] = step._replace(rounds=tuple(rounds))
             self.depths[k] += 1
         told = None if flag is None else (self._number(flag.memory), flag.offset)
         round = Round(count_of_steps, count, told, wanted)
@@ -114,7 +109,7 @@ class Rounds:
             return places[origin], behind
 
         program = Program(
-            "n" + "t" * len(given),
+            "n" + "".join("w" if m in self.overwritten else "t" for m in given),
             tuple(outputs.values()),
             tuple(step.over(find) for step in self.steps),
             (*(m.nbytes for m in inside), *[self.block] * len(blocks)),
@@ -124,6 +119,16 @@ class Rounds:
 
     def _origin(self, value) -> tuple[Any, int]:
         return self.stands.get(value, (value, 0))
+
+
+def _moving(step: Step, depth: int, strides: Mapping[int, int]) -> Step:
+    """A step that is in so many rounds in another one, in which values move by `strides`."""
+    moves = tuple(
+        (begin, *[*inner, *(0,) * depth][:depth], strides.get(value, 0))
+        for value, (begin, *inner) in zip(step.operands, step.moves or ())
+    )
+    return step._replace(
+        moves=moves, epilogue=step.epilogue and _moving(step.epilogue, depth, strides))
 
 
 def planned(entries: Sequence[Launched], made: set[Memory], staying: set[Memory]) -> Segment:

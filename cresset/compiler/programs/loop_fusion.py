@@ -175,8 +175,9 @@ class _Candidate:
             return self.tiled
         else:
             made_of = self._made_of
-            step = with_epilogue(self.tiled.step, nest)
-            assert step is not None
+            made = with_epilogue(self.tiled.step, nest)
+            assert made is not None
+            step = made
         written = set(outputs(nest.body))
         arrays = [(k, o.place) for k, o in enumerate(nest.operands)
                   if o.strides is not None and o.place != BOX]
