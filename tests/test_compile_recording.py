@@ -8,6 +8,11 @@ from compiling import plays, training_step
 import cresset
 from cresset import nn
 from cresset.capture.frames import function_in
+from cresset.ops.operation import Operation
+
+
+def recordings(compiled):
+    return len(compiled._variants)
 
 
 def scaled_by(factor):
@@ -72,11 +77,24 @@ def test_a_recording_does_not_look_at_all_objects(monkeypatch, outside):
     assert not looked
 
 
+def test_a_recording_plans_nothing_anew(monkeypatch):
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    compiled = cresset.compile(training_step(model, cresset.optim.SGD(model.parameters())))
+    x, y = cresset.randn(6, 4), cresset.tensor([0, 1, 2, 0, 1, 2])
+    compiled(x, y)
+    compiled(x, y)
+    planned = []
+    plan = Operation.plan
+    monkeypatch.setattr(Operation, "plan", lambda *given: planned.append(given) or plan(*given))
+    for size in (6, 5):
+        compiled._variants.clear()
+        compiled(x[:size], y[:size])
+        first = len(planned)
+        compiled(x[:size], y[:size])
+        assert len(planned) == first and recordings(compiled) == 1
+
+
 # --- numbers among the arguments ------------------------------------------------------------------
-def recordings(compiled):
-    return len(compiled._variants)
-
-
 def test_numbers_that_tensors_are_computed_with_are_inputs():
     w = cresset.tensor([1.0, -2.0, 3.0], requires_grad=True)
     other = w.detach().clone().requires_grad_()
