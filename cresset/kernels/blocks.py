@@ -15,10 +15,11 @@ from cresset.kernels.pack import copy_along, copy_panel, starts_of
 from cresset.kernels.tile import Lines, Tile, either, in_line, in_step, product, spread, vectors
 from cresset.kernels.words import Words
 from cresset.runtime import ir
-from cresset.runtime.ir import Function, Module
+from cresset.runtime.ir import Function, Module, Value
 
 DEEPEST = 1 << 10  # bytes of a column of b in a stretch; copies of panels lie on the stack
 SCRATCH_BYTES = 1 << 16  # for the sums of a unit
+LINE = 64  # bytes that a cache fetches at a time
 
 
 def tiles(tile: Tile, across: bool) -> Module:
@@ -28,16 +29,16 @@ def tiles(tile: Tile, across: bool) -> Module:
     strides, and are read where they lie, packed or not, or copied.
 
     Words: pointers a, b, c, bias; m, n, k, the length of a stretch, rows and columns of a unit,
-    number of row and of column blocks, whether to copy; strides in a of a panel's row (0: it is not
-    packed), of a row and from k to k; in b of a panel (0: it is not packed), of a column and from k
-    to k; of a row of c; of a row and a column (1 or 0) of bias, and whether there is one; the batch
-    of (a, b, c, bias); the epilogue.
+    number of row and of column blocks, whether to copy, the share of every tile in fetching the
+    next panel; strides in a of a panel's row (0: it is not packed), of a row and from k to k; in b
+    of a panel (0: it is not packed), of a column and from k to k; of a row of c; of a row and a
+    column (1 or 0) of bias, and whether there is one; the batch of (a, b, c, bias); the epilogue.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     pointers = [words.pointer() for _ in range(4)]
-    m, n, k, deep, tall, wide, row_blocks, column_blocks, copies = words.integers(9)
+    m, n, k, deep, tall, wide, row_blocks, column_blocks, copies, share = words.integers(10)
     a_panel, a_row, a_step, b_panel, b_column, b_step, c_row = words.integers(7)
     bias_row, bias_column, biased = words.integers(3)
     batch = Batch(words, 4)
@@ -66,7 +67,7 @@ def tiles(tile: Tile, across: bool) -> Module:
         corner = f.select(epilogue.wanted, f.offset(box, 0 - left, tile.type),
                           f.offset(z, top * c_row, tile.type))
 
-        def turn(start, panel, step, starts, turns):
+        def turn(start, panel, step, starts, following, turns):
             """The sums of one tile over a stretch, and of those before it."""
             begins, ends = start.eq(0), start + deep >= k
             row = f.minimum(turns.index, m - tile.rows)
@@ -75,6 +76,9 @@ def tiles(tile: Tile, across: bool) -> Module:
             waiting = Lines(place, f.constant("i64", tile.columns), in_line(f, tile))
             with f.when(ends):
                 _fetch(f, tile, result)
+            done = (turns.index - first_row).udiv(tile.rows) * share
+            with f.loop(done, done + share) as number:
+                _fetch_ahead(f, tile, across, following, number, b_column, b_step)
             apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
             sums = product(f, tile, f.minimum(deep, k - start),
                            f.offset(x, start * a_step + apart, tile.type),
@@ -112,8 +116,14 @@ def tiles(tile: Tile, across: bool) -> Module:
                               for lies, within in zip(starts, in_line(f, tile))]
                     panel = [f.offset(source, place, tile.type) for place in places]
                     panel, step = _along(f, tile, panel, b_step, depth, copies, copied)
+                # The panel that the unit meets next: that of the next columns, or the next stretch.
+                beside = column + tile.columns
+                more = beside < end_column
+                ahead = (f.select(more, start, start + deep) * b_step
+                         + f.select(more, beside, first_column) * b_column)
+                following = f.offset(y, ahead, tile.type)
                 with f.loop(first_row, end_row, tile.rows, carry=passes.values) as turns:
-                    turn(start, panel, step, starts, turns)
+                    turn(start, panel, step, starts, following, turns)
                 passes.next(*turns.results)
         with f.when(epilogue.wanted):
             rows = matrix * m + first_row, matrix * m + end_row
@@ -145,3 +155,23 @@ def _fetch(f: Function, tile: Tile, lines: Lines):
     for _ in range(tile.rows):
         f.prefetch(f.offset(row, lines.starts[0], tile.type))
         row = f.offset(row, lines.stride, tile.type)
+
+
+def parts_ahead(tile: Tile, across: bool, deep: int) -> int:
+    """How many parts of a stretch of a panel are fetched: its rows, or lines of its columns."""
+    if not across:
+        return deep
+    return tile.columns * -(-deep * ir.size(tile.type) // LINE)
+
+
+def _fetch_ahead(f: Function, tile: Tile, across: bool, panel: Value, number: Value, column: Value,
+                 step: Value):
+    """Have a part of a panel that does not lie in one piece come near."""
+    if across:
+        far = number.udiv(tile.columns) * (LINE // ir.size(tile.type))
+        place = f.offset(panel, number.urem(tile.columns) * column + far, tile.type)
+        f.prefetch(place, write=False)
+        return
+    place = f.offset(panel, number * step, tile.type)
+    for byte in range(0, ir.size(tile.type) * tile.columns, LINE):
+        f.prefetch(f.offset(place, byte), write=False)

@@ -33,7 +33,8 @@ STRIDED_COLUMNS = 64  # the same where k by k a is read across its rows
 STRIDED_BYTES = 1 << 16
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
 TALL = 192  # rows of a unit if less than so many stay there
-LEAST_UNITS = 16  # into which a product is cut
+LEAST_UNITS = 32  # into which a product is cut
+FETCHED_BYTES = 1 << 19  # panels of b are fetched ahead if it is larger, unless they are packed
 LEAST_PANELS = 4  # of columns that a unit has room for
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 FEW_UNITS = 4  # into which its columns are cut, if they are many
@@ -225,11 +226,14 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     b_step, b_column = problem.b.matrix
     across = b_column != 1
     row_blocks, column_blocks = -(-m // tall), -(-n // wide)
+    share = 0
+    if not b_panel and tile.rows > 1 and n * k * dtype.itemsize > FETCHED_BYTES:
+        share = -(-blocks.parts_ahead(tile, across, deep) // -(-min(m, tall) // tile.rows))
     rest = n % wide or min(n, wide)
     tiled = Tiled(2, dtype, (*problem.batch, m, n), problem.c.strides, max(rest, tile.lanes),
                   wide, overlap=rest < tile.lanes)
     _launch(schedule, f"tiles_{tile.name}_{across}", lambda: blocks.tiles(tile, across), problem,
-            (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks, copies, a_panel,
+            (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks, copies, share, a_panel,
              *problem.a.matrix, b_panel, b_column, b_step, problem.c.matrix[0],
              *problem.operands[3].matrix, problem.bias is not None),
             problem.matrices * row_blocks * column_blocks,
@@ -249,6 +253,7 @@ def _unit(dtype: dtype, tile: Tile, problem: Problem, stretches: int) -> tuple[i
     else:
         # It holds a stretch of them, which then meets several panels.
         tall = min(_rounded(min(m, TALL), tile.rows), most)
+    tall = _rounded(-(-m // -(-m // tall)), tile.rows)
     panels = -(-problem.n // tile.columns)
     units = problem.matrices * -(-m // tall) * panels
     return tall, max(1, min(most // tall, units // LEAST_UNITS)) * tile.columns

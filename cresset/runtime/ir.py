@@ -279,9 +279,10 @@ class Function:
     def store(self, value, pointer, align=None):
         self.emit(None, f"store {value}, ptr {pointer.text}, align {align or size(value.type)}")
 
-    def prefetch(self, pointer):
-        """Have the cache line at an address, which need not exist, fetched to be written."""
-        hint = [self.constant("i32", number) for number in (1, 3, 1)]  # to write, near, data
+    def prefetch(self, pointer, write=True):
+        """Have the cache line at an address, which need not exist, fetched to be written or read.
+        """
+        hint = [self.constant("i32", number) for number in (int(write), 3, 1)]  # near, data
         self.call("llvm.prefetch.p0", "void", pointer, *hint)
 
     def select(self, condition, yes, no):
@@ -405,6 +406,13 @@ class Function:
         self.stack.append(f"  {name} = alloca {type}, i64 {count}, align {align}")
         return Value(self, "ptr", name)
 
+    def at_entry(self, write):
+        """The value of `write()`, whose instructions stand at the function's entry."""
+        lines, self.lines = self.lines, self.stack
+        value = write()
+        self.lines = lines
+        return value
+
     def ret(self, value=None):
         self.emit(None, "ret void" if value is None else f"ret {value}")
 
@@ -464,13 +472,15 @@ class Function:
         loop.results = loop.values
 
     @contextmanager
-    def each(self, start, stop, step=1):
+    def each(self, start, stop, step=1, carry=()):
         """The loop over a range that is not empty: a block less, which is quicker to compile."""
-        with self.repeat(self.value("i64", start)) as turns:
-            (index,) = turns.values
-            yield index
+        with self.repeat(self.value("i64", start), *carry) as turns:
+            index, *values = turns.values
+            loop = Loop(index, values)
+            yield loop if carry else index
             following = index + step
-            turns.again(following < stop, following)
+            turns.again(following < stop, following, *(loop.following or ()))
+        loop.results = turns.results[1:]
 
     def units(self):
         """The loop of a kernel over the units that it is asked for, at least one."""
