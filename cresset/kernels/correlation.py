@@ -176,8 +176,7 @@ def correlation(tile: Tile, spaced: bool) -> Module:
         place = [slot.urem(segments), row * row_step, out_first + row * out_row]
         last = f.minimum(slot + run, slots)
         stop = f.minimum(first + share, outputs)
-        top, left = f.minimum(first, outputs - tile.rows), pixel(slot)
-        corner = f.select(epilogue.wanted, f.offset(box, 0 - top * pitch - left, tile.type), z)
+        left, right = pixel(slot), pixel(last - 1) + tile.lanes
 
         def turn(channels, first, pixels, out, bias):
             """One tile's sums over the channels of a block, and of those before it."""
@@ -225,16 +224,18 @@ def correlation(tile: Tile, spaced: bool) -> Module:
             with f.loop(first, stop, tile.rows, carry=[scratch]) as turns:
                 carry = [*place, turns.values[0]]
                 channel = f.minimum(turns.index, outputs - tile.rows)
-                out = f.offset(corner, channel * result_channel, tile.type)
+                out = f.select(epilogue.wanted, f.offset(box, 0 - left, tile.type),
+                               f.offset(z, channel * out_channel, tile.type))
                 own = f.select(biased.ne(0), f.offset(terms, channel, tile.type), nothing)
                 bias = spread(f, tile, own, 1, room)
                 with f.loop(slot, last, tile.vectors, carry=carry) as pixels:
                     turn(channels, turns.index, pixels, out, bias)
+                with f.when(epilogue.wanted & channels[1].eq(inputs)):
+                    end = f.minimum(turns.index + tile.rows, stop)
+                    rows = plane * outputs + turns.index, plane * outputs + end
+                    fresh = f.offset(box, (turns.index - channel) * pitch, tile.type)
+                    epilogue.call(fresh, pitch, rows, (left, right))
                 turns.next(pixels.results[-1])
-        with f.when(epilogue.wanted):
-            rows = plane * outputs + first, plane * outputs + stop
-            epilogue.call(f.offset(box, (first - top) * pitch, tile.type), pitch, rows,
-                          (left, pixel(last - 1) + tile.lanes))
     f.ret()
     return module
 

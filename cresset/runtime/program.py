@@ -69,8 +69,8 @@ class Step(NamedTuple):
     rounds: tuple[Round, ...] = ()
     # The loop nest that the step is, which others may be joined to; None for any other schedule.
     nest: Any = None
-    # What the kernel makes in boxes, if it can run loops over them; and what does that, a step whose
-    # kernel's address and words follow the words of this one.
+    # What the kernel makes in boxes, if it can run loops over them; and what does that, a step
+    # whose kernel's address and words follow the words of this one.
     tiled: Any = None
     epilogue: Step | None = None
 
