@@ -82,6 +82,7 @@ INTERNAL = {
     "batch_norm_train": "nn.functional.batch_norm",
     "binary_cross_entropy_logit_terms": "nn.functional.binary_cross_entropy_with_logits",
     "binary_cross_entropy_terms": "nn.functional.binary_cross_entropy",
+    "counts": "bincount",
     "cross_entropy_backward": "nn.functional.cross_entropy",
     "hot_rows": "nn.functional.one_hot",
     "indexed_by_mask": "Tensor.__getitem__",

@@ -9,6 +9,17 @@ from cresset import tensor
 inf, nan = float("inf"), float("nan")
 
 
+# --- counts ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("count, below", [(1, 1), (9, 4), (70_003, 10), (300_000, 3000), (99, 9999)])
+def test_counts_in_several_tables_and_pieces(count, below):
+    places = np.random.default_rng(count).integers(0, below, count)
+    for kind in (np.int64, np.int32, np.int16):
+        found = cresset.bincount(cresset.from_numpy(places.astype(kind)))
+        np.testing.assert_array_equal(found.numpy(), np.bincount(places))
+    found = cresset.bincount(cresset.from_numpy(places)[::3], minlength=below + 5)
+    np.testing.assert_array_equal(found.numpy(), np.bincount(places[::3], minlength=below + 5))
+
+
 # --- derivatives at zero --------------------------------------------------------------------------
 def hessian(function, values):
     """The second derivatives of a function of a vector to a number."""

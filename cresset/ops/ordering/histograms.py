@@ -9,13 +9,14 @@ from cresset.core.layout import Layout
 from cresset.core.return_types import histogram as histogram_result
 from cresset.core.return_types import histogramdd as histogramdd_result
 from cresset.core.tensor import Tensor
+from cresset.kernels.counting import count_places
 from cresset.kernels.search import search
 from cresset.ops.creation.spaces import linspace
-from cresset.ops.creation.tensors import ones, tensor
+from cresset.ops.creation.tensors import tensor
 from cresset.ops.indexing.selecting import index_add
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed, result_type
-from cresset.ops.operation import method
+from cresset.ops.operation import called, method
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.comparison import where
 from cresset.ops.reductions.extremes import aminmax
@@ -38,6 +39,15 @@ def searched(boundaries: Tensor, values: Tensor, sorter: Tensor | None, right, k
     launches, temporaries = search(boundaries, values, sorter, out, places, right)
     letters = "ttn" if sorter is None else "ttt"
     return Program(letters, (out,), tuple(launches), tuple(temporaries))
+
+
+@called("bincount")
+@special
+def counts(places: Tensor, size):
+    """How often each of the first `size` integers stands in a vector."""
+    out = Layout.packed((size,), types.int64)
+    launches, temporaries = count_places(places, out, (1, 0), 2)
+    return Program("t", (out,), tuple(launches), tuple(temporaries))
 
 
 @with_out
@@ -131,19 +141,18 @@ def bincount(input, weights=None, minlength=0):
     if weights is not None and weights.layout.shape != input.layout.shape:
         raise RuntimeError("bincount: weights should be 1-d and have the same length as input; got "
                            f"{tuple(weights.layout.shape)}")
-    places, count = input.long(), minlength
+    count = minlength
     if input.layout.numel:
-        least, greatest = (bound.item() for bound in aminmax(places))
+        least, greatest = (bound.item() for bound in aminmax(input))
         if least < 0:
             raise RuntimeError("bincount: only supports 1-d non-negative integral inputs; the "
                                f"least is {least}")
         count = max(count, greatest + 1)
     if weights is None:
-        one = ones(1, dtype=types.int64, device=input.layout.device)
-        weights = one.expand(input.layout.numel)
-    elif weights.layout.dtype not in (types.float32, types.float64):
+        return counts(input, count)
+    if weights.layout.dtype not in (types.float32, types.float64):
         weights = weights.to(types.float64)
-    return index_add(weights.new_zeros(count), 0, places, weights)
+    return index_add(weights.new_zeros(count), 0, input.long(), weights)
 
 
 # --- counts of reals ------------------------------------------------------------------------------
