@@ -26,7 +26,9 @@ every_layer = pytest.mark.parametrize("name", LAYERS)
 
 
 def options(name):
-    return {"groups": 2} if name.startswith("Conv") else {"affine": True} if "Inst" in name else {}
+    if name.startswith("Inst"):
+        return {"affine": True, "track_running_stats": True}
+    return {"groups": 2} if name.startswith("Conv") else {}
 
 
 @every_layer

@@ -16,6 +16,7 @@ from cresset import Tensor, ops
 from cresset.core.missing import missing
 from cresset.nn.losses import (
     cosine_embedding_loss,
+    ctc_loss,
     gaussian_nll_loss,
     hinge_embedding_loss,
     margin_ranking_loss,
@@ -121,6 +122,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cosine_embedding_loss",
+    "ctc_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import cresset
 from cresset import Tensor
@@ -207,3 +208,111 @@ def gaussian_nll_loss(
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return _reduce(loss, reduction)
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """-log p(targets) summed over all alignments of labels to time steps. Graves and others (2006).
+
+    `log_probs` (T, N, C) or (T, C) are logarithms of probabilities, as `log_softmax` gives them,
+    `targets` (N, S), or all of them joined, labels without `blank`. An alignment says every label
+    once or more, in order, with blanks between, and at least one between equals. "mean" divides
+    each loss by the length of its target. Where a target is too long for its input the loss is
+    infinite, with `zero_infinity` zero. The gradient is that of the function; PyTorch adds
+    exp(log_probs) to it, which `log_softmax` takes away again. Raises RuntimeError for lengths or
+    labels that do not fit.
+
+    >>> even = cresset.full((2, 1, 2), 0.5).log()
+    >>> ctc_loss(even, cresset.tensor([[1]]), [2], [1]).exp()
+    tensor(1.3333)
+    """
+    reduction = reduction_of(None, None, reduction)
+    batched = log_probs.dim() == 3
+    if not batched:
+        log_probs = log_probs.unsqueeze(1)
+    steps, batch, classes = log_probs.shape
+    inputs = cresset.as_tensor(input_lengths).long().reshape(-1)
+    lengths = cresset.as_tensor(target_lengths).long().reshape(-1)
+    labels = _padded_targets(targets if batched else targets.reshape(1, -1), lengths)
+    _check_ctc(inputs, lengths, labels, steps, batch, classes, blank)
+    # Labels with blanks around them: two states for each label, and one.
+    states = labels.new_full((batch, 2 * labels.shape[1] + 1), blank)
+    states[:, 1::2] = labels
+    emitted = log_probs.gather(2, states.unsqueeze(0).expand(steps, -1, -1))
+    # A blank may be passed over between labels that differ.
+    skips = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
+    never = log_probs.new_full((batch, 2), -math.inf)
+    # alpha[:, k] is the logarithm of the probability of all ways to be in state k by now.
+    unreached = cresset.full_like(emitted[0, :, 2:], -math.inf)
+    alpha = cresset.cat([emitted[0, :, :2], unreached], 1)
+    for step in range(1, steps):
+        moved = cresset.cat([never[:, :1], alpha[:, :-1]], 1)
+        passed = alpha[:, :-2].masked_fill(~skips, -math.inf)
+        skipped = cresset.cat([never, passed], 1)[:, : alpha.shape[1]]
+        following = _log_sum(alpha, moved, skipped) + emitted[step]
+        alpha = cresset.where((step < inputs).unsqueeze(1), following, alpha)
+    last = (2 * lengths).unsqueeze(1)
+    in_blank = alpha.gather(1, last)
+    in_label = alpha.gather(1, (last - 1).clamp(min=0)).masked_fill(last == 0, -math.inf)
+    loss = -_log_sum(in_blank, in_label).squeeze(1)
+    if zero_infinity:
+        loss = cresset.where(loss == math.inf, 0.0, loss)
+    if reduction == "mean":
+        return (loss / lengths.clamp(min=1)).mean()
+    return loss.sum() if reduction == "sum" else loss if batched else loss.squeeze(0)
+
+
+def _log_sum(*terms: Tensor) -> Tensor:
+    """log(sum(exp(x))), whose gradient is zero where all are -inf, and not NaN."""
+    together = cresset.stack(terms)
+    greatest = together.detach().amax(0)
+    finite = cresset.where(greatest == -math.inf, 0.0, greatest)
+    total = (together - finite).exp().sum(0)
+    sums = cresset.where(total == 0, 1.0, total).log() + finite
+    return cresset.where(total == 0, -math.inf, sums)
+
+
+def _padded_targets(targets: Tensor, lengths: Tensor) -> Tensor:
+    """Targets as (N, longest); what is behind the end of one counts for nothing."""
+    if targets.dim() == 2:
+        return targets.long()
+    if int(lengths.sum()) != len(targets):
+        raise RuntimeError(
+            f"ctc_loss: Expected targets of length {int(lengths.sum())}, the sum of target_lengths;"
+            f" got {len(targets)}"
+        )
+    parts = targets.long().split(lengths.tolist())
+    return cresset.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+
+
+def _check_ctc(
+    inputs: Tensor, lengths: Tensor, labels: Tensor, steps: int, batch: int, classes: int,
+    blank: int,
+) -> None:
+    """RuntimeError for lengths, labels or a blank that do not fit."""
+    if not 0 <= blank < classes:
+        raise RuntimeError(f"ctc_loss: blank must be in label range; got {blank} of {classes}")
+    for name, given, most in (
+        ("input_lengths", inputs, steps), ("target_lengths", lengths, labels.shape[1])
+    ):
+        if len(given) != batch:
+            raise RuntimeError(
+                f"ctc_loss: {name} must be of size batch_size; got {len(given)} for {batch}"
+            )
+        if (given < 0).any() or (given > most).any():
+            raise RuntimeError(
+                f"ctc_loss: Expected {name} to have value at most {most}, and none negative; got "
+                f"{given.tolist()}"
+            )
+    if labels.numel() and not ((labels >= 0) & (labels < classes)).all():
+        raise RuntimeError(
+            f"ctc_loss: labels must be at least 0 and below the number of classes, {classes}; got "
+            f"{labels.tolist()}"
+        )

@@ -1,10 +1,10 @@
-"""Tools around a training program: `data` feeds it, `hooks` watches it, `dlpack` lends it out."""
+"""Tools around a training program: `data` feeds it, `checkpoint` saves its memory, and so on."""
 
 from importlib import import_module
 
 from cresset.core.missing import missing
 
-__all__ = ["data", "dlpack", "hooks"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks"]
 
 
 def __getattr__(name):

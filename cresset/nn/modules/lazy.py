@@ -36,13 +36,26 @@ class LazyModuleMixin(Module):
     """
 
     cls_to_become: type[Module]
+    __signature__: inspect.Signature
     # What the layer calls the number, and along which dim of inputs and of weights it is found.
     features: str
     input_dim: int
     weight_dim: int = 0
+    # Settings whose defaults are others than the layer's.
+    defaults: dict[str, Any] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "cls_to_become" in vars(cls):
+            signature = inspect.signature(cls.cls_to_become)
+            rest = [
+                p.replace(default=cls.defaults.get(p.name, p.default))
+                for p in signature.parameters.values() if p.name != cls.features
+            ]
+            cls.__signature__ = signature.replace(parameters=rest)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        given = inspect.signature(self.cls_to_become).bind(None, *args, **kwargs).arguments
+        given = {**self.defaults, **self.__signature__.bind(*args, **kwargs).arguments}
         # What it will be like but for the features, without elements and without drawing any.
         given[self.features] = given.get("groups", 1)
         pattern = self.cls_to_become(**given | {"device": "meta"})
@@ -184,21 +197,27 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
+class _LazyInstanceNorm(_LazyNorm):
+    """An instance normalisation; as in PyTorch it is affine and keeps statistics by default."""
+
+    defaults = {"affine": True, "track_running_stats": True}
+
+
+class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
     """`InstanceNorm1d(num_features, ...)` with the channels of the first input."""
 
     cls_to_become = InstanceNorm1d
     input_dim = -2
 
 
-class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
+class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
     """`InstanceNorm2d(num_features, ...)` with the channels of the first input."""
 
     cls_to_become = InstanceNorm2d
     input_dim = -3
 
 
-class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
+class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
     """`InstanceNorm3d(num_features, ...)` with the channels of the first input."""
 
     cls_to_become = InstanceNorm3d

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn.losses import reduction_of
@@ -291,6 +293,31 @@ class MarginRankingLoss(_Loss):
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.margin_ranking_loss(
             input1, input2, target, margin=self.margin, reduction=self.reduction
+        )
+
+
+class CTCLoss(_Loss):
+    """-log p(target) over all alignments of labels to time steps; see `functional.ctc_loss`.
+
+    >>> import cresset
+    >>> even = cresset.full((2, 1, 2), 0.5).log()
+    >>> CTCLoss(reduction="sum")(even, cresset.tensor([[1]]), [2], [1]).exp()
+    tensor(1.3333)
+    """
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
+            self.zero_infinity,
         )
 
 
