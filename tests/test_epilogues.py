@@ -1,11 +1,14 @@
 """Epilogues: loops over the result of a product or a convolution that its kernel runs itself."""
 
 import pytest
+from test_compiler import ARM, assembled
 from test_loop_fusion import compiled, peak
 
 import cresset
 from cresset import nn
 from cresset.compiler.programs import loop_fusion
+from cresset.runtime import elf
+from cresset.runtime.target import writing_for
 
 F = nn.functional
 
@@ -15,11 +18,15 @@ def small_results_too(monkeypatch):
     monkeypatch.setattr(loop_fusion, "LEAST_BYTES", 0)
 
 
-def epilogues(own):
-    """How many launches of its one recording have an epilogue."""
+def steps(own):
+    """Those of its one recording."""
     (variant,) = own._variants
-    steps = [step for part in variant.replay.segments for step in part.program.steps]
-    return sum(step.epilogue is not None for step in steps)
+    return [step for part in variant.replay.segments for step in part.program.steps]
+
+
+def epilogues(own):
+    """How many of its launches have an epilogue."""
+    return sum(step.epilogue is not None for step in steps(own))
 
 
 def randn(*shape, seed=0, **options):
@@ -158,6 +165,31 @@ def test_control_flow():
         return cresset.scan(turn, x, r)
 
     compiled(function, randn(10, 16), randn(16, 16, seed=1), randn(5, 10, 16, seed=2))
+
+
+def test_launches_are_shown_as_one():
+    own = compiled(lambda a, b: (a @ b).relu(), randn(30, 20), randn(20, 32, seed=1))
+    assert "(2 operations fused)" in own.explain()
+    assert "matmul + relu" in str(own.profile(randn(30, 20), randn(20, 32)))
+
+
+def test_verified_calls():
+    own = cresset.compile(lambda a, b: (a @ b).relu() * 2, verify=True)
+    for _ in range(4):
+        own(randn(30, 20), randn(20, 32, seed=1))
+    assert epilogues(own) == 1
+
+
+def test_small_results_have_none(monkeypatch):
+    monkeypatch.undo()
+    assert not epilogues(compiled(lambda a, b: (a @ b).relu(), randn(30, 20), randn(20, 32)))
+
+
+def test_kernels_assemble_for_arm():
+    own = compiled(lambda a, b: (a @ b).relu(), randn(30, 20), randn(20, 32, seed=1))
+    with writing_for(ARM):
+        for part in steps(own)[-1].parts[1:]:
+            assert assembled(part.write()) == elf.AARCH64
 
 
 # --- convolutions ---------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def with_epilogue(step: Step, nest: Nest) -> Step | None:
     operands[box] = operands[box]._replace(place=STATUS, strides=scratch)
     nest = nest._replace(operands=tuple(operands))
     rows = [d for d in dims if d not in within]
-    arrangement = row_by_row(nest, rows, within, (tiled.shape[-2], tiled.narrowest))
+    arrangement = row_by_row(nest, rows, within, (tiled.shape[-2], tiled.pitch, tiled.narrowest))
     if arrangement is None:
         return None
     loops = launch(nest, arrangement)._replace(nest=None)

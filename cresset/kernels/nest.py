@@ -123,6 +123,7 @@ SHORT = frozenset(  # costly, and short
 ROWS = 4  # that are joined before the state of every column takes them in
 TURNED = (512, 64)  # rows and columns of a unit that turns operands over
 TURN_FROM = 16  # rows and columns
+LEAST_LANES = 8  # of blocks that are made narrower lest the last one overlaps
 SCHEDULES = {
     "kept": KeptLanes, "reduced": ReducedLanes, "columns": Columns, "turned": Turned,
     "whole": WholeRows,
@@ -202,13 +203,14 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
 
 
-def row_by_row(nest: Nest, rows: list[int], columns: list[int], box: tuple[int, int]):
+def row_by_row(nest: Nest, rows: list[int], columns: list[int], box: tuple[int, int, int]):
     """The loops of a nest that does boxes of it: some of so many rows, and some columns.
 
     `rows` and `columns` are its dims, from the outermost to the innermost; `box` is how many rows
-    in order a box is of, and how many columns it has at the least. None where columns are not one
-    dim, along which operands are neighbours or stand still, or rows of a box not of one.
+    in order a box is of, and how many columns it has, and has at the least. None where columns are
+    not one dim, along which operands are neighbours or stand still, or rows of a box not of one.
     """
+    together, usual, least = box
     arrays = [k for k, o in enumerate(nest.operands) if o.strides is not None]
     strides = [nest.operands[k].strides for k in arrays]
     within = _collapse(nest.shape, columns, strides)
@@ -216,11 +218,13 @@ def row_by_row(nest: Nest, rows: list[int], columns: list[int], box: tuple[int, 
     if not fits or any(o.part for o in nest.operands) or not {0, 1}.issuperset(within[0][1]):
         return None
     kept = _collapse(nest.shape, rows, strides) or [(1, (0,) * len(arrays))]
-    if kept[-1][0] % box[0]:
+    if kept[-1][0] % together:
         return None
     where = {k: column for column, k in enumerate(arrays)}
-    return Arrangement([*kept, *within], [], where, "whole",
-                       _width(nest, box[1], host().vector_bytes), 1)
+    width = _width(nest, least, host().vector_bytes)
+    while usual % width and width > LEAST_LANES:
+        width //= 2
+    return Arrangement([*kept, *within], [], where, "whole", width, 1)
 
 
 def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
