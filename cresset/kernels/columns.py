@@ -44,7 +44,7 @@ class Columns(Writer):
     @contextmanager
     def _blocks(self):
         """Loop over the blocks of the tile: (first column, columns of it that were seen)."""
-        with self.f.loop(0, self.count, self.width) as i:
+        with self.f.each(0, self.count, self.width) as i:
             at = self.f.minimum(i, self.count - self.width)
             self.scopes.append({})
             yield at, i - at
@@ -134,7 +134,7 @@ class Columns(Writer):
 
         def turn(bases, position, _):
             size = self.sizes[inner]
-            with f.loop(0, size, rows) as r:
+            with f.each(0, size, rows) as r:
                 row = f.minimum(r, size - rows)
                 again = r - row
                 places = [self.moved(bases, position, inner, row + k) for k in range(rows)]
@@ -160,7 +160,8 @@ class Columns(Writer):
                         self._remember(e, at, value)
             return ()
 
-        self.over(outer, self.bases, self.place, (), turn)
+        bases = self.needed(self.bases, computed, [k for k, _ in s.keep])
+        self.over(outer, bases, self.place, (), turn)
 
     def _store_rows(self, s):
         f = self.f
@@ -168,7 +169,7 @@ class Columns(Writer):
         outer, inner = self._rows()
 
         def turn(bases, position, _):
-            with f.loop(0, self.sizes[inner]) as row:
+            with f.each(0, self.sizes[inner]) as row:
                 bases, position = self.moved(bases, position, inner, row)
                 with self._blocks() as (at, seen):
                     self._bring(bases, at, [s.value], position)
@@ -178,4 +179,5 @@ class Columns(Writer):
                                      seen if self.form.in_place else None)
             return ()
 
-        self.over(outer, self.bases, self.place, (), turn)
+        bases = self.needed(self.bases, [s.value], [s.operand])
+        self.over(outer, bases, self.place, (), turn)

@@ -100,6 +100,12 @@ class ReducedLanes(Writer):
             self.value(e, 1)
         return list(range(self.form.kept, self.form.kept + self.form.reduced - 1))
 
+    def _moving(self, bases, expressions, written):
+        """The bases that a pass over the reduced dims moves; what is still was read before."""
+        needed = self.needed(bases, expressions, written)
+        roles = self.form.roles
+        return {k: base for k, base in needed.items() if k in written or not roles[k].still}
+
     def _folded(self, s, bases, position):
         """The states of all elements."""
         f, width = self.f, self.width
@@ -117,7 +123,7 @@ class ReducedLanes(Writer):
             return self.merged(s, states, lifted)
 
         def turn(inner, position, states):
-            with f.loop(0, count, width, states) as loop:
+            with f.each(0, count, width, states) as loop:
                 at = f.minimum(loop.index, last)
                 self.scopes.append({})
                 self.load_operands(inner, at, width, computed, still=False)
@@ -135,6 +141,7 @@ class ReducedLanes(Writer):
                 loop.next(*new)
             return loop.results
 
+        bases = self._moving(bases, computed, [k for k, _ in s.keep])
         states = self.over(dims, bases, position, self.start(s, held), turn)
         lanes = held
         while lanes > 1:
@@ -146,10 +153,11 @@ class ReducedLanes(Writer):
         f, width = self.f, self.width
         dims = self._prepare([s.value])
         count = self.sizes[self.lane_dim]
+        last = count - width
 
         def turn(inner, position, states):
-            with f.loop(0, count, width) as i:
-                at = f.minimum(i, count - width)
+            with f.each(0, count, width) as i:
+                at = f.minimum(i, last)
                 self.scopes.append({})
                 self.load_operands(inner, at, width, [s.value], still=False)
                 seen = i - at if self.form.in_place else None
@@ -157,7 +165,7 @@ class ReducedLanes(Writer):
                 self.scopes.pop()
             return ()
 
-        self.over(dims, bases, None, (), turn)
+        self.over(dims, self._moving(bases, [s.value], [s.operand]), None, (), turn)
 
 
 def halves(f, value):

@@ -148,6 +148,23 @@ def _greatest(expressions, moving) -> list[Expression]:
     return [e for e in fixed if e in roots and e.args]
 
 
+class Strides:
+    """The strides of an operand along all dims: words, each of which is read if it is needed."""
+
+    def __init__(self, f, first: int):
+        self.f = f
+        self.first = first
+        self.known: dict[int, Value] = {}
+
+    def __getitem__(self, number: int) -> Value:
+        f = self.f
+        if number not in self.known:
+            self.known[number] = f.at_entry(
+                lambda: f.load("i64", f.offset(f.arguments[0], self.first + number, "i64"))
+            )
+        return self.known[number]
+
+
 class Writer:
     """Writes one kernel; holds the words of its argument block and the values known so far."""
 
@@ -176,6 +193,10 @@ class Writer:
             self._next += 1
             return f.load("i64", f.offset(args, self._next - 1, "i64"))
 
+        def strides():
+            self._next += form.kept + form.reduced
+            return Strides(f, self._next - form.kept - form.reduced)
+
         self.sizes = [word() for _ in range(form.kept + form.reduced)]
         # How the lane dim is cut, if it is, and the dim before it, if operands are turned.
         if form.lanes not in UNCUT:
@@ -183,17 +204,17 @@ class Writer:
         if form.lanes == "turned":
             self.turned_tile, self.turned_tiles = word(), word()
         self.pointers: dict[int, Value] = {}
-        self.strides: dict[int, list[Value]] = {}
+        self.strides: dict[int, Strides] = {}
         for k in self.arrays:
             base = f.load("ptr", f.offset(args, places[k], "i64"))
             self.pointers[k] = f.offset(base, word())
-            self.strides[k] = [word() for _ in range(form.kept + form.reduced)]
+            self.strides[k] = strides()
         self.position = None
         self.position_leaf = scalar.position()
         for e in scalar.topological(*reads(form)):
             if e.name == "position":
                 self.position_leaf, self.position = e, word()
-                self.position_strides = [word() for _ in range(form.kept + form.reduced)]
+                self.position_strides = strides()
         for k, role in enumerate(form.roles):
             if role.kind in ("number", "known"):
                 at = f.offset(args, places[k], "i64")
@@ -302,7 +323,7 @@ class Writer:
         if role.along == "0":
             return f.splat(load(f, role.dtype, pointer, 1), lanes)
         if role.along in ("1", "turned"):
-            return load(f, role.dtype, f.offset(pointer, at * size), lanes)
+            return load(f, role.dtype, f.offset(pointer, at, role.dtype.llvm), lanes)
         if role.along == "-1":
             first = f.offset(pointer, (at + (lanes - 1)) * -size)
             value = load(f, role.dtype, first, lanes)
@@ -340,7 +361,7 @@ class Writer:
             return
 
         if role.along == "1":
-            target = f.offset(pointer, at * role.dtype.itemsize)
+            target = f.offset(pointer, at, role.dtype.llvm)
 
             def kept():
                 old = f.load(value.type, target, role.dtype.itemsize)
@@ -361,7 +382,7 @@ class Writer:
         f, role = self.f, self.form.roles[k]
         lanes, size = ir.lanes(value.type), role.dtype.itemsize
         if role.along == "1":
-            f.store(value, f.offset(pointer, at * size), size)
+            f.store(value, f.offset(pointer, at, role.dtype.llvm), size)
             return
         stride = self.strides[k][self.lane_dim]
         target = f.offset(pointer, at * stride)
@@ -438,11 +459,19 @@ class Writer:
             position = position + at * self.position_strides[dim]
         return bases, position
 
+    def needed(self, bases, expressions, written=()):
+        """The bases of the operands that expressions read, and of those written."""
+        wanted = {leaf.value for leaf in scalar.arguments(*expressions)}.union(written)
+        return {k: base for k, base in bases.items() if k in wanted}
+
     def over(self, dims, bases, position, states, turn):
-        """Run `turn(bases, position, states) -> states` in nested loops over `dims`."""
+        """Run `turn(bases, position, states) -> states` in nested loops over `dims`.
+
+        `bases` are moved: those that the turns need should be there alone.
+        """
         if not dims:
             return turn(bases, position, states)
-        with self.f.loop(0, self.sizes[dims[0]], 1, states) as loop:
+        with self.f.each(0, self.sizes[dims[0]], 1, states) as loop:
             index = loop.index if states else loop
             inner, place = self.moved(bases, position, dims[0], index)
             following = self.over(dims[1:], inner, place, loop.values if states else (), turn)

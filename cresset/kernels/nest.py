@@ -143,15 +143,31 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
     `temporary` is the value-table index that the first temporary will have.
     """
     nest = rewritten(paired(_as_bits(nest)))
-    if 0 in nest.shape and not nest.folds:
-        return [], []
     rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
-    if rows == 0:
-        return [], []
+    if 0 in nest.shape:
+        if rows == 0 or not nest.folds:
+            return [], []
+        nest = _of_nothing(nest)
     total = prod(nest.shape)
     if nest.reduced and total // rows >= SPLIT_FROM and rows < FEW_ROWS:
         return _split(nest, temporary)
     return [launch(nest)], []
+
+
+def _of_nothing(nest: Nest) -> Nest:
+    """What a nest that folds nothing stores for each kept point: its states are as they start."""
+    starts = [(e, n) for s in nest.body if isinstance(s, Reduce) for e, n in zip(s.lift, s.start)]
+    states = {
+        scalar.accumulator(k, e.dtype): scalar.constant(n, e.dtype)
+        for k, (e, n) in enumerate(starts)
+    }
+    stores = tuple(
+        Store(s.operand, scalar.substitute(s.value, states), False)
+        for s in nest.body if isinstance(s, Store) and s.kept
+    )
+    operands, body = compact(nest.operands, stores)
+    shape = tuple(1 if d in nest.reduced else n for d, n in enumerate(nest.shape))
+    return Nest(shape, frozenset(), operands, body)
 
 
 class Arrangement(NamedTuple):
@@ -307,8 +323,7 @@ def _role(k, operand, nest, where, lanes, kept_dims, reduced_dims) -> loops.Role
         along = operand.part
     if lanes == "turned" and along == "s" and kept_dims[-2][1][where[k]] == 1 and k not in written:
         along = "turned"
-    # Nothing is loaded ahead of loops that do not run: there may be nothing to load.
-    still = 0 not in nest.shape and all(dim[1][where[k]] == 0 for dim in reduced_dims)
+    still = all(dim[1][where[k]] == 0 for dim in reduced_dims)
     return loops.Role("out" if k in written else "in", operand.dtype, along, still)
 
 
