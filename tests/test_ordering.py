@@ -10,7 +10,8 @@ inf, nan = float("inf"), float("nan")
 
 
 # --- counts ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("count, below", [(1, 1), (9, 4), (70_003, 10), (300_000, 3000), (99, 9999)])
+@pytest.mark.parametrize("count, below",
+                         [(1, 1), (9, 4), (70_003, 10), (300_000, 3000), (99, 9999)])
 def test_counts_in_several_tables_and_pieces(count, below):
     places = np.random.default_rng(count).integers(0, below, count)
     for kind in (np.int64, np.int32, np.int16):

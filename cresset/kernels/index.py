@@ -42,7 +42,8 @@ from cresset.runtime.program import STATUS, Step
 from cresset.runtime.target import host
 
 PIECE = 20_000  # nanoseconds that a piece of shared work should last
-PACE = {"run": 0.4, "steps": 1, "picks": 1.5, "lane": 1, "point": 3}  # of an element, likewise
+# Of an element, likewise.
+PACE = {"run": 0.4, "steps": 1, "picks": 1.5, "lane": 1, "line": 1.5, "point": 3}
 SHARED_FROM = 4  # positions by an index from which indices are checked ahead even of reading
 OUTSIDE = 3  # the word of the status block that a read sets where an index is outside
 
@@ -243,7 +244,7 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative, note
     Loops nest as parallel axes, serial axes, the innermost parallel axis (`inner`). How the
     innermost goes is part of the kernel: a "run" is contiguous on both sides, "steps" is not;
     "picks" loads an index for each element, "lane" too where the indices and the plain side are
-    contiguous; "point" has no innermost loop.
+    contiguous; "point" has no innermost loop, nor has "line", whose last serial axis is contiguous.
     """
     if 0 in [axis.size for axis in (*parallel, *serial)]:
         return None
@@ -273,6 +274,9 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative, note
         kind = "point"
     if kind == "point":
         inner = still
+        near = (size, *(ir.BITS[t.type] // 8 for t in targets))
+        if targets and serial and serial[-1].strides[1:] == near:
+            kind = "line"
     else:
         parallel = parallel[:-1]
     if kind == "run" and mode not in COMBINE:
@@ -318,6 +322,7 @@ def _write_walk(mode, name, size, kind, types, dense, shape, negative, notes, wi
         [(words.integer(), words.integers(len(pointers))) for _ in range(count)] for count in shape
     )
     targets = [(words.integer(), words.integer()) for _ in types]
+    zero = f.constant("i64", 0)
 
     def locate(bases, indices, act):
         """act(address on the indexed side, on the plain side), once the positions are known."""
@@ -343,16 +348,21 @@ def _write_walk(mode, name, size, kind, types, dense, shape, negative, notes, wi
     def touch(indexed, plain):
         _touch(f, mode, name, indexed, plain)
 
-    def lanes(bases, low, high, count):
-        """The points low..high, `count` at a time."""
-        with f.loop(low, high, count, carry=[f.offset(bases[0], low * steps[0])]) as loop:
+    def lanes(bases, low, high, count, step):
+        """The points low..high, `count` at a time; `step` bytes apart on the indexed side."""
+        with f.loop(low, high, count, carry=[f.offset(bases[0], low * step)]) as loop:
             (indexed,) = loop.values
             for j in (loop.index + k for k in range(count)):
                 plain = f.offset(bases[1], j, f"i{8 * size}")
                 indices = [f.offset(base, j, type) for base, type in zip(bases[2:], types)]
                 locate((indexed, plain), indices, touch)
-                indexed = f.offset(indexed, steps[0])
+                indexed = f.offset(indexed, step)
             loop.next(indexed)
+
+    def by_fours(bases, low, high, step):
+        whole = high - ((high - low) & 3)
+        lanes(bases, low, whole, 4, step)
+        lanes(bases, whole, high, 1, step)
 
     def innermost(bases, low, high):
         if kind == "point":
@@ -361,9 +371,7 @@ def _write_walk(mode, name, size, kind, types, dense, shape, negative, notes, wi
             in_turn(advance(f, bases, steps, low), [(high - low, steps)],
                     lambda at: locate(at[:2], at[2:], touch))
         elif kind == "lane":
-            whole = high - ((high - low) & 3)
-            lanes(bases, low, whole, 4)
-            lanes(bases, whole, high, 1)
+            by_fours(bases, low, high, steps[0])
         else:
             locate(bases[:2], bases[2:], lambda *at: run(advance(f, at, steps, low), high - low))
 
@@ -381,7 +389,11 @@ def _write_walk(mode, name, size, kind, types, dense, shape, negative, notes, wi
         bases = pointers
         for coordinate, (_, strides) in zip(coordinates, outer):
             bases = advance(f, bases, strides, coordinate)
-        in_turn(bases, serial, lambda bases: innermost(bases, low, high))
+        if kind == "line":
+            *others, (count, strides) = serial
+            in_turn(bases, others, lambda bases: by_fours(bases, zero, count, strides[0]))
+        else:
+            in_turn(bases, serial, lambda bases: innermost(bases, low, high))
 
     def in_turn(bases, axes, act):
         """act(addresses) at every position of the axes, in order."""
@@ -394,7 +406,7 @@ def _write_walk(mode, name, size, kind, types, dense, shape, negative, notes, wi
             loop.next(*map(f.offset, loop.values, strides))
 
     sizes = [count for count, _ in outer]
-    if kind == "point":
+    if kind in ("point", "line"):
         with positions(f, begin, end, sizes) as (_, coordinates):
             unit(coordinates)
     else:
@@ -563,19 +575,20 @@ def _write_check(type, rank, run, width):
             i = loops.enter_context(f.loop(0, size))
             row, base = f.offset(row, i * stride), base + i * part
         if run:
-            lanes = width // 8
+            lanes = width // 4
             narrow, wide = ir.vector(type, lanes), ir.vector("i64", lanes)
-            lows, spans = f.splat(low, lanes), f.splat(span, lanes)
+            lows, highs = f.splat(low, lanes), f.splat(low + span - 1, lanes)
             whole = length - (length & (lanes - 1))
-            clear = f.constant(ir.vector("i1", lanes), 0)
+            clear = f.constant(wide, 0)
             with f.loop(0, whole, lanes, carry=[clear]) as loop:
                 value = f.convert(f.load(narrow, f.offset(row, loop.index, type)), wide)
-                loop.next(loop.values[0] | (value - lows).uge(spans))
+                # Below zero where it is below the least or above the greatest.
+                loop.next(loop.values[0] | (value - lows) | (highs - value))
             clear = f.constant("i1", 0)
             with f.loop(whole, length, carry=[clear]) as rest:
                 value = f.convert(f.load(type, f.offset(row, rest.index, type)), "i64")
                 rest.next(rest.values[0] | outside(value))
-            vectors = f.intrinsic("vector.reduce.or", loop.results[0], returns="i1")
+            vectors = f.intrinsic("vector.reduce.or", loop.results[0] < 0, returns="i1")
             with f.when(vectors | rest.results[0]):
                 search(row, base)
         else:
