@@ -221,3 +221,25 @@ def test_independent_and_mixtures():
     assert abs(drawn.mean() - mixture.mean) < 0.05
     assert abs(drawn.var() - mixture.variance) < 0.1
     assert distributions.Independent(rows.base_dist, 1).expand((2, 4)).batch_shape == (2, 4)
+
+
+def test_checks_are_part_of_compiled_functions():
+    """A recorded call looks for values outside whenever it is played."""
+
+    def entropy(scale, logits):
+        drawn = distributions.Categorical(logits=logits).sample()
+        normal = distributions.Normal(cresset.zeros(()), scale)
+        return normal.entropy() + normal.log_prob(scale), drawn
+
+    step = cresset.compile(entropy)
+    logits = cresset.tensor([[0.0, 1.0], [1.0, 0.0]])
+    for factor in (1.0, 2.0, 3.0, 4.0):
+        scale = cresset.tensor([1.0, 2.0]) * factor
+        results = []
+        for run in (step, entropy):
+            cresset.manual_seed(0)
+            results.append(run(scale, logits))
+        assert all(cresset.equal(x, y) for x, y in zip(*results))
+    assert "plays" in step.explain()
+    with pytest.raises(ValueError, match="Expected parameter scale"):
+        step(cresset.tensor([1.0, -2.0]), logits)

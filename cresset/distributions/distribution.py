@@ -10,6 +10,7 @@ from cresset import Size, Tensor
 from cresset.distributions import constraints
 from cresset.distributions.constraints import Constraint
 from cresset.distributions.utils import lazy_property
+from cresset.ops.kinds.guards import found
 
 
 class Distribution:
@@ -54,7 +55,7 @@ class Distribution:
             if constraints.is_dependent(constraint) or (computed and name not in self.__dict__):
                 continue
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if found((~constraint.check(value)).any()):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
@@ -85,7 +86,7 @@ class Distribution:
                     f"{tuple(value.shape)} vs {expected}"
                 )
         support = self.support
-        if support is not None and not support.check(value).all():
+        if support is not None and found((~support.check(value)).any()):
             raise ValueError(
                 f"Expected value argument (Tensor of shape {tuple(value.shape)}) to be within the "
                 f"support ({support!r}) of the distribution {self!r}, but found invalid values:\n"

@@ -16,6 +16,7 @@ from cresset.distributions.utils import (
     probs_to_logits,
 )
 from cresset.nn import functional as F
+from cresset.ops.kinds.guards import found
 
 
 class Geometric(Distribution):
@@ -38,7 +39,7 @@ class Geometric(Distribution):
         (given,) = broadcast_all(logits if probs is None else probs)
         setattr(self, "logits" if probs is None else "probs", given)
         super().__init__(given.shape, validate_args=validate_args)
-        if self._validate_args and probs is not None and not (given > 0).all():
+        if self._validate_args and probs is not None and found((given <= 0).any()):
             raise ValueError("Geometric: probs must be above 0; nothing succeeds otherwise")
 
     @lazy_property

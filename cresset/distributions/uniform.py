@@ -9,6 +9,7 @@ from cresset import Tensor
 from cresset.distributions import constraints
 from cresset.distributions.distribution import Distribution
 from cresset.distributions.utils import broadcast_all
+from cresset.ops.kinds.guards import found
 
 
 class Uniform(Distribution):
@@ -26,7 +27,7 @@ class Uniform(Distribution):
     ) -> None:
         self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.shape, validate_args=validate_args)
-        if self._validate_args and not (self.low < self.high).all():
+        if self._validate_args and found((self.low >= self.high).any()):
             raise ValueError("Uniform: is not defined when low >= high; exchange them")
 
     @constraints.dependent_property

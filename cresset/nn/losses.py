@@ -311,7 +311,8 @@ def _check_ctc(
                 f"ctc_loss: Expected {name} to have value at most {most}, and none negative; got "
                 f"{given.tolist()}"
             )
-    if labels.numel() and not ((labels >= 0) & (labels < classes)).all():
+    outside = (labels < 0) | (labels >= classes)
+    if bool(cresset.any(outside)):
         raise RuntimeError(
             f"ctc_loss: labels must be at least 0 and below the number of classes, {classes}; got "
             f"{labels.tolist()}"

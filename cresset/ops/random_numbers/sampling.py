@@ -15,6 +15,7 @@ from cresset.ops import dispatch
 from cresset.ops.creation.tensors import empty, empty_like
 from cresset.ops.exchange.arrays import from_numpy
 from cresset.ops.indexing.masks import where
+from cresset.ops.kinds.guards import found
 from cresset.ops.operation import method
 from cresset.ops.ordering.histograms import searchsorted
 from cresset.ops.random_numbers.random import draw
@@ -68,12 +69,12 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     elif replacement and num_samples > 1:
         made = _with_replacement(x, num_samples, generator)
     else:
-        if not ((x >= 0) & (x < math.inf)).all():
+        if found((~((x >= 0) & (x < math.inf))).any()):
             raise RuntimeError(
                 "multinomial: probability tensor contains either `inf`, `nan` or element < 0; "
                 "need weights that are finite and 0 or more; softmax() makes such of any numbers"
             )
-        if (x.sum(-1) == 0).any():
+        if found((x.sum(-1) == 0).any()):
             raise RuntimeError(
                 "multinomial: invalid multinomial distribution (sum of probabilities <= 0)"
             )
