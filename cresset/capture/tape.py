@@ -39,6 +39,9 @@ from cresset.runtime.program import Program
 LOOKS = ("tolist", "numpy", "__array__", "__dlpack__", "data_ptr", "storage", "untyped_storage",
          "__repr__", "__reduce_ex__", "__deepcopy__")
 
+# The bytes of a storage that a function that is recorded aside may write to.
+MOST_HELD = 1 << 26
+
 # The methods after which random numbers start from elsewhere.
 SEEDING = ("__init__", "manual_seed", "restore")
 
@@ -116,6 +119,27 @@ class Launched(NamedTuple):
         ]
 
 
+class Held:
+    """A storage as it was, and the tensors by which it is written to with their histories."""
+
+    def __init__(self, storage: Storage):
+        self.storage = storage
+        self.state = storage.version, storage.writer
+        self.content = ctypes.string_at(storage.ptr, storage.nbytes)
+        self.tensors: list[tuple[Tensor, Any]] = []
+
+    def is_without_history(self) -> bool:
+        """Whether writing to it left no trace in the graph."""
+        return all(x.history is history for x, history in self.tensors)
+
+    def put_back(self):
+        """Make all as it was."""
+        ctypes.memmove(self.storage.ptr, self.content, len(self.content))
+        self.storage.version, self.storage.writer = self.state
+        for x, history in reversed(self.tensors):
+            x.history = history
+
+
 class Live(NamedTuple):
     """A call that is made whenever the tape is played, of an object's method, and the gradients
     that it is to find.
@@ -142,13 +166,14 @@ class Looked(NamedTuple):
 
 class Aside(NamedTuple):
     """What a function did that was recorded aside: its result, the entries, what it made, and
-    whether it drew random numbers.
+    whether it drew random numbers. `wrote` is what it wrote to that was there before.
     """
 
     result: Any
     entries: list
     made: set[Memory]
     drew: bool = False
+    wrote: frozenset[Memory] = frozenset()
 
 
 class Seen(NamedTuple):
@@ -194,6 +219,9 @@ class Tape:
         self._inside: set[Memory] | None = None
         self._last_leaf = 0
         self._states: dict[Generator, bytes] = {}
+        # What it must not write to, and what it has written to: how that was.
+        self._fixed: frozenset[Memory] = frozenset()
+        self._held: dict[Memory, Held] = {}
         # Whether an element is looked at to check it.
         self._checking = False
         self._known: dict[int, Memory] = {}
@@ -259,8 +287,9 @@ class Tape:
             self.place(a) if letter in "tw" else a for letter, a in zip(letters, arguments)
         ])
         if self._inside is not None:
-            written = [a.memory for letter, a in zip(letters, given) if letter == "w"]
-            self._stay_inside(self._inside.issuperset(written))
+            for letter, x, a in zip(letters, arguments, given):
+                if letter == "w" and a.memory not in self._inside:
+                    self._hold(a.memory, x)
         self.numbers.launch(arguments, self.is_aside)
         out = launch(*arguments)
         made = out if count > 1 else (out,) * count
@@ -337,16 +366,23 @@ class Tape:
         """Whether what is done now will be cut out."""
         return self._inside is not None
 
-    def aside(self, function: Callable, *arguments, written: Iterable[Tensor] = ()) -> Aside:
+    def aside(
+        self, function: Callable, *arguments, written: Iterable[Tensor] = (),
+        fixed: Iterable[Tensor] = (),
+    ) -> Aside:
         """Call a function, and cut what it does out of the tape.
 
-        It may write to what it makes, and to `written`; generators are put back. Raises Outside
-        before it does anything else that is there after it, and where Python looks at elements.
+        It may write to what it makes, and to `written`; what it writes to else is put back, and so
+        are generators. Raises Outside before it does anything else that is there after it, or
+        writes to what is `fixed`, and where Python looks at elements.
         """
         start, first = len(self.entries), len(self.memories)
-        before = self._inside, self._last_leaf, self._states
+        before = self._inside, self._last_leaf, self._states, self._fixed, self._held
         made: set[Memory] = set()
         states: dict[Generator, bytes] = {}
+        held: dict[Memory, Held] = {}
+        self._fixed |= {self.place(x).memory for x in fixed}
+        self._held = held
         self._inside = {self.place(x).memory for x in written}
         self._last_leaf, self._states = next(leaf_numbers), states
         try:
@@ -354,9 +390,12 @@ class Tape:
             made.update(m for m in self.memories[first:] if m.made)
             entries = self.entries[start:]
             self._stay_inside(all(isinstance(entry, Launched) for entry in entries))
+            self._stay_inside(all(one.is_without_history() for one in held.values()))
         finally:
             del self.entries[start:]
-            self._inside, self._last_leaf, self._states = before
+            self._inside, self._last_leaf, self._states, self._fixed, self._held = before
+            for one in held.values():
+                one.put_back()
             for generator, state in states.items():
                 ctypes.memmove(generator.address, state, BYTES)
             if self._inside is not None:
@@ -364,7 +403,18 @@ class Tape:
                 self._states.update(states | self._states)
             if self.drawn is not None:
                 self.drawn = min(self.drawn, start)
-        return Aside(result, entries, made, bool(states))
+        return Aside(result, entries, made, bool(states), frozenset(held))
+
+    def _hold(self, memory: Memory, x: Tensor):
+        """Keep what a function recorded aside writes to, so that it can be put back."""
+        storage = x.memory
+        self._stay_inside(
+            memory not in self._fixed and storage.version is not None
+            and storage.nbytes <= MOST_HELD
+        )
+        if memory not in self._held:
+            self._held[memory] = Held(storage)
+        self._held[memory].tensors += [(y, y.history) for y in (x, x.base) if y is not None]
 
     def accumulates(self, leaf: Leaf):
         """Note that a tensor's gradient changes."""

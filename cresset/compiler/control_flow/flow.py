@@ -24,9 +24,13 @@ def record_cond(
     Each branch returns its results, all of the same layouts.
     """
     sides = [tape.aside(branch) for branch in branches]
+    wrote = frozenset().union(*(side.wrote for side in sides))
     results = [room(x.layout) for x in sides[0].result]
     tracked = [[x.requires_grad for x in side.result] for side in sides]
     flag = tape.place(pred)
+    if flag.memory in wrote:
+        # The branch that is taken would choose the other one as well.
+        raise Unrecorded
     ways: list[Way] = []
     if any(map(any, tracked)):
         if tracked[0] != tracked[1]:
@@ -35,7 +39,7 @@ def record_cond(
         for side in sides:
             node = node_of(side.result)
             assert node is not None
-            ways.append(way_back(tape, node, arriving))
+            ways.append(way_back(tape, node, arriving, wrote))
         if ways[0].gradients.keys() != ways[1].gradients.keys():
             # Else tensors would have gradients of zero that have none.
             raise Unrecorded
@@ -86,10 +90,10 @@ def record_while(
         return record_led_loop(tape, condition, body, carried)
     rooms = [room(x.layout) for x in carried]
     begin = copies(tape, zip(rooms, carried))
-    asked = tape.aside(condition, rooms)
+    asked = tape.aside(condition, rooms, fixed=rooms)
     if not isinstance(asked.result, Tensor):
         raise Unrecorded
-    turn = tape.aside(body, rooms)
+    turn = tape.aside(body, rooms, fixed=rooms)
     if any(x.requires_grad for x in turn.result):
         return record_led_loop(tape, condition, body, carried)
     end = copies(tape, zip(rooms, turn.result))

@@ -6,7 +6,7 @@ forward is made by the program of that as well, and kept with its results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cresset.autograd.group import GroupNode, WholeNode, lead
@@ -14,7 +14,7 @@ from cresset.autograd.mode import mode, no_grad
 from cresset.autograd.node import Node, Pick
 from cresset.autograd.saved import freed
 from cresset.capture.tape import Memory, Tape
-from cresset.compiler.control_flow.recorded import Unrecorded, run, whole
+from cresset.compiler.control_flow.recorded import Unrecorded, read, run, whole
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.runtime.program import Program
@@ -47,13 +47,20 @@ class Way(NamedTuple):
     layouts: dict[Node, Layout]
 
 
-def way_back(tape: Tape, node: GroupNode, given: Sequence[Tensor]) -> Way:
-    """Record the way back through a group, from the gradients of its results."""
+def way_back(
+    tape: Tape, node: GroupNode, given: Sequence[Tensor], wrote: Container[Memory] = ()
+) -> Way:
+    """Record the way back through a group, from the gradients of its results.
+
+    It may not read what the group `wrote` to, which is another thing then.
+    """
     with no_grad():
         try:
             back = tape.aside(node.apply, tuple(given))
         except (NotImplementedError, RuntimeError) as problem:
             raise Unrecorded from problem
+    if back.wrote or any(memory in wrote for memory in read(back.entries)):
+        raise Unrecorded
     gradients = {edge: g for edge, g in zip(node.edges, back.result) if g is not None}
     return Way(back.entries, back.made, gradients, dict(zip(node.edges, node.layouts)))
 

@@ -58,14 +58,14 @@ class _Recorder:
         self.condition, self.carried = condition, carried
         # What is carried lies here in every turn.
         self.rooms = [room(x.layout) for x in carried]
-        self.asked = tape.aside(condition, list(map(alias, self.rooms)))
+        self.asked = tape.aside(condition, list(map(alias, self.rooms)), fixed=self.rooms)
         if not isinstance(self.asked.result, Tensor):
             raise Unrecorded
         self.carry, self.turn = self._recorded(body)
         results = self.turn.result
         node = node_of(results)
-        if node is None or self.turn.drew:
-            # The same numbers would not be drawn again.
+        if node is None or self.turn.drew or self.turn.wrote or self.asked.wrote:
+            # A turn that is done again would draw other numbers, and write again.
             raise Unrecorded
         self.arriving = [room(x.layout) for x in results if x.requires_grad]
         self.way: Way = way_back(tape, node, self.arriving)
@@ -87,7 +87,7 @@ class _Recorder:
             carry = list(map(alias, self.rooms))
             for x, wanted in zip(carry, tracked):
                 x.history = Leaf(x) if wanted else None
-            turn = self.tape.aside(body, carry)
+            turn = self.tape.aside(body, carry, fixed=carry)
             following = [
                 wanted or x.requires_grad for x, wanted in zip(turn.result, tracked)
             ]

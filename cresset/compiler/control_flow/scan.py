@@ -125,7 +125,7 @@ class _Recorder:
         node = node_of(turn.results)
         if node is not None:
             arriving = [room(x.layout) for x in turn.results if x.requires_grad]
-            way = way_back(self.tape, node, arriving)
+            way = way_back(self.tape, node, arriving, turn.aside.wrote)
             saved = self._saved(turn, way)
         places = [room(y.layout) for y in ys]
         ends = [
@@ -166,7 +166,8 @@ class _Recorder:
             carry = list(map(alias, self.rooms))
             for x, wanted in zip(carry, tracked):
                 x.history = Leaf(x) if wanted else None
-            turn = Turn(carry, slices, self.tape.aside(function, carry, slices))
+            aside = self.tape.aside(function, carry, slices, fixed=[*carry, *slices, *self.xs])
+            turn = Turn(carry, slices, aside)
             following = [
                 wanted or x.requires_grad for x, wanted in zip(turn.aside.result[0], tracked)
             ]

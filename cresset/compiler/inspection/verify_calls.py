@@ -156,10 +156,10 @@ class Witness(Tape):
             self.seen.append([elements(x.ptr, x.layout) for x in written])
         return out
 
-    def aside(self, function, *arguments, written=()):
+    def aside(self, function, *arguments, written=(), fixed=()):
         start = len(self.seen)
         try:
-            return super().aside(function, *arguments, written=written)
+            return super().aside(function, *arguments, written=written, fixed=fixed)
         finally:
             del self.seen[start:]
 
