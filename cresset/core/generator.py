@@ -119,16 +119,6 @@ class Generator:
             )
         self._fill(seed, position, words, normal, cached & 0xFF != 0)
 
-    @property
-    def spare_normal(self) -> float | None:
-        """The second number of a pair of which the first was used, None where there is none."""
-        normal, cached = struct.unpack_from("<dQ", self._memory, NORMAL)
-        return normal if cached else None
-
-    @spare_normal.setter
-    def spare_normal(self, number: float | None) -> None:
-        struct.pack_into("<dQ", self._memory, NORMAL, number or 0.0, number is not None)
-
     def clone_state(self) -> Generator:
         """A new generator in the state of this one."""
         twin = Generator(self.device)

@@ -293,8 +293,7 @@ def _padded_targets(targets: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _check_ctc(
-    inputs: Tensor, lengths: Tensor, labels: Tensor, steps: int, batch: int, classes: int,
-    blank: int,
+    inputs: Any, lengths: Any, labels: Any, steps: int, batch: int, classes: int, blank: int
 ) -> None:
     """RuntimeError for lengths, labels or a blank that do not fit."""
     if not 0 <= blank < classes:
@@ -312,7 +311,7 @@ def _check_ctc(
                 f"{given.tolist()}"
             )
     outside = (labels < 0) | (labels >= classes)
-    if bool(cresset.any(outside)):
+    if outside.any():
         raise RuntimeError(
             f"ctc_loss: labels must be at least 0 and below the number of classes, {classes}; got "
             f"{labels.tolist()}"

@@ -4,6 +4,7 @@ from importlib import import_module
 
 from cresset.core.missing import missing
 from cresset.optim import lr_scheduler
+from cresset.optim.adadelta import Adadelta
 from cresset.optim.adagrad import Adagrad
 from cresset.optim.adam import Adam
 from cresset.optim.adamw import AdamW
@@ -11,7 +12,7 @@ from cresset.optim.optimizer import Optimizer
 from cresset.optim.rmsprop import RMSprop
 from cresset.optim.sgd import SGD
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler",
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler",
            "swa_utils"]
 
 
