@@ -96,17 +96,16 @@ def adopt(layout: Layout, ptr: int, nbytes: int, owner) -> Tensor:
 
 
 _lock = threading.RLock()
+_made: list[Native] = []  # none or one; once it is there nobody waits for the lock
 
 
 def native() -> Native:
     """The native part of this process."""
-    with _lock:
-        return _make_native()
-
-
-@cache
-def _make_native():
-    return Native()
+    if not _made:
+        with _lock:
+            if not _made:
+                _made.append(Native())
+    return _made[0]
 
 
 class Native:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from cresset.core import dtype as types
 from cresset.core.caller import warn
@@ -433,6 +434,7 @@ def _range(operation, x, low, high):
     return low, span - (1 << 64) if span >= 1 << 63 else span
 
 
+@cache
 def _bounds(d):
     """The least and the greatest whole number of a type."""
     if d.is_floating_point:
