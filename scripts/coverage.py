@@ -27,6 +27,8 @@ def exists(name: str) -> bool:
         try:
             found = getattr(found, part)
         except AttributeError:
+            if not module:
+                return False
             try:
                 found = importlib.import_module(f"{module}.{part}")
             except ImportError:
