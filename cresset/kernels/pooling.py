@@ -48,6 +48,14 @@ class Geometry(NamedTuple):
         """The stride across where vectors can follow it, else 0."""
         return self.stride[-1] if self.stride[-1] < 3 else 0
 
+    def lanes(self, dtype: dtype, extents: Triple, counts: Triple) -> int:
+        """How many windows of a row are met at once: half a vector's lanes where rows are short."""
+        reach = (self.kernel[-1] - 1) * self.dilation[-1]
+        beyond = -(-(extents[-1] - reach + self.padding[-1]) // self.stride[-1])
+        whole = min(beyond, counts[-1]) - -(-self.padding[-1] // self.stride[-1])
+        lanes = lanes_of(dtype)
+        return lanes if whole >= lanes else lanes // 2
+
 
 # --- schedules ------------------------------------------------------------------------------------
 def max_pool(x: Layout, out: Layout, geometry: Geometry | None, values: tuple[int, int, int]):
@@ -58,11 +66,12 @@ def max_pool(x: Layout, out: Layout, geometry: Geometry | None, values: tuple[in
     extents, counts = triple(x.shape[2:]), triple(out.shape[2:])
     small = x.dtype.is_floating_point and prod(extents) < MOST_INDEXED
     spacing = geometry.spacing if geometry and small else 0
+    lanes = geometry.lanes(x.dtype, extents, counts) if geometry and spacing else 1
     schedule = Schedule(0)
     units = prod(out.shape[:2]) * prod(counts[:2]) if counts[2] else 0
     schedule.launch(
-        f"max_pool_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}_{geometry is None}",
-        lambda: greatest(x.dtype, spacing, geometry is None), values,
+        f"max_pool_{x.dtype.code}x{lanes}_{spacing}_{geometry is None}",
+        lambda: greatest(x.dtype, lanes, spacing, geometry is None), values,
         (*extents, *counts, *(geometry.words if geometry else ())), units,
         out.numel * _met(extents, counts, geometry) / PACE,
     )
@@ -89,11 +98,12 @@ def avg_pool(x: Layout, out: Layout, geometry: Geometry | None, count_include_pa
     """
     extents, counts = triple(x.shape[2:]), triple(out.shape[2:])
     spacing = geometry.spacing if geometry else 0
+    lanes = geometry.lanes(x.dtype, extents, counts) if geometry and spacing else 1
     schedule = Schedule(0)
     units = prod(out.shape[:2]) * prod(counts[:2]) if counts[2] else 0
     schedule.launch(
-        f"avg_pool_{x.dtype.code}x{lanes_of(x.dtype)}_{spacing}_{geometry is None}",
-        lambda: averages(x.dtype, spacing, geometry is None), values,
+        f"avg_pool_{x.dtype.code}x{lanes}_{spacing}_{geometry is None}",
+        lambda: averages(x.dtype, lanes, spacing, geometry is None), values,
         (*extents, *counts, *_divided(geometry, count_include_pad, divisor_override)), units,
         out.numel * _met(extents, counts, geometry) / PACE,
     )
@@ -234,10 +244,10 @@ class Averaging(Windows):
 
 
 # --- the greatest ---------------------------------------------------------------------------------
-def greatest(dtype: dtype, spacing: int, shares: bool) -> Module:
+def greatest(dtype: dtype, lanes: int, spacing: int, shares: bool) -> Module:
     """The kernel of `max_pool`; a unit is a row of windows.
 
-    `spacing` is the stride across, 0 if elements are not met in vectors.
+    `spacing` is the stride across, 0 if elements are not met in vectors of so many `lanes`.
 
     Words: pointers x, out, places; `Windows`.
     """
@@ -247,7 +257,6 @@ def greatest(dtype: dtype, spacing: int, shares: bool) -> Module:
     x, out, places = (words.pointer() for _ in range(3))
     windows = Windows(f, words, shares)
     columns = windows.counts[2]
-    lanes = lanes_of(dtype)
     integer = f"i{8 * dtype.itemsize}"
     _, begin, end = f.arguments
     within = columns, columns
@@ -298,7 +307,7 @@ def greatest(dtype: dtype, spacing: int, shares: bool) -> Module:
             best_place = f.convert(best_place, vector("i64", count))
             f.store(best_place, f.offset(places, unit * columns + column, "i64"))
 
-        _by_columns(f, pixels, lanes if spacing else 1, within, columns)
+        _by_columns(f, pixels, lanes, within, columns)
     f.ret()
     return module
 
@@ -347,10 +356,10 @@ def scattered(dtype: dtype) -> Module:
 
 
 # --- the average ----------------------------------------------------------------------------------
-def averages(dtype: dtype, spacing: int, shares: bool) -> Module:
+def averages(dtype: dtype, lanes: int, spacing: int, shares: bool) -> Module:
     """The kernel of averages; a unit is a row of windows.
 
-    `spacing` is the stride across, 0 if elements are not met in vectors.
+    `spacing` is the stride across, 0 if elements are not met in vectors of so many `lanes`.
 
     Words: pointers x, out; `Averaging`.
     """
@@ -360,7 +369,6 @@ def averages(dtype: dtype, spacing: int, shares: bool) -> Module:
     x, out = words.pointer(), words.pointer()
     windows = Averaging(f, words, shares)
     columns = windows.counts[2]
-    lanes = lanes_of(dtype)
     _, begin, end = f.arguments
     within = columns, columns
     if spacing:
@@ -389,7 +397,7 @@ def averages(dtype: dtype, spacing: int, shares: bool) -> Module:
             size = f.splat(windows.size((deep, high, wide), dtype.llvm), count)
             f.store(total / size, f.offset(out_row, column, dtype.llvm))
 
-        _by_columns(f, pixels, lanes if spacing else 1, within, columns)
+        _by_columns(f, pixels, lanes, within, columns)
     f.ret()
     return module
 
@@ -433,15 +441,14 @@ def _by_columns(f: Function, pixels, lanes: int, within, columns: Value):
     """A row of `pixels(column, count)`: vectors within the range where windows lie in the plane.
 
     The last vector starts earlier where it would pass that range, and does some pixels again. A
-    range shorter than a vector takes vectors of half the width.
+    range shorter than a vector takes none.
     """
     low, high = within
     stop = low
-    for count in (lanes, lanes // 2):
-        if count > 1:
-            start, stop = stop, f.select(high - stop < count, stop, high)
-            with f.loop(start, stop, count) as column:
-                pixels(f.minimum(column, stop - count), count)
+    if lanes > 1:
+        stop = f.select(high - low < lanes, low, high)
+        with f.loop(low, stop, lanes) as column:
+            pixels(f.minimum(column, stop - lanes), lanes)
     with f.loop(0, 2) as part:  # before the vectors, and after them
         before = part.eq(0)
         with f.loop(f.select(before, 0, stop), f.select(before, low, columns)) as column:
