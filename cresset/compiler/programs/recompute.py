@@ -15,8 +15,8 @@ from cresset.compiler.programs.loop_fusion import Launch, located, without_unrea
 from cresset.core import scalar
 from cresset.core.scalar import Expression
 from cresset.kernels import nest as nests
+from cresset.kernels.costs import heavy
 from cresset.kernels.nest import Nest, Reduce, Store, arranged, computed, outputs
-from cresset.kernels.rewrites import heavy
 
 # Bytes in use at once from which on it is worth the while, the part of them that has to be saved.
 FROM = 1 << 20
@@ -163,9 +163,10 @@ def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
     made: list[Store] = []
     for s in nest.body:
         if isinstance(s, Reduce):
-            lift, narrow = (
-                tuple(scalar.substitute(e, read) for e in part) for part in (s.lift, s.narrow)
-            )
+            narrow = tuple(scalar.substitute(e, read) for e in s.narrow)
+            # What is added up before it is lifted is what is lifted.
+            lift = tuple(scalar.cast(n, e.dtype) for n, e in zip(narrow, s.lift))
+            lift = lift or tuple(scalar.substitute(e, read) for e in s.lift)
             keep = tuple(pair for pair in s.keep if operands[pair[0]].place == value)
             folds.append(s._replace(lift=lift, narrow=narrow, keep=keep))
         elif operands[s.operand].place == value:
