@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -22,9 +22,10 @@ from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import loops, small_floats
 from cresset.kernels.columns import Columns
+from cresset.kernels.costs import cost, heavy, long, names
 from cresset.kernels.lanes import KeptLanes, ReducedLanes, WholeRows
 from cresset.kernels.pairs import paired
-from cresset.kernels.rewrites import HEAVY, heavy, rewritten
+from cresset.kernels.rewrites import rewritten
 from cresset.kernels.turned import SIDE, Turned
 from cresset.kernels.verify import verify
 from cresset.runtime import ir
@@ -117,9 +118,6 @@ SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
 CHUNK = 1 << 15  # elements of such a chunk
 FEW_ROWS = 8
 COLUMNS = (256, 512)  # columns of a unit that folds rows, the least and the most
-SHORT = frozenset(  # costly, and short
-    "exp exp2 expm1 log log2 log10 sigmoid tanh erf normal_weight".split()
-)
 ROWS = 4  # that are joined before the state of every column takes them in
 TURNED = (512, 64)  # rows and columns of a unit that turns operands over
 TURN_FROM = 16  # rows and columns
@@ -214,7 +212,7 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     one_row = len(kept_dims) == 1 and not reduced_dims
     width = _width(nest, extent, vector_bytes, one_row)
     rows = 1
-    if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not _heavy(nest.body):
+    if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not heavy(*computed(nest.body)):
         rows = ROWS
     return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
 
@@ -284,7 +282,7 @@ def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
     if positioned(nest.body):
         constants.append(nest.position_start)
         constants += [dim[1][-1] for dim in kept_dims + reduced_dims]
-    work = int(points * _cost(nest.body)) if points < 1 << 50 else 1 << 50
+    work = int(points * cost(computed(nest.body))) if points < 1 << 50 else 1 << 50
     grain = max(1, PIECE * units // max(points, 1))
     return Step(
         key=form.key(),
@@ -438,7 +436,7 @@ def _width(nest: Nest, extent: int, vector_bytes: int, one_row: bool = False) ->
         max((max(d.itemsize, ir.size(d.register)) for d in kinds), default=4)
         for kinds in (made, made + used)
     )
-    few = _long(nest.body) or any(o.part for o in nest.operands)
+    few = long(computed(nest.body)) or any(o.part for o in nest.operands)
     registers = 2 if few else 4
     full = registers * vector_bytes // max(widest, read // 2)
     while full > max(extent, 1):
@@ -453,28 +451,7 @@ def computed(body) -> tuple[Expression, ...]:
 
 def positioned(body) -> bool:
     """Whether a body reads where a point is."""
-    return "position" in _names(body)
-
-
-@cache
-def _names(body) -> tuple[str, ...]:
-    return tuple(e.name for e in scalar.topological(*computed(body)))
-
-
-def _heavy(body) -> bool:
-    return heavy(*computed(body))
-
-
-def _long(body) -> bool:
-    """Whether a block takes so much code that it should have few registers' worth of lanes."""
-    costly = [name for name in _names(body) if name in HEAVY]
-    return len(costly) > 2 or not SHORT.issuperset(costly)
-
-
-def _cost(body) -> float:
-    """A guess at the nanoseconds that one point takes on one thread."""
-    names = _names(body)
-    return 0.2 + 0.05 * len(names) + 1.0 * sum(n in HEAVY for n in names)
+    return "position" in names(computed(body))
 
 
 def _split(nest: Nest, temporary: int) -> tuple[list[Step], list[int]]:

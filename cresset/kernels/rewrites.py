@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import Expression
+from cresset.kernels.costs import HEAVY
 
 if TYPE_CHECKING:
     from cresset.kernels.nest import Nest
 
-# What costs so much that computing it twice costs more than storing and loading it.
-HEAVY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh sigmoid erf erfc erfinv normal_weight lgamma digamma pow fmod remainder".split()
-)
 CHOOSING = frozenset("argument where lt le eq ne bit_and bit_or bit_xor bit_not constant".split())
 NARROWED = types.int32, (1 << 31) - 1  # the type of short positions, and its greatest number
-
-
-def heavy(*expressions) -> bool:
-    """Whether something costly is computed."""
-    return any(e.name in HEAVY for e in scalar.topological(*expressions))
 
 
 def rewritten(nest: Nest) -> Nest:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import Expression
+from cresset.kernels.costs import heavy
 from cresset.kernels.epilogue import BOX, is_plain, reads_box, with_epilogue
 from cresset.kernels.nest import (
     Nest,
@@ -34,7 +35,6 @@ from cresset.kernels.nest import (
     outputs,
     positioned,
 )
-from cresset.kernels.rewrites import heavy
 from cresset.runtime.plan import is_shared
 from cresset.runtime.program import STATUS, Step
 
