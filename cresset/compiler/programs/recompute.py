@@ -16,7 +16,6 @@ from cresset.core import scalar
 from cresset.core.scalar import Expression
 from cresset.kernels import nest as nests
 from cresset.kernels.costs import heavy
-from cresset.kernels.costs import heavy
 from cresset.kernels.nest import Nest, Reduce, Store, arranged, computed, outputs
 
 # Bytes in use at once from which on it is worth the while, the part of them that has to be saved.
