@@ -9,6 +9,8 @@ length of stretches and their number, not with k.
 
 from __future__ import annotations
 
+from typing import Any
+
 from cresset.kernels.batch import Batch
 from cresset.kernels.epilogue import Epilogue
 from cresset.kernels.pack import copy_along, copy_panel, starts_of
@@ -48,7 +50,7 @@ def tiles(tile: Tile, across: bool) -> Module:
     box = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
     pitch = f.select(epilogue.wanted, wide, c_row)
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
-    copied = None
+    copied: Any = None
     if tile.rows > 1:
         copied = f.alloca(tile.type, DEEPEST // ir.size(tile.type) * tile.columns)
     _, begin, end = f.arguments
