@@ -73,7 +73,7 @@ def test_it_holds_for_its_thread_and_ends():
     assert decorated().dtype is cresset.float16 and (x @ x).dtype is cresset.float32
 
 
-def test_compiled_functions_enter_it_inside():
+def test_compiled_functions_take_the_types_of_each_call():
     x = cresset.randn(4, 4)
 
     @cresset.compile
@@ -84,9 +84,12 @@ def test_compiled_functions_enter_it_inside():
     outside = cresset.compile(lambda x: x @ x)
     for _ in range(4):
         assert inside(x).dtype is cresset.bfloat16
-        with autocast("cpu"):
-            assert outside(x).dtype is cresset.bfloat16
+        for lower in (cresset.bfloat16, cresset.float16):
+            with autocast("cpu", dtype=lower):
+                assert outside(x).dtype is lower
+        assert outside(x).dtype is cresset.float32
     assert cresset.equal(inside(x), x.bfloat16() @ x.bfloat16())
+    assert all(variant.plays for variant in outside._variants) and len(outside._variants) == 3
 
 
 def test_what_is_not_there_warns_and_does_nothing():

@@ -9,8 +9,7 @@ from threading import get_ident
 from typing import Any
 
 import cresset
-from cresset.ops import dispatch
-from cresset.ops.casting import Cast, casting
+from cresset.ops.casting import casting, lower_type
 
 LOWER_TYPES = (cresset.bfloat16, cresset.float16)
 
@@ -23,7 +22,7 @@ class autocast:
     float64 stays. Gradients have the types of the parameters. With `enabled=False` operations
     inside take what comes again. `device_type` "cuda", where there is none, and other types for
     `dtype` warn and do nothing. `cache_enabled` says nothing. It holds for the thread that enters
-    it; a compiled function enters it inside.
+    it; a compiled function is recorded anew inside of it.
 
     The numbers are what the types can hold; on a processor it saves memory rather than time.
     """
@@ -42,7 +41,7 @@ class autocast:
             )
         self.device = cresset.device(device_type).type
         self.fast_dtype = cresset.bfloat16 if dtype is None else dtype
-        self._before: list[Cast | None] = []
+        self._before: list[cresset.dtype | None] = []
         if enabled and self.device != "cpu":
             warnings.warn(
                 f"autocast: User provided device_type of '{device_type}', which is not available; "
@@ -58,13 +57,12 @@ class autocast:
         self._enabled = enabled
 
     def __enter__(self) -> autocast:
-        thread = get_ident()
-        self._before.append(casting.get(thread))
-        _set(thread, Cast(self.fast_dtype, dispatch.tape) if self._enabled else None)
+        self._before.append(lower_type())
+        _set(self.fast_dtype if self._enabled else None)
         return self
 
     def __exit__(self, *problem: Any) -> None:
-        _set(get_ident(), self._before.pop())
+        _set(self._before.pop())
 
     def __call__(self, func: Callable) -> Callable:
         @functools.wraps(func)
@@ -75,16 +73,16 @@ class autocast:
         return inside
 
 
-def _set(thread: int, cast: Cast | None) -> None:
-    if cast is None:
-        casting.pop(thread, None)
+def _set(lower: cresset.dtype | None) -> None:
+    if lower is None:
+        casting.pop(get_ident(), None)
     else:
-        casting[thread] = cast
+        casting[get_ident()] = lower
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether this thread is inside an `autocast` for a kind of device."""
-    return device_type == "cpu" and get_ident() in casting
+    return device_type == "cpu" and lower_type() is not None
 
 
 def is_autocast_available(device_type: str) -> bool:
@@ -98,5 +96,4 @@ def get_autocast_dtype(device_type: str) -> Any:
     >>> get_autocast_dtype("cpu")
     torch.bfloat16
     """
-    cast = casting.get(get_ident())
-    return cresset.bfloat16 if cast is None else cast.dtype
+    return lower_type() or cresset.bfloat16

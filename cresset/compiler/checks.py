@@ -14,6 +14,7 @@ from cresset.compiler.structure import Form, form_of, tensors_of
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.ops.casting import casting, lower_type
 from cresset.ops.generated import function_of
 from cresset.runtime import native, watch
 
@@ -31,7 +32,8 @@ class Checks:
     """
 
     def __init__(self):
-        self.scope = {"same": same, "untracked": UNTRACKED, "mode": mode, "types": types}
+        self.scope = {"same": same, "untracked": UNTRACKED, "mode": mode, "types": types,
+                      "casting": casting, "lower_type": lower_type}
         self.conditions: list[Condition] = []
         self.leaves: list[Tensor] = []
         self.places: list[str] = []
@@ -108,6 +110,9 @@ class Checks:
     def state(self, made: Replay, reads: Reads):
         """Check what the function finds beside its arguments, and what of it shares memory."""
         self._add(f"mode.enabled is {mode.enabled}", "whether gradients are recorded")
+        lower = lower_type()
+        test = f"lower_type() is {self.known(lower)}" if lower else "not (casting and lower_type())"
+        self._add(test, "the type that autocast takes")
         default = self.known(types._Default.dtype)
         self._add(f"types._Default.dtype is {default}", "the default type")
         self._sharing(made, reads)

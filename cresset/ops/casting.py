@@ -8,7 +8,6 @@ that is not named here pays nothing, one that is looks whether any thread casts.
 from __future__ import annotations
 
 from threading import get_ident
-from typing import Any, NamedTuple
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
@@ -20,31 +19,27 @@ FULL = {"absolute_error", "binary_cross_entropy_logit_terms", "binary_cross_entr
         "picked_terms", "prod", "recurrence", "smooth_absolute_error", "squared_error"}
 
 
-class Cast(NamedTuple):
-    """What a thread casts to, and what recorded it when it began to."""
-
-    dtype: types.dtype
-    tape: Any
+# The lower type by thread; empty where none casts.
+casting: dict[int, types.dtype] = {}
 
 
-# By thread; empty where none casts.
-casting: dict[int, Cast] = {}
+def lower_type() -> types.dtype | None:
+    """The lower type that this thread casts to; None where it does not."""
+    return casting.get(get_ident())
 
 
 def cast_operands(op, args: tuple) -> tuple:
     """The arguments of an operation that is named above, as this thread casts them."""
-    cast = casting.get(get_ident())
-    if cast is None:
+    lower = lower_type()
+    if lower is None:
         return args
-    if dispatch.tape is not None and dispatch.tape is not cast.tape:
-        dispatch.tape.refuse("autocast was entered before the function; enter it inside")
-    target = cast.dtype if op.name in LOWER else types.float32
+    target = lower if op.name in LOWER else types.float32
     return tuple([x.to(target) if _is_cast(x) else x for x in args])
 
 
 def cast_like(x: Tensor, product: Tensor) -> Tensor:
     """What is added to a product, in the product's type where this thread casts."""
-    return x.to(product.layout.dtype) if get_ident() in casting and _is_cast(x) else x
+    return x.to(product.layout.dtype) if lower_type() and _is_cast(x) else x
 
 
 def _is_cast(x) -> bool:
