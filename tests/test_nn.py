@@ -552,3 +552,19 @@ def test_pad_sequence():
     assert nn.utils.rnn.pad_sequence(sequences).shape == (3, 2, 1)
     left = nn.utils.rnn.pad_sequence(sequences, True, 9.0, "left")
     assert left[0, :, 0].tolist() == [9.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("value", [-0.0, 0.0, -0.0, 3, True, 2.5])
+def test_padding_keeps_the_sign_of_zero(value):
+    padded = nn.functional.pad(cresset.ones(1, dtype=cresset.float64), (1, 1), value=value)
+    assert [str(x) for x in padded.tolist()] == [str(float(value)), "1.0", str(float(value))]
+
+
+def test_complex_numbers_are_padded():
+    padded = nn.functional.pad(cresset.ones(1, dtype=cresset.complex64), (0, 1), value=2 - 1j)
+    assert padded.tolist() == [1, 2 - 1j]
+    x = cresset.ones(2, dtype=cresset.complex128, requires_grad=True)
+    nn.functional.pad(x, (1, -1), value=1j).abs().sum().backward()
+    assert x.grad.tolist() == [1, 0]
+    with pytest.raises(RuntimeError, match="pad"):
+        nn.functional.pad(cresset.ones(1), (0, 1), value=1j)

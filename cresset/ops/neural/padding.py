@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from cresset.core import scalar
+from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.core.limits import fitted
-from cresset.core.tensor import Tensor
+from cresset.core.scalar import Expression
+from cresset.core.tensor import Number, Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.ops import dispatch
 from cresset.ops.arguments import whole
 from cresset.ops.creation.tensors import arange
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
+from cresset.ops.kinds.guards import operand
 from cresset.ops.operation import called
 from cresset.ops.shapes.shape import narrow
 from cresset.runtime.program import Program
@@ -20,7 +24,7 @@ __all__ = ["constant_pad_nd", "pad"]
 
 @called("constant_pad_nd")
 @special(moves=True)
-def bordered(x: Tensor, counts, value):
+def bordered(x: Tensor, counts, value: Number):
     """x with (before, after) entries of one value added at the ends of every dim; negative cut."""
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, counts))
     if any(n < 0 for n in shape):
@@ -31,9 +35,10 @@ def bordered(x: Tensor, counts, value):
     out = Layout.packed(shape, x.dtype)
     launches: list = []
     if any(n > 0 for pair in counts for n in pair):
+        parts, e = _number(value, x.dtype)
         target = Operand(0, x.dtype, out.strides)
-        body = (Store(0, scalar.constant(value, x.dtype), False),)
-        launches += steps(Nest(shape, frozenset(), (target,), body))[0]
+        body = (Store(len(parts), e, False),)
+        launches += steps(Nest(shape, frozenset(), (*parts, target), body))[0]
     kept, first, place = [], 0, 0
     for n, s, t, (before, after) in zip(x.shape, x.strides, out.strides, counts):
         kept.append(max(0, n + min(before, 0) + min(after, 0)))
@@ -42,7 +47,21 @@ def bordered(x: Tensor, counts, value):
     operands = (Operand(1, x.dtype, x.strides, first), Operand(0, x.dtype, out.strides, place))
     body = (Store(1, scalar.argument(0, x.dtype), False),)
     launches += steps(Nest(tuple(kept), frozenset(), operands, body))[0]
-    return Program("t", (out,), tuple(launches))
+    return Program("t" + dispatch.letter(value), (out,), tuple(launches))
+
+
+def _number(kind, d: dtype) -> tuple[list[Operand], Expression]:
+    """The operands of a number from value 2 on, two if it is complex, and the number as d."""
+    if kind is complex and not d.is_complex:
+        raise RuntimeError(
+            f"pad: value cannot be converted to type {d.name} without overflow; got a complex "
+            "number; need a real one, or a complex tensor"
+        )
+    part = d.to_real()
+    words = [float, float] if kind is complex else [kind]
+    operands = [operand(word, 2 + k, ())._replace(dtype=part) for k, word in enumerate(words)]
+    leaves = [scalar.argument(k, part) for k in range(len(words))]
+    return operands, scalar.join(*leaves) if kind is complex else scalar.cast(leaves[0], d)
 
 
 @bordered.gradient
