@@ -13,34 +13,37 @@ from typing import Any
 
 from cresset.kernels.batch import Batch
 from cresset.kernels.epilogue import Epilogue
-from cresset.kernels.pack import copy_along, copy_panel, starts_of
+from cresset.kernels.pack import copy_panel, starts_of
 from cresset.kernels.tile import Lines, Tile, either, in_line, in_step, product, spread, vectors
 from cresset.kernels.words import Words
 from cresset.runtime import ir
-from cresset.runtime.ir import Function, Module, Value
+from cresset.runtime.ir import Function, Module
 
 DEEPEST = 1 << 10  # bytes of a column of b in a stretch; copies of panels lie on the stack
 SCRATCH_BYTES = 1 << 16  # for the sums of a unit
 LINE = 64  # bytes that a cache fetches at a time
+COPIES = ("", "along", "across")  # how panels are read that are copied, after those that are not
 
 
-def tiles(tile: Tile, across: bool) -> Module:
+def tiles(tile: Tile) -> Module:
     """c = a b (+ bias); c has unit column strides.
 
-    Panels of b have unit strides from k to k and are copied (`across`); or they have unit column
-    strides, and are read where they lie, packed or not, or copied.
+    Panels of b have unit column strides, and are read where they lie, packed or not, or copied; or
+    they have unit strides from k to k and are copied ("across").
 
     Words: pointers a, b, c, bias; m, n, k, the length of a stretch, rows and columns of a unit,
-    number of row and of column blocks, whether to copy, the share of every tile in fetching the
-    next panel; strides in a of a panel's row (0: it is not packed), of a row and from k to k; in b
-    of a panel (0: it is not packed), of a column and from k to k; of a row of c; of a row and a
-    column (1 or 0) of bias, and whether there is one; the batch of (a, b, c, bias); the epilogue.
+    number of row and of column blocks, how panels are copied; the share of every tile in fetching
+    the next panel, and its parts as of `parts_ahead`; strides in a of a panel's row (0: it is not
+    packed), of a row and from k to k; in b of a panel (0: it is not packed), of a column and from k
+    to k; of a row of c; of a row and a column (1 or 0) of bias, and whether there is one; the batch
+    of (a, b, c, bias); the epilogue.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     pointers = [words.pointer() for _ in range(4)]
-    m, n, k, deep, tall, wide, row_blocks, column_blocks, copies, share = words.integers(10)
+    m, n, k, deep, tall, wide, row_blocks, column_blocks, copying, share = words.integers(10)
+    run, beside, onward = words.integers(3)
     a_panel, a_row, a_step, b_panel, b_column, b_step, c_row = words.integers(7)
     bias_row, bias_column, biased = words.integers(3)
     batch = Batch(words, 4)
@@ -80,7 +83,8 @@ def tiles(tile: Tile, across: bool) -> Module:
                 _fetch(f, tile, result)
             done = (turns.index - first_row).udiv(tile.rows) * share
             with f.loop(done, done + share) as number:
-                _fetch_ahead(f, tile, across, following, number, b_column, b_step)
+                part = number.urem(run) * beside + number.udiv(run) * onward
+                f.prefetch(f.offset(following, part, tile.type), write=False)
             apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
             sums = product(f, tile, f.minimum(deep, k - start),
                            f.offset(x, start * a_step + apart, tile.type),
@@ -108,21 +112,24 @@ def tiles(tile: Tile, across: bool) -> Module:
             with f.loop(first_column, end_column, tile.columns, carry=[scratch]) as passes:
                 column = passes.index
                 starts = starts_of(f, tile, column, n)
-                if across:
-                    copy_panel(
-                        f, tile, "across", source, column, n, b_column, b_step, copied, depth)
-                    panel, step = _copied(f, tile, copied)
-                else:
-                    packed = column.udiv(tile.columns) * b_panel
-                    places = [f.select(b_panel.eq(0), lies, packed + within)
-                              for lies, within in zip(starts, in_line(f, tile))]
-                    panel = [f.offset(source, place, tile.type) for place in places]
-                    panel, step = _along(f, tile, panel, b_step, depth, copies, copied)
+                packed = column.udiv(tile.columns) * b_panel
+                places = [f.select(b_panel.eq(0), lies, packed + within)
+                          for lies, within in zip(starts, in_line(f, tile))]
+                panel, step = [f.offset(source, place, tile.type) for place in places], b_step
+                if copied is not None:
+                    given = source, column, n, b_column, b_step, copied, depth
+                    for reading in COPIES[1:]:
+                        with f.when(copying.eq(COPIES.index(reading))):
+                            f.shared(reading, _copy(tile, reading), *given)
+                    lies = copying.eq(0)
+                    panel = [f.select(lies, there, f.offset(copied, within, tile.type))
+                             for there, within in zip(panel, in_line(f, tile))]
+                    step = f.select(lies, b_step, tile.columns)
                 # The panel that the unit meets next: that of the next columns, or the next stretch.
-                beside = column + tile.columns
-                more = beside < end_column
+                coming = column + tile.columns
+                more = coming < end_column
                 ahead = (f.select(more, start, start + deep) * b_step
-                         + f.select(more, beside, first_column) * b_column)
+                         + f.select(more, coming, first_column) * b_column)
                 following = f.offset(y, ahead, tile.type)
                 with f.loop(first_row, end_row, tile.rows, carry=passes.values) as turns:
                     turn(start, panel, step, starts, following, turns)
@@ -135,20 +142,9 @@ def tiles(tile: Tile, across: bool) -> Module:
     return module
 
 
-def _along(f, tile, panel, step, k, copies, copied):
-    """The pointers to a panel's vectors and the step from k to k: of a copy if `copies`."""
-    if copied is None:
-        return panel, step
-    copies = copies.ne(0)
-    with f.when(copies):
-        copy_along(f, tile, panel, copied, tile.columns, k, step)
-    mine, pitch = _copied(f, tile, copied)
-    return [f.select(copies, *pair) for pair in zip(mine, panel)], f.select(copies, pitch, step)
-
-
-def _copied(f, tile, copied):
-    vectors = [f.offset(copied, place, tile.type) for place in in_line(f, tile)]
-    return vectors, f.constant("i64", tile.columns)
+def _copy(tile: Tile, reading: str):
+    """What copies a panel, in a function of its own: quicker to compile than in the midst."""
+    return lambda f, *given: copy_panel(f, tile, reading, *given)
 
 
 def _fetch(f: Function, tile: Tile, lines: Lines):
@@ -159,21 +155,12 @@ def _fetch(f: Function, tile: Tile, lines: Lines):
         row = f.offset(row, lines.stride, tile.type)
 
 
-def parts_ahead(tile: Tile, across: bool, deep: int) -> int:
-    """How many parts of a stretch of a panel are fetched: its rows, or lines of its columns."""
-    if not across:
-        return deep
-    return tile.columns * -(-deep * ir.size(tile.type) // LINE)
-
-
-def _fetch_ahead(f: Function, tile: Tile, across: bool, panel: Value, number: Value, column: Value,
-                 step: Value):
-    """Have a part of a panel that does not lie in one piece come near."""
-    if across:
-        far = number.udiv(tile.columns) * (LINE // ir.size(tile.type))
-        place = f.offset(panel, number.urem(tile.columns) * column + far, tile.type)
-        f.prefetch(place, write=False)
-        return
-    place = f.offset(panel, number * step, tile.type)
-    for byte in range(0, ir.size(tile.type) * tile.columns, LINE):
-        f.prefetch(f.offset(place, byte), write=False)
+def parts_ahead(tile: Tile, deep: int, column: int, step: int) -> tuple[int, int, int, int]:
+    """How many parts of a stretch of a panel are fetched, in all and in a run; how far from one to
+    the next in a run, and from run to run: the lines of a row, or one of every column.
+    """
+    line = LINE // ir.size(tile.type)
+    if column == 1:
+        run = -(-tile.columns // line)
+        return deep * run, run, line, step
+    return tile.columns * -(-deep // line), tile.columns, column, line

@@ -210,11 +210,11 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     stretches = max(1, -(-k * dtype.itemsize // blocks.DEEPEST))
     deep = -(-k // stretches)
     tall, wide = _unit(dtype, tile, problem, stretches)
-    copies = tile.rows > 1 and _copies_columns(dtype, tile, problem)
+    copying = _copying(dtype, tile, problem)
     a_panel = b_panel = 0
-    if (copies and m > tall) or 1 not in problem.b.matrix:
+    if (copying and m > tall) or 1 not in problem.b.matrix:
         # Copied once, not by every block of rows.
-        copies = False
+        copying = ""
         problem = problem._replace(b=_packed_columns(schedule, dtype, tile, problem))
         b_panel = k * tile.columns
     if _packs_rows(dtype, problem):
@@ -224,18 +224,19 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
         rows = problem._replace(a=problem.bias, k=n)
         problem = problem._replace(bias=_packed_rows(schedule, dtype, Tile.of(dtype, 1), rows))
     b_step, b_column = problem.b.matrix
-    across = b_column != 1
     row_blocks, column_blocks = -(-m // tall), -(-n // wide)
+    parts, *ahead = blocks.parts_ahead(tile, deep, b_column, b_step)
     share = 0
     if not b_panel and tile.rows > 1 and n * k * dtype.itemsize > FETCHED_BYTES:
-        share = -(-blocks.parts_ahead(tile, across, deep) // -(-min(m, tall) // tile.rows))
+        share = -(-parts // -(-min(m, tall) // tile.rows))
     rest = n % wide or min(n, wide)
     tiled = Tiled(2, dtype, (*problem.batch, m, n), problem.c.strides, max(rest, tile.lanes),
                   wide, overlap=rest < tile.lanes)
-    _launch(schedule, f"tiles_{tile.name}_{across}", lambda: blocks.tiles(tile, across), problem,
-            (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks, copies, share, a_panel,
-             *problem.a.matrix, b_panel, b_column, b_step, problem.c.matrix[0],
-             *problem.operands[3].matrix, problem.bias is not None),
+    _launch(schedule, f"tiles_{tile.name}", lambda: blocks.tiles(tile), problem,
+            (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks,
+             blocks.COPIES.index(copying), share, *ahead, a_panel, *problem.a.matrix, b_panel,
+             b_column, b_step, problem.c.matrix[0], *problem.operands[3].matrix,
+             problem.bias is not None),
             problem.matrices * row_blocks * column_blocks,
             problem.matrices * m * n * (k + tile.lanes) / PACE["tiles"], tiled)
 
@@ -259,12 +260,15 @@ def _unit(dtype: dtype, tile: Tile, problem: Problem, stretches: int) -> tuple[i
     return tall, max(1, min(most // tall, units // LEAST_UNITS)) * tile.columns
 
 
-def _copies_columns(dtype: dtype, tile: Tile, problem: Problem) -> bool:
-    """Whether panels of b are read from copies, which those that lie in one piece are not."""
+def _copying(dtype: dtype, tile: Tile, problem: Problem) -> str:
+    """How panels of b are read to be copied, which those that lie in one piece are not."""
     step, column = problem.b.matrix
-    span = problem.k * step * dtype.itemsize
-    apart = step > tile.columns and span > SPAN_BYTES
-    return column != 1 or (problem.m >= COPIED_ROWS and apart)
+    if tile.rows == 1:
+        return ""
+    if column != 1:
+        return "across"
+    apart = step > tile.columns and problem.k * step * dtype.itemsize > SPAN_BYTES
+    return "along" if problem.m >= COPIED_ROWS and apart else ""
 
 
 def _packs_rows(dtype: dtype, problem: Problem) -> bool:
