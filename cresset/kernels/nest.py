@@ -355,7 +355,6 @@ def _as_bits(nest: Nest) -> Nest:
     """A nest that copies small floats or complex numbers as they are, over integers of their size.
     """
     copied = all(isinstance(s, Store) and s.value.name == "argument" for s in nest.body)
-    copied = copied and all(o.strides is not None for o in nest.operands)
     found = {o.dtype for o in nest.operands}
     if not copied or not found <= AS_BITS.keys():
         return nest

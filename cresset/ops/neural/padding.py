@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from cresset.core import scalar
-from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.core.limits import fitted
-from cresset.core.scalar import Expression
 from cresset.core.tensor import Number, Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch
@@ -14,7 +12,7 @@ from cresset.ops.arguments import whole
 from cresset.ops.creation.tensors import arange
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
-from cresset.ops.kinds.guards import operand
+from cresset.ops.memory.conversion import fill
 from cresset.ops.operation import called
 from cresset.ops.shapes.shape import narrow
 from cresset.runtime.program import Program
@@ -35,10 +33,7 @@ def bordered(x: Tensor, counts, value: Number):
     out = Layout.packed(shape, x.dtype)
     launches: list = []
     if any(n > 0 for pair in counts for n in pair):
-        parts, e = _number(value, x.dtype)
-        target = Operand(0, x.dtype, out.strides)
-        body = (Store(len(parts), e, False),)
-        launches += steps(Nest(shape, frozenset(), (*parts, target), body))[0]
+        launches += fill.op.program_into(out, (out, value), same=False).steps
     kept, first, place = [], 0, 0
     for n, s, t, (before, after) in zip(x.shape, x.strides, out.strides, counts):
         kept.append(max(0, n + min(before, 0) + min(after, 0)))
@@ -48,20 +43,6 @@ def bordered(x: Tensor, counts, value: Number):
     body = (Store(1, scalar.argument(0, x.dtype), False),)
     launches += steps(Nest(tuple(kept), frozenset(), operands, body))[0]
     return Program("t" + dispatch.letter(value), (out,), tuple(launches))
-
-
-def _number(kind, d: dtype) -> tuple[list[Operand], Expression]:
-    """The operands of a number from value 2 on, two if it is complex, and the number as d."""
-    if kind is complex and not d.is_complex:
-        raise RuntimeError(
-            f"pad: value cannot be converted to type {d.name} without overflow; got a complex "
-            "number; need a real one, or a complex tensor"
-        )
-    part = d.to_real()
-    words = [float, float] if kind is complex else [kind]
-    operands = [operand(word, 2 + k, ())._replace(dtype=part) for k, word in enumerate(words)]
-    leaves = [scalar.argument(k, part) for k in range(len(words))]
-    return operands, scalar.join(*leaves) if kind is complex else scalar.cast(leaves[0], d)
 
 
 @bordered.gradient
