@@ -12,11 +12,11 @@ from __future__ import annotations
 import dis
 import types
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from cresset.capture.returned import SILENT, TAKES, TAKES_BY_ARGUMENT
+from cresset.capture.instructions import SILENT, moves
 
 # What launches with a tensor what it is given.
 ARITHMETIC = {"+", "-", "*", "/", "+=", "-=", "*=", "/="}
@@ -113,9 +113,7 @@ def _loads(code: types.CodeType) -> dict[int, list[Load]]:
     found: dict[int, list[Load]] = {}
     listed = [i for i in dis.get_instructions(code) if i.opname not in SILENT]
     for k, i in enumerate(listed):
-        names = i.argval if isinstance(i.argval, tuple) else (i.argval,)
-        if not i.opname.startswith("LOAD_FAST"):
-            names = names[1:] if i.opname == "STORE_FAST_LOAD_FAST" else ()
+        names = [move.argval for move in moves(i) if move.opname == "LOAD_FAST"]
         for above, name in enumerate(reversed(names)):
             taken = _taken(listed[k + 1 :], above)
             found.setdefault(i.offset, []).append(Load(name, taken))
@@ -125,32 +123,13 @@ def _loads(code: types.CodeType) -> dict[int, list[Load]]:
 def _taken(following: Sequence[dis.Instruction], above: int) -> int | None:
     """What takes a value, with so many others above it on the stack; see `Load`."""
     for i in following:
-        for opname, count, left in _effects(i):
-            if count is None:
+        for move in moves(i):
+            if move.taken is None:
                 return None
-            if count > above:
-                if opname == "STORE_FAST":
+            if move.taken > above:
+                if move.opname == "STORE_FAST":
                     return -1
-                arithmetic = opname == "BINARY_OP" and i.argrepr in ARITHMETIC
-                return i.offset if arithmetic or opname == "COMPARE_OP" else None
-            above += left - count
+                arithmetic = move.opname == "BINARY_OP" and i.argrepr in ARITHMETIC
+                return i.offset if arithmetic or move.opname == "COMPARE_OP" else None
+            above += move.left - move.taken
     return None
-
-
-def _effects(i: dis.Instruction) -> Iterator[tuple[str, Any, int]]:
-    """(name, values taken from the stack, values left there) of an instruction, or of the two that
-    it is made of; None for values where that is unknown.
-    """
-    if i.opname.startswith(("LOAD_FAST", "STORE_FAST")):
-        parts = [part for part in i.opname.split("_") if part in ("LOAD", "STORE")]
-        for part in parts:
-            yield f"{part}_FAST", int(part == "STORE"), int(part == "LOAD")
-        return
-    count = TAKES.get(i.opname)
-    if i.opname in TAKES_BY_ARGUMENT:
-        count = TAKES_BY_ARGUMENT[i.opname](i.arg or 0)
-    if count is None:
-        yield i.opname, None, 0
-        return
-    left = 1 if i.opname.startswith("CALL") else dis.stack_effect(i.opcode, i.arg) + count
-    yield i.opname, count, left
