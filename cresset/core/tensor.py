@@ -6,10 +6,7 @@ above put on it as they declare them.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
-
-from cresset.core.missing import missing
 
 if TYPE_CHECKING:
     # Type checkers take any attribute and operator: the layers above declare them.
@@ -30,6 +27,9 @@ class Tensor(Declared):
     `memory` is that storage, `ptr` the address of the first element. `history` is None, or the
     autograd node whose output this is. `base` is the tensor that this one was made a view of.
     `grad` is the gradient that `backward` accumulates.
+
+    It has no `__getattr__`: Python would then find every attribute by a call of its own, where it
+    otherwise knows the place of a slot. (And it names the nearest there is by itself.)
     """
 
     __slots__ = ("__dict__", "__weakref__", "base", "grad", "history", "layout", "memory", "ptr")
@@ -37,9 +37,6 @@ class Tensor(Declared):
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         tensor_types.add(cls)
-
-    def __getattr__(self, name):
-        raise missing(type(self).__name__, name, partial(dir, type(self)))
 
 
 tensor_types.add(Tensor)

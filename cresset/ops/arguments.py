@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import wraps
 from types import FunctionType, ModuleType
 
-from cresset.core.missing import MissingError
 from cresset.core.tensor import Tensor
 from cresset.ops.naming import NAME, asked, generated, guarding, publish, renamed
 
@@ -112,7 +111,7 @@ def told(problem: Exception) -> Exception:
             )
             return TypeError(f"{name}(): an argument has the wrong type; {words}")
         problem = TypeError(words)
-    if isinstance(problem, MissingError):
+    if isinstance(problem, AttributeError) and isinstance(problem.obj, Tensor):
         # A tensor, where something else is needed.
         problem = TypeError(words)
     # Python's own words, which know nothing of the operation.

@@ -52,7 +52,8 @@ def _code(text: str):
 
 
 def _function(op, name, lines, more):
-    scope = _Scope(dispatch.namespace)
+    # A plain dict: Python looks names up in any other at every use, and built-in ones by an error.
+    scope = dict(dispatch.namespace)
     scope["op"] = op
     if op.scaled is not None:
         scope["scaled"] = op.scaled
@@ -90,12 +91,8 @@ def _write(function):
     return function
 
 
-class _Scope(dict):
-    """The globals of one generated function: the namespace and its operation."""
-
-
 # Every generated function has globals of its own, so filling a slot reaches into each.
-scopes: list[_Scope] = []
+scopes: list[dict] = []
 
 
 def fill(**slots) -> None:
