@@ -121,7 +121,7 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
 
 def _varied(o):
     """A fixed gradient with different elements, so that mistakes do not cancel."""
-    from cresset.ops.creation.tensors import arange
+    from cresset.ops.creation.counted import arange
 
     places = arange(o.numel(), dtype=o.dtype.to_real()) * 0.37
     varied = places.sin().add(1.1)

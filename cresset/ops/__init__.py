@@ -34,7 +34,9 @@ GROUPS = {
         "normalization",
     ),
     "memory": ("conversion", "attributes", "resizing", "storages"),
-    "creation": ("tensors", "spaces", "grids", "inclusive_range", "signal_windows", "legacy"),
+    "creation": (
+        "tensors", "counted", "spaces", "grids", "inclusive_range", "signal_windows", "legacy",
+    ),
     "shapes": (
         "shape", "broadcasting", "splitting", "view_changes", "view_copies", "joining",
         "rearranging", "stacking", "diagonals", "shuffles",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import arange, ones
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import ones
 from cresset.ops.indexing.masks import masked_select
 from cresset.ops.operation import method
 from cresset.ops.reductions.scans import cumprod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor
 
 from cresset.core import dtype as types
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 
 __all__ = ["range"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from math import pi
 
 from cresset.core import dtype as types
-from cresset.ops.creation.tensors import arange, ones, ones_like
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import ones, ones_like
 
 __all__ = ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"]
 

@@ -6,7 +6,8 @@ from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.tensor import Tensor
 from cresset.ops.arguments import whole
-from cresset.ops.creation.tensors import _counted, _finish, _one_number
+from cresset.ops.creation.counted import _counted
+from cresset.ops.creation.tensors import _finish, _one_number
 from cresset.ops.kinds.promotion import computed
 
 __all__ = ["linspace", "logspace"]

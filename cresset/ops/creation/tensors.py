@@ -1,9 +1,9 @@
-"""New tensors: from Python's numbers and lists, filled, counted."""
+"""New tensors: filled, or from Python's numbers and lists."""
 
 from __future__ import annotations
 
 import array
-import math
+from functools import wraps
 
 from cresset.core import dtype as types
 from cresset.core import scalar
@@ -14,20 +14,18 @@ from cresset.core.layout import Layout
 from cresset.core.limits import fitted
 from cresset.core.memory_format import contiguous_format, preserve_format
 from cresset.core.memory_format import memory_format as MemoryFormat
-from cresset.core.scalar import Expression
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch, meta
-from cresset.ops.arguments import whole
 from cresset.ops.exchange.arrays import array_of, is_array
-from cresset.ops.kinds.promotion import computed, kept
+from cresset.ops.kinds.promotion import kept
 from cresset.ops.naming import renamed
 from cresset.ops.out import write_out
 from cresset.runtime import native
 from cresset.runtime.program import Program
 
-__all__ = ["arange", "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "full",
-           "full_like", "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like"]
+__all__ = ["empty", "empty_like", "empty_permuted", "empty_strided", "full", "full_like", "ones",
+           "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like"]
 
 
 def _shape(operation: str, size) -> tuple:
@@ -69,16 +67,24 @@ def laid_out(operation: str, size, dtype, device) -> Layout:
         (size,) = size
     d = types._Default.dtype if dtype is None else dtype
     where = default_device.device if device is None else device
-    # The types of the sizes, since 2.0 == 2 and True == 1.
-    key = laid_out, size, (*map(type, size),), d, where
+    key = laid_out, size, d, where
     try:
-        return dispatch.plans[key]
+        if _exact(size):
+            return dispatch.plans[key]
     except (KeyError, TypeError):
         pass
     layout = Layout.packed(_shape(operation, size), kept(operation, d), placed(operation, device))
-    if all(type(n) is int for n in size):
+    if _exact(size):
         dispatch.remember(key, layout)
     return layout
+
+
+def _exact(size) -> bool:
+    """Whether the sizes are Python integers, and so equal to none but themselves: 2.0 == 2."""
+    for n in size:
+        if type(n) is not int:
+            return False
+    return True
 
 
 def _finish(operation, x, requires_grad, device=None, out=None, pin_memory=False):
@@ -157,11 +163,13 @@ def _fitting(layout, value) -> Tensor:
 
 def _full(layout, value) -> Tensor:
     """A tensor of one number that its type holds."""
-    launch = dispatch.plans.get(("full", layout, type(value)))
-    if launch is None:
-        launch = _plan_full(layout, type(value))
-        dispatch.remember(("full", layout, type(value)), launch)
-    return launch(value)
+    return _filler(layout, type(value))(value)
+
+
+def _filler(layout, given):
+    """What makes a tensor of one number of a type that Python has."""
+    key = _filler, layout, given
+    return dispatch.plans.get(key) or dispatch.remember(key, _plan_full(layout, given))
 
 
 def _plan_full(out, given):
@@ -185,6 +193,36 @@ def _plan_full(out, given):
     return dispatch.make_launcher(Program(kind, (out,), tuple(launches)), "full")
 
 
+def _of_sizes(number: int):
+    """Decorator of `make(*sizes, **options)`, which fills with a number.
+
+    Sizes alone, asked for before, find at once what makes such a tensor. (And Python looks each
+    option up that is left out, where a function names many.)
+    """
+
+    def decorate(make):
+        @wraps(make)
+        def call(*size, **options):
+            if options or not size:
+                return make(*size, **options)
+            if len(size) == 1 and type(size[0]) is tuple:
+                (size,) = size
+            for n in size:
+                if type(n) is not int:
+                    return make(*size)
+            key = _of_sizes, size, types._Default.dtype, default_device.device
+            launch = dispatch.plans.get(key)
+            if launch is None:
+                launch = _filler(laid_out(make.__name__, size, None, None), int)
+                dispatch.remember(key, launch)
+            return launch(number)
+
+        return call
+
+    return decorate
+
+
+@_of_sizes(0)
 def zeros(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
           requires_grad=False, pin_memory=False):
     """A tensor of zeros, of a shape given as one tuple, or as one size after the other.
@@ -193,21 +231,16 @@ def zeros(shape=None, *more, size=None, out=None, dtype=None, layout=None, devic
     >>> cresset.zeros(2)
     tensor([0., 0.])
     """
-    size = (shape, *more) if size is None else _sizes("zeros", shape, more, size)
-    x = _full(laid_out("zeros", size, dtype, device), 0)
-    if requires_grad or out is not None or pin_memory:
-        return _finish("zeros", x, requires_grad, None, out, pin_memory)
-    return x
+    x = _full(laid_out("zeros", _sizes("zeros", shape, more, size), dtype, device), 0)
+    return _finish("zeros", x, requires_grad, None, out, pin_memory)
 
 
+@_of_sizes(1)
 def ones(shape=None, *more, size=None, out=None, dtype=None, layout=None, device=None,
          requires_grad=False, pin_memory=False):
     """A tensor of ones, of a shape given as for `zeros`."""
-    size = (shape, *more) if size is None else _sizes("ones", shape, more, size)
-    x = _full(laid_out("ones", size, dtype, device), 1)
-    if requires_grad or out is not None or pin_memory:
-        return _finish("ones", x, requires_grad, None, out, pin_memory)
-    return x
+    x = _full(laid_out("ones", _sizes("ones", shape, more, size), dtype, device), 1)
+    return _finish("ones", x, requires_grad, None, out, pin_memory)
 
 
 def full(shape=None, fill_value=None, *, size=None, out=None, dtype=None, layout=None, device=None,
@@ -293,101 +326,6 @@ def _new_empty_strided(x, size, stride, *, dtype=None, layout=None, device=None,
 
 
 Tensor.new_empty_strided = _new_empty_strided
-
-
-def _counted(name, shape, d: DType, values: tuple, body, device, weights=(1,)) -> Tensor:
-    """A tensor whose elements are `body(index, *values)` of their index along the last dim.
-
-    Of several dims the indices are added up, each times its weight. The index is read from nothing:
-    it is the position within a nest.
-    """
-    where = placed(name, device)
-    key = (name, shape, d, tuple(map(type, values)), where)
-    launch = dispatch.plans.get(key)
-    if launch is None:
-        launch = dispatch.remember(key, _plan_counted(shape, d, values, body, where, weights))
-    return launch(*values)
-
-
-def _plan_counted(shape, d, values, body, device, weights):
-    kinds = "".join("d" if type(v) is float else "i" for v in values)
-    leaves = [
-        scalar.argument(k, types.float64 if kind == "d" else types.int64)
-        for k, kind in enumerate(kinds)
-    ]
-    operands = [Operand(1 + k, e.dtype, None, 0, kind)
-                for k, (e, kind) in enumerate(zip(leaves, kinds))]
-    out = Layout.packed(shape, d, device)
-    operands.append(Operand(0, d, out.strides))
-    value: Expression = scalar.cast(body(scalar.position(), *leaves), d)
-    nest = Nest(tuple(shape), frozenset(), tuple(operands),
-                (Store(len(operands) - 1, value, False),), weights)
-    launches, _ = steps(nest)
-    return dispatch.make_launcher(Program(kinds, (out,), tuple(launches)), "arange")
-
-
-def arange(start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
-           requires_grad=False, pin_memory=False):
-    """start, start + step, ... below `end`.
-
-    Integers give int64, floats the default type. Element k is start + k * step, rounded once.
-
-    >>> import cresset
-    >>> cresset.arange(1, 10, 3)
-    tensor([1, 4, 7])
-    """
-    if end is None:
-        if start is None:
-            raise TypeError("arange: where to end is missing; call arange(end) or (start, end)")
-        start, end = 0, start
-    elif start is None:
-        start = 0
-    whole_numbers = type(start) is type(end) is type(step) is int
-    if not whole_numbers:
-        start, end, step = [
-            _one_number("arange", n, name)
-            for n, name in ((start, "start"), (end, "end"), (step, "step"))
-        ]
-    if step == 0:
-        raise RuntimeError(
-            "arange: step must be nonzero; got 0; need a positive step to count up, or a negative "
-            "one to count down"
-        )
-    if not whole_numbers and not all(map(math.isfinite, (start, end, step))):
-        raise RuntimeError(
-            f"arange: unsupported range: {start} -> {end} by {step}; need finite numbers"
-        )
-    if (end - start) / step < 0:
-        raise RuntimeError(
-            f"arange: upper bound and lower bound inconsistent with step sign; got start {start}, "
-            f"end {end}, step {step}; a negative step counts down"
-        )
-    floating = not whole_numbers and float in map(type, (start, end, step))
-    d = computed("arange", dtype or (types.get_default_dtype() if floating else types.int64))
-    length = math.ceil((end - start) / step)
-    if d.is_floating_point:
-        values = (float(start), float(step))
-        x = _counted("arange float", (length,), d, values, _line, device)
-    else:
-        x = _counted("arange", (length,), d, (int(start), int(step)), _line, device)
-    return _finish("arange", x, requires_grad, None, out, pin_memory)
-
-
-def _line(index, start, step):
-    return start + scalar.cast(index, step.dtype) * step
-
-
-def eye(n, m=None, *, k=0, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-        pin_memory=False):
-    """Ones on the `k`-th diagonal of a matrix of zeros."""
-    made = laid_out("eye", (n, n if m is None else m), dtype, device)
-    k = whole("eye", "k", k)
-    x = _counted("eye", tuple(made.shape), made.dtype, (k,), _on_diagonal, made.device, (-1, 1))
-    return _finish("eye", x, requires_grad, None, out, pin_memory)
-
-
-def _on_diagonal(index, k):
-    return scalar.eq(index, k)
 
 
 # --- from Python's lists --------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from cresset.core.layout import Layout, broadcast_shapes, expand_strides
 from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.ops import dispatch
-from cresset.ops.creation.tensors import arange, filled, tensor
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import filled, tensor
 from cresset.ops.indexing.basic import (
     basic_index,
     fewer_dims,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cresset.core import dtype as types
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.linear_algebra.matrices import check_floating, eye_of, square

@@ -9,7 +9,7 @@ from cresset.core.return_types import linalg_lu, linalg_lu_factor, linalg_lu_fac
 from cresset.core.return_types import lu_unpack as lu_unpack_result
 from cresset.core.tensor import Tensor
 from cresset.kernels import lu as kernels
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.indexing.gathering import take_along_dim
 from cresset.ops.kinds import special
 from cresset.ops.linear_algebra.matrices import common_batch, eye_of, fail_at, matrix, packed

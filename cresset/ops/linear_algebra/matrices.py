@@ -7,7 +7,7 @@ from cresset.core.dtype import dtype
 from cresset.core.errors import LinAlgError
 from cresset.core.layout import Layout, broadcast_shapes
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import eye
+from cresset.ops.creation.counted import eye
 from cresset.ops.kinds.hosted import np
 
 # What LAPACK computes in.

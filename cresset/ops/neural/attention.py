@@ -16,7 +16,7 @@ from cresset.kernels.attention import Mask, Operand, Problem
 from cresset.kernels.nest import Nest, Store, steps
 from cresset.kernels.nest import Operand as NestOperand
 from cresset.kernels.schedule import Schedule
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.kinds import composite, special
 from cresset.ops.neural.dropouts import dropout
 from cresset.ops.operation import called

@@ -10,7 +10,8 @@ from cresset.core.tensor import Tensor
 from cresset.kernels import index as kernels
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.arguments import whole
-from cresset.ops.creation.tensors import arange, ones_like, zeros
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import ones_like, zeros
 from cresset.ops.indexing.gathering import check_index, out_of_range
 from cresset.ops.indexing.masks import nonzero
 from cresset.ops.indexing.selecting import add_rows, index_reduce

@@ -9,7 +9,7 @@ from cresset.core import scalar
 from cresset.core.families import required
 from cresset.core.scalar import absolute, exp, log, log1p, maximum, where
 from cresset.core.tensor import Number, Tensor
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.indexing.gathering import gather
 from cresset.ops.indexing.masks import masked_select
 from cresset.ops.indexing.selecting import index_select

@@ -9,7 +9,7 @@ from cresset.core.tensor import Number, Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops import dispatch
 from cresset.ops.arguments import whole
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
 from cresset.ops.memory.conversion import fill

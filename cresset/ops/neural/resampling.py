@@ -7,7 +7,7 @@ import math
 from cresset.core import dtype as types
 from cresset.core.caller import warn
 from cresset.core.families import required
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.shapes.shape import reshape
 

@@ -8,7 +8,8 @@ from cresset.core.return_types import median as median_result
 from cresset.core.return_types import mode as mode_result
 from cresset.core.return_types import nanmedian as nanmedian_result
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import arange, full, tensor
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import full, tensor
 from cresset.ops.indexing.gathering import gather
 from cresset.ops.operation import counted_as, counts_as, method
 from cresset.ops.ordering.sorting import argsort, kth_place, sorted_dim

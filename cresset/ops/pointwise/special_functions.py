@@ -13,7 +13,7 @@ from cresset.core import special as primitives
 from cresset.core.families import required
 from cresset.core.tensor import Number, Tensor
 from cresset.ops.arguments import whole
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.in_place import in_place
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, counts_as, method, real_only

@@ -20,7 +20,7 @@ __all__ = ["aminmax", "max", "min"]
 
 def _place_gradient(gs, out1, x_layout, dim, keepdim):
     """The gradient of the values goes to the elements that the indices name."""
-    from cresset.ops.creation.tensors import arange
+    from cresset.ops.creation.counted import arange
 
     g = restore_dims(gs[0], x_layout, dim, keepdim)
     indices = restore_dims(out1, x_layout, dim, keepdim)

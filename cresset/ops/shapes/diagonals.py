@@ -8,7 +8,7 @@ from cresset.core.device import get_default_device
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
-from cresset.ops.creation.tensors import arange
+from cresset.ops.creation.counted import arange
 from cresset.ops.in_place import in_place
 from cresset.ops.kinds import special
 from cresset.ops.neural.padding import pad

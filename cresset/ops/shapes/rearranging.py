@@ -10,7 +10,8 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.ops.arguments import whole
-from cresset.ops.creation.tensors import arange, full
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import full
 from cresset.ops.indexing.selecting import index_select
 from cresset.ops.kinds import special
 from cresset.ops.kinds.reduce import canonical_dims

@@ -11,7 +11,8 @@ from cresset.core import dtype as types
 from cresset.core.dtype import dtype as DType
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
-from cresset.ops.creation.tensors import arange, zeros
+from cresset.ops.creation.counted import arange
+from cresset.ops.creation.tensors import zeros
 from cresset.ops.kinds import hosted
 from cresset.ops.kinds.hosted import np
 from cresset.ops.operation import called
