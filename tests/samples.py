@@ -84,6 +84,7 @@ INTERNAL = {
     "binary_cross_entropy_terms": "nn.functional.binary_cross_entropy",
     "counts": "bincount",
     "cross_entropy_backward": "nn.functional.cross_entropy",
+    "extremes": "aminmax",
     "hot_rows": "nn.functional.one_hot",
     "indexed_by_mask": "Tensor.__getitem__",
     "kl_log_terms": "nn.functional.kl_div",

@@ -20,7 +20,7 @@ from cresset.ops.operation import called, method
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.comparison import where
 from cresset.ops.reductions.extremes import aminmax
-from cresset.ops.reductions.reduction import amax, amin, any, sum
+from cresset.ops.reductions.reduction import any, sum
 from cresset.ops.shapes.shape import narrow, reshape
 from cresset.ops.shapes.splitting import unbind
 from cresset.runtime.program import Program
@@ -160,7 +160,7 @@ def _bounds(name, x, given):
     """The range that bins divide: as given, else that of the elements; never a single point."""
     low, high = map(float, given or (0, 0))
     if given is None and x.layout.numel:
-        low, high = amin(x).item(), amax(x).item()
+        low, high = (bound.item() for bound in aminmax(x))
     if not (isfinite(low) and isfinite(high)):
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
     if low > high:

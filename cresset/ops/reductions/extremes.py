@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from cresset.core import return_types
 from cresset.core.tensor import Tensor
-from cresset.ops.operation import counted_as, counts_as, method
+from cresset.ops.operation import counts_as, method
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.comparison import maximum, minimum
 from cresset.ops.reductions.reduction import (
     amax,
     amin,
+    extremes,
     max_with_index,
     min_with_index,
     restore_dims,
@@ -60,7 +61,6 @@ min = _extreme("min", amin, min_with_index, minimum)
 
 @method()
 @with_out
-@counted_as("aminmax")
 def aminmax(input, *, dim=None, keepdim=False):
     """(least, greatest) of all elements or along a dim."""
-    return return_types.aminmax((amin(input, dim, keepdim), amax(input, dim, keepdim)))
+    return return_types.aminmax(extremes(input, dim, keepdim))

@@ -119,6 +119,22 @@ class Amin(Amax):
         return scalar.minimum(a[0], b[0])
 
 
+class Extremes(Amax):
+    """(least, greatest) of the elements over dims; both NaN if there is any."""
+
+    def lift(self, x, position):
+        return x, x
+
+    def start(self):
+        return greatest(self.d), least(self.d)
+
+    def merge(self, a, b):
+        return scalar.minimum(a[0], b[0]), scalar.maximum(a[1], b[1])
+
+    def finish(self, state):
+        return state
+
+
 class All:
     """Whether all elements along the dims are non-zero: a boolean, of uint8 a uint8."""
 
@@ -265,6 +281,7 @@ nansum = method()(_declare(Nansum, "nansum"))
 prod = method()(_declare(Prod, "prod"))
 amax = method()(_declare(Amax, "amax"))
 amin = method()(_declare(Amin, "amin"))
+extremes = called("aminmax")(_declare(Extremes, "extremes"))
 all = method()(_declare(All, "all"))
 any = method()(_declare(Any, "any"))
 count_nonzero = method()(_declare(CountNonzero, "count_nonzero"))
@@ -368,6 +385,13 @@ def _extreme_gradient(g, x, out, x_layout, dim, keepdim):
 
 amax.gradient(_extreme_gradient)
 amin.gradient(_extreme_gradient)
+
+
+@extremes.gradient
+def _extremes_gradient(arrived, x, out0, out1, x_layout, dim, keepdim):
+    parts = [_extreme_gradient(g, x, out, x_layout, dim, keepdim)
+             for g, out in zip(arrived, (out0, out1)) if g is not None]
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 @method()
