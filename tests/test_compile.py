@@ -99,6 +99,12 @@ OPTIMIZERS = {
     "adam": lambda p: cresset.optim.Adam(p, lr=0.01),
     "adamw": lambda p: cresset.optim.AdamW(p, lr=0.01, amsgrad=True),
     "rmsprop": lambda p: cresset.optim.RMSprop(p, lr=0.01),
+    "adamax": lambda p: cresset.optim.Adamax(p, lr=0.01),
+    "nadam": lambda p: cresset.optim.NAdam(p, lr=0.01),
+    "radam": lambda p: cresset.optim.RAdam(p, lr=0.01),
+    "rprop": lambda p: cresset.optim.Rprop(p, lr=0.01),
+    "asgd": lambda p: cresset.optim.ASGD(p, lr=0.01, t0=3),
+    "adafactor": lambda p: cresset.optim.Adafactor(p, lr=0.1),
 }
 
 
@@ -111,6 +117,29 @@ def test_training_steps(name):
     for key, value in state.items():
         assert cresset.equal(own_state[key], value), key
     assert all(map(cresset.equal, own_gradients, gradients))
+
+
+def test_closures_of_a_step():
+    """A minimiser calls what was compiled as often as it likes."""
+
+    def train(wrap):
+        cresset.manual_seed(0)
+        model, x, y = nn.Linear(4, 1), cresset.randn(16, 4), cresset.randn(16, 1)
+        optimizer = cresset.optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
+
+        @wrap
+        def closure():
+            optimizer.zero_grad()
+            loss = (model(x).tanh() - y).square().mean()
+            loss.backward()
+            return loss
+
+        return [optimizer.step(closure).item() for _ in range(3)], model.weight.tolist(), closure
+
+    *expected, _ = train(lambda function: function)
+    *found, compiled = train(cresset.compile)
+    assert found == expected
+    assert plays(compiled)
 
 
 def test_gradients_accumulate_without_zero_grad():

@@ -38,6 +38,26 @@ SETTINGS = [
     ("Adagrad", {"lr": 0.1, "weight_decay": 0.1}),
     ("Adadelta", {}),
     ("Adadelta", {"lr": 0.5, "rho": 0.8, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.1, "maximize": True}),
+    ("NAdam", {}),
+    *(
+        (name, {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": decoupled, **others})
+        for name, others in (("NAdam", {"momentum_decay": 0.1}), ("RAdam", {"betas": (0.8, 0.9)}))
+        for decoupled in (False, True)
+    ),
+    ("NAdam", {"betas": (0.8, 0.9), "eps": 1e-3, "maximize": True}),
+    ("RAdam", {}),
+    ("RAdam", {"betas": (0.8, 0.9), "eps": 1e-3, "maximize": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.3, "etas": (0.4, 1.5), "step_sizes": (0.1, 0.4)}),
+    ("Rprop", {"lr": 0.1, "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 2, "weight_decay": 0.1}),
+    ("ASGD", {"lr": 0.1, "t0": 0, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.5, "beta2_decay": -0.5, "d": 2.0, "weight_decay": 0.1}),
+    ("Adafactor", {"lr": 0.5, "eps": (0.3, 0.01), "maximize": True}),
 ]
 
 
@@ -102,6 +122,171 @@ def test_as_pytorch(torch, name, settings, groups):
     train(cresset, params, optimizer, 2)
     train(torch, their_params, theirs, 2)
     assert_same_state(optimizer.state_dict(), theirs.state_dict())
+
+
+COMPLEX = [
+    ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.2}),
+    *((name, {"lr": 0.1}) for name in ("Adam", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), COMPLEX)
+def test_complex_parameters_as_pytorch(torch, name, settings):
+    start = (START[0] + 1j * START[0][::-1]).astype(numpy.complex64)
+
+    def trained(library):
+        p = library.from_numpy(start.copy()).requires_grad_()
+        optimizer = getattr(library.optim, name)([p], **settings)
+        for _ in range(7):
+            optimizer.zero_grad()
+            (p - (1 - 2j)).abs().sum().backward()
+            optimizer.step()
+        return values(p), optimizer.state_dict()
+
+    (ours, state), (theirs, their_state) = trained(cresset), trained(torch)
+    numpy.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert_same_state(state, their_state)
+
+
+def test_adafactor_refuses_complex_parameters():
+    p = cresset.zeros(2, dtype=cresset.complex64).requires_grad_()
+    p.grad = cresset.ones(2, dtype=cresset.complex64)
+    with pytest.raises(RuntimeError, match="does not support complex parameters"):
+        optim.Adafactor([p]).step()
+
+
+@pytest.mark.parametrize("name", ["NAdam", "ASGD"])
+def test_numbers_of_parameters_stay_their_own(torch, name):
+    """They depend on the rates while a parameter had gradients, so equal counts are not enough."""
+
+    def trained(library):
+        params = [library.from_numpy(START[1].copy()).requires_grad_() for _ in range(3)]
+        optimizer = getattr(library.optim, name)(params, lr=0.1)
+        for number in range(8):
+            group = optimizer.param_groups[0]
+            group["lr"] = 0.1 / (1 + number)
+            if name == "NAdam":
+                group["betas"] = (0.9 - 0.1 * number, 0.99)
+            for k, p in enumerate(params):
+                p.grad = p.detach() * 2 if (number + k) % 3 else None
+            optimizer.step()
+        return [values(p) for p in params]
+
+    for ours, theirs in zip(trained(cresset), trained(torch)):
+        numpy.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+MINIMISERS = [
+    {},
+    {"lr": 0.3, "max_iter": 4},
+    {"lr": 0.5, "history_size": 2, "max_iter": 8},
+    {"line_search_fn": "strong_wolfe"},
+    {"line_search_fn": "strong_wolfe", "max_iter": 5, "history_size": 3},
+    {"line_search_fn": "strong_wolfe", "lr": 0.01, "max_iter": 6, "max_eval": 9},
+    {"line_search_fn": "strong_wolfe", "lr": 40.0, "max_iter": 3},
+    {"line_search_fn": "strong_wolfe", "tolerance_grad": 0.1, "tolerance_change": 1e-3},
+]
+
+
+def banana(library, settings, reload_at=None, kind="float64"):
+    """Some steps over Rosenbrock's valley; the last parameter has no gradient."""
+    start = [numpy.array([[-1.2, 1.0]]), numpy.array([0.7, 0.3, -0.4]), numpy.array([1.0])]
+    params = [library.from_numpy(array.astype(kind)).requires_grad_() for array in start]
+    optimizer = library.optim.LBFGS(params, **settings)
+    calls = [0]
+
+    def closure():
+        calls[0] += 1
+        optimizer.zero_grad()
+        x = library.cat([params[0].view(-1), params[1]])
+        loss = (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+        loss.backward()
+        return loss
+
+    losses = []
+    for number in range(4):
+        losses.append(optimizer.step(closure).item())
+        if number == reload_at:
+            saved = copy.deepcopy(optimizer.state_dict())
+            optimizer = library.optim.LBFGS(params, **settings)
+            optimizer.load_state_dict(saved)
+    return losses, [values(p) for p in params], calls, optimizer.state_dict()
+
+
+@pytest.mark.parametrize("settings", MINIMISERS)
+def test_lbfgs_as_pytorch(torch, settings):
+    expected, their_params, their_calls, theirs = banana(torch, settings)
+    for reload_at in (None, 1):
+        losses, params, calls, state = banana(cresset, settings, reload_at)
+        numpy.testing.assert_allclose(losses, expected, rtol=1e-5)
+        assert calls == their_calls
+        for ours, other in zip(params, their_params):
+            numpy.testing.assert_allclose(ours, other, rtol=1e-5, atol=1e-8)
+        state, their_state = state["state"][0], theirs["state"][0]
+        # "al" is what a step computes with.
+        assert set(state) == set(their_state) - {"al"}
+        assert state["func_evals"] == their_state["func_evals"]
+        assert state["n_iter"] == their_state["n_iter"]
+        for name in ("d", "prev_flat_grad", "H_diag", "t", "ro"):
+            numpy.testing.assert_allclose(
+                numpy.asarray(state[name]), numpy.asarray(their_state[name]), rtol=1e-2, atol=1e-9
+            )
+
+
+def test_lbfgs_goes_on_with_what_pytorch_saved(torch):
+    settings = {"line_search_fn": "strong_wolfe", "max_iter": 4}
+    _, params, _, state = banana(torch, settings)
+    p = cresset.from_numpy(params[0]).requires_grad_()
+    optimizer = optim.LBFGS([p, *(cresset.from_numpy(x).requires_grad_() for x in params[1:])])
+    optimizer.load_state_dict(translated(state, cresset))
+    before = optimizer.state[p]["n_iter"]
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert optimizer.state[p]["n_iter"] > before
+
+
+def test_lbfgs_finds_a_minimum_of_complex_parameters():
+    z = cresset.tensor([3.0 - 2.0j, 1.0j]).requires_grad_()
+    optimizer = optim.LBFGS([z], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (z - (1 + 2j)).abs().square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    numpy.testing.assert_allclose(values(z), [1 + 2j, 1 + 2j], atol=1e-5)
+
+
+@pytest.mark.parametrize("loss_of", [
+    lambda p: p.sum(),
+    lambda p: (p * 0).sum(),
+    lambda p: p.log().sum(),
+    lambda p: (p * cresset.inf).sum(),
+    lambda p: (p * 1e30).square().sum(),
+    lambda p: p.abs().sqrt().sum(),
+])
+@pytest.mark.parametrize("rate", [0.0, 1.0, 1e10])
+def test_line_search_survives_any_loss(loss_of, rate):
+    """It ends, whether or not there is a minimum to be found."""
+    p = cresset.tensor([0.5, 0.0]).requires_grad_()
+    optimizer = optim.LBFGS([p], lr=rate, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(p)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert optimizer.state[p]["func_evals"] <= 26
 
 
 def test_sgd_against_numpy():
@@ -229,6 +414,15 @@ P = [cresset.zeros(1).requires_grad_()]
         (lambda: optim.SGD(P, 0.1, nesterov=True), ValueError, "requires a momentum"),
         (lambda: optim.Adam(P, betas=(0.9, 1.0)), ValueError, "beta parameter at index 1"),
         (lambda: optim.Adam(P, eps=-1), ValueError, "Invalid epsilon value"),
+        (lambda: optim.NAdam(P, betas=(-1, 0.9)), ValueError, "beta parameter at index 0"),
+        (lambda: optim.NAdam(P, momentum_decay=-1), ValueError, "Invalid momentum decay value"),
+        (lambda: optim.Rprop(P, etas=(1.1, 1.2)), ValueError, "Invalid eta values: 1.1, 1.2"),
+        (lambda: optim.ASGD(P, weight_decay=-1), ValueError, "Invalid weight decay value"),
+        (lambda: optim.Adafactor(P, beta2_decay=0.1), ValueError, "beta2_decay should be <= 0"),
+        (lambda: optim.Adafactor(P, d=0.5), ValueError, "threshold d should be >= 1"),
+        (lambda: optim.Adafactor(P, eps=(-1, 1e-3)), ValueError, "epsilon1"),
+        (lambda: optim.LBFGS([{"params": P}, {"params": []}]), ValueError, "parameter groups"),
+        (lambda: optim.LBFGS(P, line_search_fn="armijo").step(abs), RuntimeError, "strong_wolfe"),
         (lambda: optim.Adam(P, differentiable=True), NotImplementedError, "differentiable"),
         (lambda: optim.SGD(P).add_param_group(3), TypeError, "must be a dict"),
         (lambda: optim.Optimizer(P, {}).step(), NotImplementedError, "step"),

@@ -12,12 +12,17 @@ from cresset.optim.optimizer import Optimizer
 from cresset.optim.rmsprop import RMSprop
 from cresset.optim.sgd import SGD
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler",
-           "swa_utils"]
+# Found when first asked for: few programs use them. `swa_utils` averages modules, too, which an
+# optimizer has no need of.
+_LATE = ("ASGD", "LBFGS", "Adafactor", "Adamax", "NAdam", "RAdam", "Rprop")
+
+__all__ = [*_LATE, "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop",
+           "lr_scheduler", "swa_utils"]
 
 
 def __getattr__(name):
     if name == "swa_utils":
-        # It averages modules, which an optimizer has no need of.
         return import_module("cresset.optim.swa_utils")
-    raise missing("optim", name, globals())
+    if name in _LATE:
+        return getattr(import_module(f"cresset.optim.{name.lower()}"), name)
+    raise missing("optim", name, [*globals(), *__all__])

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import cresset
 from cresset.ops import scalar, update
-from cresset.optim.optimizer import check_at_least_zero, check_immediate
-from cresset.optim.step_count import StepCounting
+from cresset.optim.optimizer import ParamsT, check_at_least_zero, check_immediate, downhill
+from cresset.optim.step_count import Lot, StepCounting, start_at_zero
 
 
 @cache
 def _adadelta_update(decay: bool, maximize: bool) -> Callable[..., None]:
     @update(writes=("p", "square", "moved"))
     def adadelta(p, g, square, moved, *, lr, rho, rate, eps, weight_decay):
-        g = -g if maximize else g
-        g = g + weight_decay * p if decay else g
+        g = downhill(p, g, weight_decay, decay, maximize)
         square = square * rho + g * g * rate
         move = scalar.sqrt(moved + eps) / scalar.sqrt(square + eps) * g
         return p - lr * move, square, moved * rho + move * move * rate
@@ -34,7 +32,7 @@ class Adadelta(StepCounting):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
@@ -61,29 +59,16 @@ class Adadelta(StepCounting):
         }
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = self._evaluate(closure)
-        for group in self.param_groups:
-            params, grads = self._ready(group)
-            if not params:
-                continue
-            states = [self.state[p] for p in params]
-            for param, state in zip(params, states):
-                if not state:
-                    state["step"] = 0.0
-                    state["square_avg"] = cresset.zeros_like(param, requires_grad=False)
-                    state["acc_delta"] = cresset.zeros_like(param, requires_grad=False)
-                state["step"] += 1.0
-            weight_decay, rho = group["weight_decay"], group["rho"]
-            _adadelta_update(weight_decay != 0, group["maximize"])(
-                params,
-                grads,
-                [state["square_avg"] for state in states],
-                [state["acc_delta"] for state in states],
-                lr=float(group["lr"]),
-                rho=rho,
-                rate=1 - rho,
-                eps=group["eps"],
-                weight_decay=weight_decay,
-            )
-        return loss
+    def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
+        start_at_zero(param, state, "square_avg", "acc_delta")
+
+    def _update(self, group: dict[str, Any], lot: Lot) -> None:
+        weight_decay, rho = group["weight_decay"], group["rho"]
+        _adadelta_update(weight_decay != 0, group["maximize"])(
+            *lot.lists("square_avg", "acc_delta"),
+            lr=float(group["lr"]),
+            rho=rho,
+            rate=1 - rho,
+            eps=group["eps"],
+            weight_decay=weight_decay,
+        )

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import cresset
 from cresset.ops import scalar, update
-from cresset.optim.optimizer import check_at_least_zero, check_immediate
-from cresset.optim.step_count import StepCounting
+from cresset.optim.optimizer import ParamsT, check_at_least_zero, check_immediate, downhill
+from cresset.optim.step_count import Lot, StepCounting, full_for
 
 
 @cache
 def _adagrad_update(decay: bool, maximize: bool) -> Callable[..., None]:
     @update(writes=("p", "total"))
     def adagrad(p, g, total, *, size, weight_decay, eps):
-        g = -g if maximize else g
-        g = g + weight_decay * p if decay else g
+        g = downhill(p, g, weight_decay, decay, maximize)
         total = total + g * g
         return p - size * (g / (scalar.sqrt(total) + eps)), total
 
@@ -33,7 +31,7 @@ class Adagrad(StepCounting):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
@@ -62,35 +60,16 @@ class Adagrad(StepCounting):
         }
         super().__init__(params, defaults)
         for group in self.param_groups:
-            self._start(group, group["params"])
+            self._states(group, group["params"])
 
-    def _start(self, group: dict[str, Any], params: list[Any]) -> None:
-        for param in params:
-            state = self.state[param]
-            if not state:
-                total = group["initial_accumulator_value"]
-                state["step"] = 0.0
-                state["sum"] = cresset.full_like(param, total, requires_grad=False)
+    def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
+        state["sum"] = full_for(param, group["initial_accumulator_value"])
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = self._evaluate(closure)
-        for group in self.param_groups:
-            params, grads = self._ready(group)
-            if not params:
-                continue
-            states = [self.state[p] for p in params]
-            if not all(states):
-                self._start(group, params)
-            lr = float(group["lr"])
-            weight_decay = group["weight_decay"]
-            launch = _adagrad_update(weight_decay != 0, group["maximize"])
-            for count, lot_params, lot_grads, lot_states in self._counted(params, grads, states):
-                launch(
-                    lot_params,
-                    lot_grads,
-                    [state["sum"] for state in lot_states],
-                    size=lr / (1 + (count - 1) * group["lr_decay"]),
-                    weight_decay=weight_decay,
-                    eps=group["eps"],
-                )
-        return loss
+    def _update(self, group: dict[str, Any], lot: Lot) -> None:
+        weight_decay = group["weight_decay"]
+        _adagrad_update(weight_decay != 0, group["maximize"])(
+            *lot.lists("sum"),
+            size=float(group["lr"]) / (1 + (lot.steps - 1) * group["lr_decay"]),
+            weight_decay=weight_decay,
+            eps=group["eps"],
+        )

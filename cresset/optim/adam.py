@@ -7,25 +7,56 @@ from functools import cache
 from math import sqrt
 from typing import Any
 
-import cresset
 from cresset.ops import scalar, update
-from cresset.optim.optimizer import check_at_least_zero, check_immediate
-from cresset.optim.step_count import StepCounting
+from cresset.optim.optimizer import (
+    ParamsT,
+    check_at_least_zero,
+    check_betas,
+    check_immediate,
+    downhill,
+)
+from cresset.optim.step_count import Lot, StepCounting, start_at_zero
+
+
+def moments(decay: str, maximize: bool) -> Callable[..., Any]:
+    """What updates by running means begin with: p after weight decay, the slope, the new means.
+
+    `decay` is "none", "coupled" (into the gradient) or "decoupled" (of p itself). p is multiplied
+    by `shrink`; `rate1` and `rate2` are 1 - beta1 and 1 - beta2.
+    """
+
+    def advanced(p, g, m, v, shrink, weight_decay, rate1, beta2, rate2):
+        p = p * shrink if decay == "decoupled" else p
+        g = downhill(p, g, weight_decay, decay == "coupled", maximize)
+        return p, g, m + (g - m) * rate1, v * beta2 + g * g * rate2
+
+    return advanced
+
+
+def decay_of(group: dict[str, Any]) -> str:
+    """The `decay` of `moments`, by a group's settings."""
+    if not group["weight_decay"]:
+        return "none"
+    return "decoupled" if group["decoupled_weight_decay"] else "coupled"
+
+
+def moment_numbers(group: dict[str, Any]) -> dict[str, float]:
+    """The numbers of `moments`, by a group's settings."""
+    beta1, beta2 = group["betas"]
+    weight_decay = group["weight_decay"]
+    return {
+        "shrink": 1 - float(group["lr"]) * weight_decay,
+        "weight_decay": weight_decay,
+        "rate1": 1 - beta1,
+        "beta2": beta2,
+        "rate2": 1 - beta2,
+    }
 
 
 @cache
 def _adam_update(amsgrad: bool, decay: str, maximize: bool) -> Callable[..., None]:
-    """The update; `decay` is "none", "coupled" (into the gradient) or "decoupled" (of p itself).
-
-    `shrink` is what p is multiplied by, `rate1` and `rate2` are 1 - beta1 and 1 - beta2, `size` is
-    lr / (1 - beta1^step) and `root` sqrt(1 - beta2^step).
-    """
-
-    def moments(p, g, m, v, shrink, weight_decay, rate1, beta2, rate2):
-        g = -g if maximize else g
-        p = p * shrink if decay == "decoupled" else p
-        g = g + weight_decay * p if decay == "coupled" else g
-        return p, m + (g - m) * rate1, v * beta2 + g * g * rate2
+    """The update; `size` is lr / (1 - beta1^step) and `root` sqrt(1 - beta2^step)."""
+    advanced = moments(decay, maximize)
 
     if amsgrad:
 
@@ -33,7 +64,7 @@ def _adam_update(amsgrad: bool, decay: str, maximize: bool) -> Callable[..., Non
         def adam_amsgrad(
             p, g, m, v, top, *, shrink, weight_decay, rate1, beta2, rate2, size, root, eps
         ):
-            p, m, v = moments(p, g, m, v, shrink, weight_decay, rate1, beta2, rate2)
+            p, _, m, v = advanced(p, g, m, v, shrink, weight_decay, rate1, beta2, rate2)
             top = scalar.maximum(top, v)
             return p - size * (m / (scalar.sqrt(top) / root + eps)), m, v, top
 
@@ -41,7 +72,7 @@ def _adam_update(amsgrad: bool, decay: str, maximize: bool) -> Callable[..., Non
 
     @update(writes=("p", "m", "v"))
     def adam(p, g, m, v, *, shrink, weight_decay, rate1, beta2, rate2, size, root, eps):
-        p, m, v = moments(p, g, m, v, shrink, weight_decay, rate1, beta2, rate2)
+        p, _, m, v = advanced(p, g, m, v, shrink, weight_decay, rate1, beta2, rate2)
         return p - size * (m / (scalar.sqrt(v) / root + eps)), m, v
 
     return adam
@@ -58,6 +89,7 @@ class Adam(StepCounting):
     ValueError for negative settings and betas outside of [0, 1). Kingma and Ba (2014); Reddi and
     others (2018).
 
+    >>> import cresset
     >>> w = cresset.tensor([1.0], requires_grad=True)
     >>> (w * w).backward()
     >>> Adam([w], lr=0.5).step()
@@ -67,7 +99,7 @@ class Adam(StepCounting):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -82,12 +114,7 @@ class Adam(StepCounting):
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_at_least_zero(learning_rate=lr, epsilon_value=eps)
-        for index, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(
-                    f"optimizer: Invalid beta parameter at index {index}: {beta}; need 0 <= beta "
-                    "< 1"
-                )
+        check_betas(betas)
         check_at_least_zero(weight_decay_value=weight_decay)
         check_immediate(type(self).__name__, differentiable)
         defaults = {
@@ -105,51 +132,19 @@ class Adam(StepCounting):
         }
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = self._evaluate(closure)
-        for group in self.param_groups:
-            params, grads = self._ready(group)
-            if not params:
-                continue
-            states = [self.state[p] for p in params]
-            amsgrad = group["amsgrad"]
-            if not all(states):
-                self._start(params, states, amsgrad)
-            lr = float(group["lr"])
-            beta1, beta2 = group["betas"]
-            weight_decay = group["weight_decay"]
-            decay = "none"
-            if weight_decay:
-                decay = "decoupled" if group["decoupled_weight_decay"] else "coupled"
-            launch = _adam_update(amsgrad, decay, group["maximize"])
-            for count, lot_params, lot_grads, lot_states in self._counted(params, grads, states):
-                tensors = [
-                    lot_params,
-                    lot_grads,
-                    [state["exp_avg"] for state in lot_states],
-                    [state["exp_avg_sq"] for state in lot_states],
-                ]
-                if amsgrad:
-                    tensors.append([state["max_exp_avg_sq"] for state in lot_states])
-                launch(
-                    *tensors,
-                    shrink=1 - lr * weight_decay,
-                    weight_decay=weight_decay,
-                    rate1=1 - beta1,
-                    beta2=beta2,
-                    rate2=1 - beta2,
-                    size=lr / (1 - beta1**count),
-                    root=sqrt(1 - beta2**count),
-                    eps=group["eps"],
-                )
-        return loss
+    def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
+        start_at_zero(param, state, "exp_avg", "exp_avg_sq")
+        if group["amsgrad"]:
+            start_at_zero(param, state, "max_exp_avg_sq")
 
-    def _start(self, params: list[Any], states: list[dict[str, Any]], amsgrad: bool) -> None:
-        for param, state in zip(params, states):
-            if state:
-                continue
-            state["step"] = 0.0
-            state["exp_avg"] = cresset.zeros_like(param, requires_grad=False)
-            state["exp_avg_sq"] = cresset.zeros_like(param, requires_grad=False)
-            if amsgrad:
-                state["max_exp_avg_sq"] = cresset.zeros_like(param, requires_grad=False)
+    def _update(self, group: dict[str, Any], lot: Lot) -> None:
+        amsgrad = group["amsgrad"]
+        beta1, beta2 = group["betas"]
+        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if amsgrad else [])]
+        _adam_update(amsgrad, decay_of(group), group["maximize"])(
+            *lot.lists(*names),
+            **moment_numbers(group),
+            size=float(group["lr"]) / (1 - beta1**lot.steps),
+            root=sqrt(1 - beta2**lot.steps),
+            eps=group["eps"],
+        )

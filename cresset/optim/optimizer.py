@@ -14,6 +14,9 @@ from cresset import Tensor
 from cresset.ops import made_anew
 from cresset.utils.hooks import HookTable, RemovableHandle
 
+# What an optimizer takes: tensors, (name, tensor) pairs, or groups with settings of their own.
+ParamsT = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+
 
 class Optimizer:
     """The base class of all optimizers.
@@ -350,6 +353,15 @@ def check_at_least_zero(**settings: float) -> None:
             )
 
 
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raises ValueError unless each is in [0, 1)."""
+    for index, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(
+                f"optimizer: Invalid beta parameter at index {index}: {beta}; need 0 <= beta < 1"
+            )
+
+
 def check_immediate(optimizer: str, differentiable: bool) -> None:
     """Raises NotImplementedError where steps are to be differentiated through."""
     if differentiable:
@@ -357,3 +369,9 @@ def check_immediate(optimizer: str, differentiable: bool) -> None:
             f"{optimizer}: differentiable=True is not supported; need False; write the update as "
             "operations on tensors to differentiate through it"
         )
+
+
+def downhill(p: Any, g: Any, weight_decay: Any, decay: bool, maximize: bool) -> Any:
+    """The slope that an update goes down: g, turned over to maximize, with weight decay's share."""
+    g = -g if maximize else g
+    return g + weight_decay * p if decay else g

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import cresset
 from cresset.ops import scalar, update
-from cresset.optim.optimizer import check_at_least_zero, check_immediate
-from cresset.optim.step_count import StepCounting
+from cresset.optim.optimizer import ParamsT, check_at_least_zero, check_immediate, downhill
+from cresset.optim.step_count import Lot, StepCounting, start_at_zero
 
-# The state of each parameter, in the order in which the update takes it.
+# The state of each parameter.
 _SQUARE, _MEAN, _VELOCITY = "square_avg", "grad_avg", "momentum_buffer"
 
 
@@ -21,8 +20,7 @@ def _rmsprop_update(
 ) -> Callable[..., None]:
     def direction(p, g, square, mean, alpha, rate, eps, weight_decay):
         """The gradient over its size, and the new means of its square and of itself."""
-        g = -g if maximize else g
-        g = g + weight_decay * p if decay else g
+        g = downhill(p, g, weight_decay, decay, maximize)
         square = square * alpha + g * g * rate
         if not centered:
             return g / (scalar.sqrt(square) + eps), square, None
@@ -68,7 +66,7 @@ class RMSprop(StepCounting):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -97,47 +95,29 @@ class RMSprop(StepCounting):
         }
         super().__init__(params, defaults)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = self._evaluate(closure)
-        for group in self.param_groups:
-            params, grads = self._ready(group)
-            if not params:
-                continue
-            momentum = group["momentum"]
-            weight_decay = group["weight_decay"]
-            names = [_SQUARE]
-            if group["centered"]:
-                names.append(_MEAN)
-            if momentum > 0:
-                names.append(_VELOCITY)
-            states = [self.state[p] for p in params]
-            if not all(states):
-                self._start(params, states, names)
-            for state in states:
-                state["step"] += 1.0
-            launch = _rmsprop_update(
-                group["centered"], momentum > 0, weight_decay != 0, group["maximize"]
-            )
-            launch(
-                params,
-                grads,
-                *([state[name] for state in states] for name in names),
-                lr=float(group["lr"]),
-                alpha=group["alpha"],
-                rate=1 - group["alpha"],
-                eps=group["eps"],
-                weight_decay=weight_decay,
-                momentum=momentum,
-            )
-        return loss
+    def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
+        start_at_zero(param, state, _SQUARE)
+        if group["momentum"] > 0:
+            start_at_zero(param, state, _VELOCITY)
+        if group["centered"]:
+            start_at_zero(param, state, _MEAN)
 
-    def _start(
-        self, params: list[Any], states: list[dict[str, Any]], names: list[str]
-    ) -> None:
-        for param, state in zip(params, states):
-            if state:
-                continue
-            state["step"] = 0.0
-            for name in (_SQUARE, _VELOCITY, _MEAN):
-                if name in names:
-                    state[name] = cresset.zeros_like(param, requires_grad=False)
+    def _update(self, group: dict[str, Any], lot: Lot) -> None:
+        momentum, weight_decay = group["momentum"], group["weight_decay"]
+        names = [_SQUARE]
+        if group["centered"]:
+            names.append(_MEAN)
+        if momentum > 0:
+            names.append(_VELOCITY)
+        launch = _rmsprop_update(
+            group["centered"], momentum > 0, weight_decay != 0, group["maximize"]
+        )
+        launch(
+            *lot.lists(*names),
+            lr=float(group["lr"]),
+            alpha=group["alpha"],
+            rate=1 - group["alpha"],
+            eps=group["eps"],
+            weight_decay=weight_decay,
+            momentum=momentum,
+        )

@@ -8,15 +8,20 @@ from typing import Any
 
 import cresset
 from cresset.ops import update
-from cresset.optim.optimizer import Optimizer, check_at_least_zero, check_immediate
+from cresset.optim.optimizer import (
+    Optimizer,
+    ParamsT,
+    check_at_least_zero,
+    check_immediate,
+    downhill,
+)
 
 
 @cache
 def _plain_update(decay: bool, maximize: bool) -> Callable[..., None]:
     @update(writes=("p",))
     def sgd(p, g, *, lr, weight_decay):
-        g = -g if maximize else g
-        g = g + weight_decay * p if decay else g
+        g = downhill(p, g, weight_decay, decay, maximize)
         return p - lr * g
 
     return sgd
@@ -26,8 +31,7 @@ def _plain_update(decay: bool, maximize: bool) -> Callable[..., None]:
 def _momentum_update(decay: bool, maximize: bool, nesterov: bool) -> Callable[..., None]:
     @update(writes=("p", "velocity"))
     def sgd_momentum(p, g, velocity, *, lr, weight_decay, momentum, share):
-        g = -g if maximize else g
-        g = g + weight_decay * p if decay else g
+        g = downhill(p, g, weight_decay, decay, maximize)
         velocity = momentum * velocity + share * g
         g = g + momentum * velocity if nesterov else velocity
         return p - lr * g, velocity
@@ -52,7 +56,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: ParamsT,
         lr: float = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
