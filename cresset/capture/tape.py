@@ -193,12 +193,14 @@ class Tape:
 
     def __init__(
         self, leaves: Iterable[Tensor] = (), code: types.CodeType | None = None,
-        rounds: bool = True, numbers: GivenNumbers | None = None,
+        rounds: bool = True, numbers: GivenNumbers | None = None, fast_math: bool = False,
     ):
         self.leaves = tuple(leaves)
         self.numbers = numbers or GivenNumbers()
         self.code = code
         self.rounds = rounds
+        # Whether formulas are simplified as those of real numbers.
+        self.fast_math = fast_math
         # Whether gradients of control flow were to be differentiated again.
         self.again = False
         self.entries: list[Launched | Live | Looked] = []

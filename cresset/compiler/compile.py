@@ -37,8 +37,8 @@ NEAR = 4
 # Calls that may take another way than a recording did before it is given up.
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
-OWN = {"function", "fullgraph", "_decisive", "_rounds", "_wanting", "verify", "_variants", "_kinds",
-       "__wrapped__", *WRAPPER_ASSIGNMENTS}
+OWN = {"function", "fullgraph", "_decisive", "_rounds", "_wanting", "verify", "fast_math",
+       "_variants", "_kinds", "__wrapped__", *WRAPPER_ASSIGNMENTS}
 
 
 def compile(
@@ -46,6 +46,7 @@ def compile(
     *,
     fullgraph: bool = False,
     verify: bool = False,
+    fast_math: bool = False,
     dynamic: bool | None = None,
     backend: str | Callable | None = None,
     mode: str | None = None,
@@ -59,7 +60,9 @@ def compile(
     function, a method or a module; used as a decorator with options it may be left out. What cannot
     be played runs in immediate mode, as ever; `explain()` of the result says why. With `fullgraph`
     that raises RuntimeError. With `verify` every call that would be played is made both ways, and
-    RuntimeError names the first operation that differs, with its line. `disable`, or
+    RuntimeError names the first operation that differs, with its line. With `fast_math` formulas
+    are simplified as those of real numbers, so results differ in their last bits; see
+    docs/compile.md for the rules. `disable`, or
     CRESSET_COMPILE=0 in the environment, returns the function itself. `dynamic`, `backend`, `mode`
     and `options` choose among PyTorch's ways of compiling and have no effect here.
 
@@ -75,15 +78,22 @@ def compile(
          program 1: 1 launch (2 operations fused), makes 1 tensor of 4 bytes, ...
     """
     if model is None:
-        return partial(compile, fullgraph=fullgraph, verify=verify, disable=disable)
+        return partial(
+            compile, fullgraph=fullgraph, verify=verify, fast_math=fast_math, disable=disable
+        )
     if not callable(model):
         raise TypeError(
             f"compile: needs something that can be called; got {type(model).__name__}; pass a "
             "function or a module"
         )
+    if verify and fast_math:
+        raise ValueError(
+            "compile: verify=True compares to the bit; got fast_math=True, which changes the last "
+            "ones; need one of them; leave out fast_math while verifying"
+        )
     if disable or os.environ.get("CRESSET_COMPILE") == "0":
         return model
-    return Compiled(model, fullgraph, verify)
+    return Compiled(model, fullgraph, verify, fast_math)
 
 
 class Compiled:
@@ -92,10 +102,14 @@ class Compiled:
     For everything but calls it is what it was made of: its attributes, its class for isinstance.
     """
 
-    def __init__(self, function: Callable, fullgraph: bool = False, verify: bool = False):
+    def __init__(
+        self, function: Callable, fullgraph: bool = False, verify: bool = False,
+        fast_math: bool = False,
+    ):
         self.function: Any = function
         self.fullgraph = fullgraph
         self.verify = verify
+        self.fast_math = fast_math
         self._variants: list[Variant] = []
         # The kinds of calls that there were: whether each was recorded, or why it cannot be.
         self._kinds: dict[tuple, bool | NotReplayable] = {}
@@ -158,14 +172,15 @@ class Compiled:
 
     def __reduce__(self):
         # A copy has recordings of its own.
-        return Compiled, (self.function, self.fullgraph, self.verify)
+        return Compiled, (self.function, *self._options())
+
+    def _options(self) -> tuple:
+        return self.fullgraph, self.verify, self.fast_math
 
     def __get__(self, instance, owner=None):
         if instance is None:
             return self
-        bound = Compiled(
-            self.function.__get__(instance, owner), self.fullgraph, self.verify
-        )
+        bound = Compiled(self.function.__get__(instance, owner), *self._options())
         setattr(instance, self.function.__name__, bound)
         return bound
 
@@ -231,7 +246,9 @@ class Compiled:
         own = {place: x * 1.0 for place, x in self._numbers(args, options).items()}
         given.args, given.options = _replaced(given.args, given.options, own)
         numbers = GivenNumbers(own.values(), _code_of(self.function))
-        tape = Tape(self._wanting, _code_of(self.function), self._rounds, numbers)
+        tape = Tape(
+            self._wanting, _code_of(self.function), self._rounds, numbers, self.fast_math
+        )
         reads = Reads(numbers)
         entry = {x: x.grad for x in self._wanting}
         with tape, reads:

@@ -273,7 +273,9 @@ class _Writer:
                 self.parts.append(stretch[0])
             elif stretch:
                 after = self._needed(stretches[k + 1 :])
-                part = segment(stretch, before, after, self.offsets, True, self.numbers)
+                part = segment(
+                    stretch, before, after, self.offsets, True, self.numbers, self.tape.fast_math
+                )
                 self._launch(part)
                 before.update(part.outputs)
         self._hand(self.last)
@@ -428,7 +430,9 @@ class _Writer:
         entries = self.tape.entries[backward.start :]
         staying = {place.memory for place in backward.found}
         given = {self.tape.place(x).memory: k for k, x in enumerate(backward.given)}
-        part = segment(entries, before, staying, self.offsets, alone=True)
+        part = segment(
+            entries, before, staying, self.offsets, alone=True, fast_math=self.tape.fast_math
+        )
         saved: list[str] = []
         inputs = ["None"]
         for memory in part.inputs:

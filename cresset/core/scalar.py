@@ -268,6 +268,8 @@ def mul(x, y):
     return _mul(x, y)
 
 
+# x y + z, rounded once.
+fma = primitive("fma", 3, derivative=lambda g, out, x, y, z: (g * y, g * x, g))
 neg = primitive("neg", derivative=lambda g, out, x: (-g,), fold=lambda x: -x)
 absolute = primitive("abs", 1, "part", lambda g, out, x: (g * sign(x),), conjugates=True)
 

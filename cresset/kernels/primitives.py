@@ -259,6 +259,7 @@ SIMPLE = {
     "sub": lambda f, kind, x, y: x - y,
     "mul": _multiply,
     "div": lambda f, kind, x, y: x / y,
+    "fma": lambda f, kind, x, y, z: f.fma(x, y, z),
     "neg": _negate,
     "abs": _absolute,
     "copysign": lambda f, kind, x, y: f.intrinsic("copysign", x, y),

@@ -13,6 +13,7 @@ from typing import Any
 from cresset.capture.tape import Launched, Memory, Place
 from cresset.compiler.programs.segment import Segment, segment
 from cresset.core.layout import Layout
+from cresset.ops import dispatch
 from cresset.runtime.program import Program, Round, Step, joined
 
 # Turns of a round that only its flag ends.
@@ -134,7 +135,9 @@ def _moving(step: Step, depth: int, strides: Mapping[int, int]) -> Step:
 def planned(entries: Sequence[Launched], made: set[Memory], staying: set[Memory]) -> Segment:
     """The segment of a stretch that makes some memories, of which some are used after it."""
     met = {a.memory for e in entries for a in e.arguments if isinstance(a, Place)}
-    return segment(entries, met - made, staying, {})
+    tape = dispatch.tape
+    loose = tape is not None and tape.fast_math
+    return segment(entries, met - made, staying, {}, fast_math=loose)
 
 
 def depths(steps: Sequence[Step]) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from cresset.capture.tape import Launched, Memory, Place, raise_fault
 from cresset.compiler.programs import arena
 from cresset.compiler.programs.arena import Temporary
+from cresset.compiler.programs.fast_math import loosened
 from cresset.compiler.programs.loop_fusion import Launch as FusedLaunch
 from cresset.compiler.programs.loop_fusion import fused
 from cresset.compiler.programs.order import eased
@@ -85,15 +86,17 @@ def counted(n: int, what: str) -> str:
 def segment(
     entries: Sequence[Launched], before: set[Memory], after: set[Memory],
     offsets: dict[Memory, int], alone: bool = False, given: Sequence[float] = (),
+    fast_math: bool = False,
 ) -> Segment:
     """The segment of some launches in order.
 
     Memories in `before` are there when it begins, those in `after` are used when it has ended;
     `offsets` are the bytes of a memory before the first element of the tensor that it comes as.
     One that is a program `alone` may have temporaries where an output will be, and two blocks.
-    Floats that are one of those `given`, and not only equal to it, are inputs.
+    Floats that are one of those `given`, and not only equal to it, are inputs. With `fast_math`
+    expressions are rewritten as for real numbers.
     """
-    return _Builder(entries, before, after, offsets, alone, given).segment()
+    return _Builder(entries, before, after, offsets, alone, given).segment(fast_math)
 
 
 class _Builder:
@@ -139,12 +142,16 @@ class _Builder:
         self.words = {self.numbers[NOTHING], *(self.numbers[id(x)] for x in self.given)}
         self.wanted: list[Temporary] = []
 
-    def segment(self) -> Segment:
+    def segment(self, fast_math: bool) -> Segment:
         staying = set(range(len(self.values)))
-        launches = fused(
-            [launch for k, entry in enumerate(self.entries) for launch in self._launches(k, entry)],
-            staying,
-        )
+        launches = [
+            launch for k, entry in enumerate(self.entries) for launch in self._launches(k, entry)
+        ]
+        if fast_math:
+            # Before for what becomes an epilogue, and after for what has come together.
+            launches = loosened(fused(loosened(launches), staying))
+        else:
+            launches = fused(launches, staying)
         if self.alone:
             outputs = {self.numbers[m]: m.nbytes for m in self.outputs}
             launches = recomputed(launches, self._temporaries(), outputs, self._another)
