@@ -100,6 +100,22 @@ class Place(NamedTuple):
     layout: Layout
 
 
+class Earlier:
+    """The gradient that a tensor had when a tape began: nothing keeps it once it is replaced."""
+
+    __slots__ = ("key", "layout", "nbytes", "offset", "storage", "tensor")
+
+    def __init__(self, gradient: Tensor):
+        storage = gradient.memory
+        self.tensor, self.storage = weakref.ref(gradient), weakref.ref(storage)
+        self.key, self.nbytes = id(storage), storage.nbytes
+        self.offset, self.layout = gradient.ptr - storage.ptr, gradient.layout
+
+    def is_still(self, gradient: Tensor | None) -> bool:
+        """Whether a gradient is that one."""
+        return gradient is not None and gradient is self.tensor()
+
+
 class Launched(NamedTuple):
     """One launch: what it is called, its program, a place or a number for each input, the memories
     of its results.
@@ -209,9 +225,10 @@ class Tape:
         # The number of entries before random numbers were drawn first, None where they were not.
         self.drawn: int | None = None
         self.generators: list[Generator] = []
-        # The gradients that the leaves had and have still; of others, the number of entries before
-        # they had another.
-        self._kept = {x: x.grad for x in self.leaves if x.grad is not None}
+        # The gradients that the leaves had; those that they have still; of the others, the number
+        # of entries before they had another.
+        self.earlier = {x: None if x.grad is None else Earlier(x.grad) for x in self.leaves}
+        self._kept = {x: gradient for x, gradient in self.earlier.items() if gradient is not None}
         self.replaced: dict[Tensor, int] = {}
         self.memories: list[Memory] = []
         # The number of the last leaf before.
@@ -293,14 +310,16 @@ class Tape:
                 if letter == "w" and a.memory not in self._inside:
                     self._hold(a.memory, x)
         self.numbers.launch(arguments, self.is_aside)
+        # Looked up first: until the next look frames hold what was in their variables.
+        line = self._lines.now()
         out = launch(*arguments)
         made = out if count > 1 else (out,) * count
         results = tuple([self.made(x) for x in made])
-        self.entries.append(Launched(bound.name, program, given, results, self._lines.now()))
+        self.entries.append(Launched(bound.name, program, given, results, line))
         return out
 
     def _note_replaced(self):
-        for x in [x for x, gradient in self._kept.items() if x.grad is not gradient]:
+        for x in [x for x, gradient in self._kept.items() if not gradient.is_still(x.grad)]:
             self.replaced[x] = len(self.entries)
             del self._kept[x]
 
@@ -437,6 +456,13 @@ class Tape:
         if memory.layout is None:
             memory.meet(x)
         return Place(memory, x.ptr - storage.ptr, x.layout)
+
+    def place_of(self, gradient: Earlier) -> Place | None:
+        """Where an earlier gradient lies, or lay; None where that memory was not met."""
+        memory = self._known.get(gradient.key)
+        if memory is None or memory.kept is None or memory.kept is not gradient.storage():
+            return None
+        return Place(memory, gradient.offset, gradient.layout)
 
     def gradients(self) -> dict[Tensor, Place | None]:
         """The gradients that the leaves have now."""

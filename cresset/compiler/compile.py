@@ -27,6 +27,7 @@ from cresset.compiler.structure import containers_of, taken_apart, tensors_of
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
+from cresset.runtime.memory import empty_cache
 
 # Recordings of one function that are kept, and kinds of calls that are known; those that were not
 # needed for longest go.
@@ -146,7 +147,8 @@ class Compiled:
         return iter(self.function)
 
     def __call__(self, *args, **options):
-        if dispatch.tape is not None:
+        if dispatch.tape is not None or packer() is not None:
+            # What hooks pack, a play would not give them.
             return self.function(*args, **options)
         for place, variant in enumerate(self._variants):
             leaves = variant.fitting(args, options)
@@ -250,9 +252,11 @@ class Compiled:
             self._wanting, _code_of(self.function), self._rounds, numbers, self.fast_math
         )
         reads = Reads(numbers)
-        entry = {x: x.grad for x in self._wanting}
+        # What immediate mode takes and what plays take are blocks of other sizes.
+        empty_cache()
         with tape, reads:
             outcome = [self.function(*given.args, **given.options)]
+        empty_cache()
         forget_given(reads, containers_of((given.args, given.options)))
         forget_made(reads, containers_of(outcome), outcome)
         (result,) = outcome
@@ -265,7 +269,7 @@ class Compiled:
         found: bool | NotReplayable = True
         try:
             cause = self._cause(args, options)
-            variant = Variant(tape, reads, entry, result, given.args, given.options, cause)
+            variant = Variant(tape, reads, result, given.args, given.options, cause)
             self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
             if self.verify:
@@ -386,14 +390,14 @@ def _placed(line: tuple[str, int] | None) -> str:
 class Variant:
     """One recording of a function, and what has to hold for it to be played."""
 
-    def __init__(self, tape, reads, entry, result, args, options, cause):
+    def __init__(self, tape, reads, result, args, options, cause):
         refused = [*tape.refused, *((change.reason, change.line) for change in reads.changes)]
         if refused:
             raise NotReplayable(*refused[0])
         self.plays = self.missed = 0
         self.verifier: Verifier | None = None
         self.cause = cause
-        leaves = {id(x): x for x in (*entry, *tensors_of((args, options)))}
+        leaves = {id(x): x for x in (*tape.leaves, *tensors_of((args, options)))}
         backward = record_backward(tape, tensors_of(result), leaves.values())
         if backward is not None:
             for launched in tape.entries[backward.start :]:
@@ -401,7 +405,7 @@ class Variant:
         numbers = tape.numbers.inputs()
         self.checks = Checks()
         self.checks.arguments(args, options, numbers)
-        self.replay: Replay = replay(tape, result, self.checks.leaves, numbers, entry, backward)
+        self.replay: Replay = replay(tape, result, self.checks.leaves, numbers, backward)
         self.decisions = [
             (e.value, e.line) for e in tape.entries if isinstance(e, Looked) and not e.last
         ]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, Node
 from cresset.capture.reads import PLAIN
-from cresset.capture.tape import Launched, Live, Looked, Memory, Place, Tape
+from cresset.capture.tape import Earlier, Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, storages_of, with_graph
 from cresset.compiler.programs.segment import Segment, segment
 from cresset.compiler.structure import Form, form_of, leaves_of, tensors_of
@@ -77,18 +77,17 @@ class Replay(NamedTuple):
 
 
 def replay(
-    tape: Tape, result: Any, leaves: list[Tensor], numbers: list[float], entry: dict,
+    tape: Tape, result: Any, leaves: list[Tensor], numbers: list[float],
     backward: Backward | None,
 ) -> Replay:
     """The replay of what a tape has recorded; `leaves` are the tensors among the arguments.
 
     Behind these a play is given others for the `numbers`, which launches know by identity.
-    `entry` has the gradients of the tensors that want some as they were when the call began;
     `backward` is the way back from the results, where it was recorded.
 
     Raises NotReplayable where playing again would not do what the function does.
     """
-    made = _Writer(tape, result, leaves, numbers, entry, backward).replay()
+    made = _Writer(tape, result, leaves, numbers, backward).replay()
     for memory in tape.memories:
         # Found through its tensor from now on, which may be given other memory.
         memory.kept = None
@@ -96,7 +95,7 @@ def replay(
 
 
 class _Writer:
-    def __init__(self, tape, result, leaves, numbers, entry, backward):
+    def __init__(self, tape, result, leaves, numbers, backward):
         self.tape = tape
         self.numbers = numbers
         self.backward = backward
@@ -118,11 +117,11 @@ class _Writer:
         self.offsets: dict[Memory, int] = {}
         self.given: dict[Tensor, str] = {}
         # The gradients that the call depends on, as they were.
-        self.gradients = {x: g for x, g in entry.items() if self._touched(x, g)}
+        self.gradients = {x: g for x, g in tape.earlier.items() if self._touched(x, g)}
         self._name_tensors()
         # The gradient that each tensor has been given so far.
-        self.handed: dict[Tensor, Place | None] = {
-            x: None if g is None else tape.place(g) for x, g in entry.items()
+        self.handed: dict[Tensor, Place | Earlier | None] = {
+            x: None if g is None else tape.place_of(g) or g for x, g in tape.earlier.items()
         }
         # The names of results that lead to a way back.
         self.outs: dict[int, str] = {}
@@ -190,11 +189,16 @@ class _Writer:
             lines[0] if lines else None,
         )
 
-    def _touched(self, x, gradient) -> bool:
+    def _touched(self, x: Tensor, gradient: Earlier | None) -> bool:
         """Whether the call reads, writes or replaces the gradient that x had."""
-        if x.grad is not gradient:
-            return True
-        return gradient is not None and self.tape.place(gradient).memory in self.used
+        if gradient is None:
+            return x.grad is not None
+        return not gradient.is_still(x.grad) or self._is_used(gradient)
+
+    def _is_used(self, gradient: Earlier) -> bool:
+        """Whether launches read or write an earlier gradient."""
+        place = self.tape.place_of(gradient)
+        return place is not None and place.memory in self.used
 
     def _name_tensors(self):
         """Give names to the tensors through which memories come that were there before."""
@@ -203,19 +207,21 @@ class _Writer:
             memory = self.tape.place(x).memory
             if memory not in self.names:
                 self._name(memory, x, f"a[{k}]")
-        for x, gradient in self.gradients.items():
-            memory = gradient is not None and self.tape.place(gradient).memory
-            if memory in self.used and memory not in self.names:
+        earlier = {
+            x: self.tape.place_of(g) for x, g in self.gradients.items() if g is not None
+        }
+        for x, place in earlier.items():
+            if place is not None and place.memory in self.used and place.memory not in self.names:
                 name = f"e{len(self.names)}"
                 target = self.given.get(x) or self._global("s", x)
                 self.lines.append(f"    {name} = {target}.grad")
-                self._name(memory, gradient, name)
+                self.names[place.memory], self.offsets[place.memory] = name, place.offset
         handed = [self.last, *(e.gradients for e in self.tape.entries if isinstance(e, Live))]
         places = [place for gradients in handed for place in gradients.values()]
         places += [place for _, place in self.results.values()]
         needed = self.used | {place.memory for place in places if place is not None}
         # Gradients that were only replaced are not kept.
-        replaced = {self.tape.place(g).memory for g in self.gradients.values() if g is not None}
+        replaced = {place.memory for place in earlier.values() if place is not None}
         holders = self.tape.holders()
         for memory in self.tape.memories:
             if memory.made or memory in self.names or memory in replaced - needed:
@@ -236,12 +242,11 @@ class _Writer:
         storages = {}
         for x, number in self.tape.replaced.items():
             gradient = self.gradients[x]
-            if number <= min(ends, default=number) and (
-                self.tape.place(gradient).memory not in self.used
-            ):
+            assert gradient is not None
+            if number <= min(ends, default=number) and not self._is_used(gradient):
                 self.lines.append(f"    {self.given.get(x) or self._global('s', x)}.grad = None")
                 self.handed[x] = None
-                storages[id(gradient.memory)] = block_bytes(gradient.memory.nbytes)
+                storages[gradient.key] = block_bytes(gradient.nbytes)
         return sum(storages.values())
 
     def _name(self, memory, x, name):
@@ -288,7 +293,7 @@ class _Writer:
                       if letter == "s")
         play = function_of(text, self.scope)
         gradients = {
-            x: None if g is None else g.layout if self.tape.place(g).memory in self.used else True
+            x: None if g is None else g.layout if self._is_used(g) else True
             for x, g in self.gradients.items()
         }
         return Replay(
