@@ -147,8 +147,7 @@ class Compiled:
         return iter(self.function)
 
     def __call__(self, *args, **options):
-        if dispatch.tape is not None or packer() is not None:
-            # What hooks pack, a play would not give them.
+        if dispatch.tape is not None:
             return self.function(*args, **options)
         for place, variant in enumerate(self._variants):
             leaves = variant.fitting(args, options)
