@@ -59,10 +59,12 @@ def run(schedule, values):
         words = [*(table[place] for place in step.operands), *step.constants]
         arguments = guarded(np.array([word % 2**64 for word in words], np.uint64))
         kernel = KERNEL(load(step.key, step.write))
-        pieces = list(range(0, step.units, step.grain))
+        # Small work is cut as well, in the middle of a row if there are rows.
+        grain = min(step.grain, step.units // 3 + 1)
+        pieces = list(range(0, step.units, grain))
         random.shuffle(pieces)
         for begin in pieces:
-            kernel(arguments.ctypes.data, begin, min(begin + step.grain, step.units))
+            kernel(arguments.ctypes.data, begin, min(begin + grain, step.units))
         if status[0]:
             break
     return status.tolist()

@@ -280,7 +280,8 @@ def _walk(mode, type: dtype, parallel, serial, targets, operands, negative, note
     else:
         parallel = parallel[:-1]
     if kind == "run" and mode not in COMBINE:
-        inner, name = Axis(inner.size * size, inner.strides), "i8"
+        # Runs are copied by bytes, which both sides step along one by one.
+        inner, name = Axis(inner.size * size, (1, 1, *inner.strides[2:])), "i8"
 
     turns = prod(axis.size for axis in serial)
     pace = turns * (0.1 if name == "i8" and kind == "run" else PACE[kind])
