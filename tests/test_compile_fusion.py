@@ -1,4 +1,4 @@
-"""Folds over the same rows in one launch: as many launches as are to be expected, the same bits."""
+"""What is fused: as many launches as are to be expected, the same bits."""
 
 import pytest
 from compiling import plays, same
@@ -104,3 +104,45 @@ def test_a_fold_that_is_not_used():
         return (x * x).sum(-1), x.amax(-1)
 
     assert launches(function, (50, 64)) == 1
+
+
+# --- numbers that have to fit their type ----------------------------------------------------------
+functional = nn.functional
+WITH_NUMBERS = [
+    lambda x: functional.leaky_relu(x * 2, 0.1) + 1,
+    lambda x: functional.elu(x * 2) + 1,
+    lambda x: functional.softplus(x * 2) + 1,
+    lambda x: functional.hardtanh(x * 2, -0.5, 0.5) + 1,
+    lambda x: functional.huber_loss(x * 2, x, delta=0.7) + 1,
+    lambda x: (x * 2).clamp(-1.5, 0.5) + 1,
+    lambda x: cresset.where(x > 0, x, 0.5) * 2,
+    lambda x: (x.abs() * 2).pow(2.5) + 1,
+    lambda x: cresset.add(x * 2, x, alpha=0.5) + 1,
+    lambda x: cresset.addcmul(x * 2, x, x, value=0.5) + 1,
+    lambda x: ((x * 100).long() // 7 + 1) * 2,
+    lambda x: ((x * 100).long() % 7 + 1).clamp_min(3) * 2,
+]
+
+
+@pytest.mark.parametrize("function", WITH_NUMBERS)
+def test_known_numbers_are_not_checked_again(function):
+    assert launches(function, (50, 64)) == 1
+
+
+def test_numbers_that_change_are_checked():
+    compiled = cresset.compile(lambda x, least: (x * 2).clamp_min(least) + 1)
+    x = cresset.tensor([0.0, 1.0])
+    found = [compiled(x, least).tolist() for least in (0.5, 0.75, 1.0, 3.0)]
+    assert found == [[1.5, 3], [1.75, 3], [2, 3], [4, 4]]
+    with pytest.raises(RuntimeError, match="^clamp_min: value cannot be converted to type float"):
+        compiled(x, 1e300)
+    assert compiled(x, 0.25).tolist() == [1.25, 3]
+
+
+def test_divisors_that_change_are_checked():
+    compiled = cresset.compile(lambda x, y: (x * 2) // y + 1)
+    x = cresset.tensor([4, 5])
+    for _ in range(4):
+        assert compiled(x, cresset.tensor([1, 2])).tolist() == [9, 6]
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        compiled(x, cresset.tensor([1, 0]))

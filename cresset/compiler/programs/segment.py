@@ -141,6 +141,8 @@ class _Builder:
         # Values that are no memory, which nothing reads or writes.
         self.words = {self.numbers[NOTHING], *(self.numbers[id(x)] for x in self.given)}
         self.wanted: list[Temporary] = []
+        # The launches, by their number, that may find elements at fault.
+        self.checked: set[int] = set()
 
     def segment(self, fast_math: bool) -> Segment:
         staying = set(range(len(self.values)))
@@ -164,8 +166,9 @@ class _Builder:
                 shown[-1] = launch.entries, shown[-1][1] + 1, launch.again
                 continue
             shown.append((launch.entries, 1, launch.again))
-            explain = self.entries[launch.entries[0]].program.explain
-            if explain is not None:
+            first = launch.entries[0]
+            explain = self.entries[first].program.explain
+            if first in self.checked and explain is not None:
                 explained.append((place, explain))
         layouts = tuple(m.layout for m in self.outputs if m.layout is not None)
         table = [self.places.get(value, (STATUS, 0)) for value in self.values]
@@ -200,20 +203,29 @@ class _Builder:
             if letter == "w":
                 written.add(table[-1][0])
         table += [(self._number((k, j)), 0) for j in range(len(program.temporaries))]
+        steps = [step.over(table.__getitem__) for step in program.steps]
+        # Numbers that are known fit their types at every play, as they did when it was recorded.
+        known = {STATUS, self.numbers[NOTHING]}
+        steps = [
+            step for step in steps
+            if STATUS not in step.operands or not known.issuperset(step.operands)
+        ]
+        checked = any(STATUS in step.operands for step in steps)
+        if checked:
+            self.checked.add(k)
         # What may find faults, or is done in turns, stays together; what is given an integer may
         # take it for an address, as that of a generator's state.
-        pinned = program.explain is not None or any(
-            step.rounds or step.nest is None and "i" in program.inputs for step in program.steps
+        pinned = checked or any(
+            step.rounds or step.nest is None and "i" in program.inputs for step in steps
         )
         everything = frozenset(number for number, _ in table) - self.words
-        if program.explain is not None:
+        if checked:
             # What lasts and is written after a fault might be found is not written before.
             everything |= {
                 self.numbers[m] for m, letter in zip(self.inputs, self.letters[1:])
                 if letter == "w"
             }
-        for step in program.steps:
-            step = step.over(table.__getitem__)
+        for step in steps:
             met = everything if pinned else frozenset(step.operands) - {STATUS, *self.words}
             yield FusedLaunch(step, met, met & written, (k,), pinned)
 
