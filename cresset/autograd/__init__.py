@@ -25,6 +25,6 @@ globals().update(guard(globals(), ("backward", "grad", "gradcheck", "gradgradche
 
 
 def __getattr__(name):
-    if name == "functional":
-        return import_module("cresset.autograd.functional")
+    if name in ("functional", "graph"):
+        return import_module(f"cresset.autograd.{name}")
     raise missing("autograd", name, globals())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from heapq import heappop, heappush
+from itertools import count
 
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Pick, Piece
@@ -18,6 +19,8 @@ from cresset.core.tensor import Tensor
 from cresset.ops import dispatch, meta
 from cresset.ops.creation.tensors import filled, zeros_like
 from cresset.ops.reductions.reduction import sum_to
+
+walks = count(1)
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False,
@@ -155,18 +158,23 @@ def _roots(tensors, gradients):
 
 def _leading_to(roots, targets):
     """The nodes from which some target can be reached, targets included."""
+    useful = set(targets)
+    # Operands have lower numbers, leaves the lowest.
+    for node in sorted(reached_from(roots), key=lambda n: n.sequence):
+        if any(edge in useful for edge in node.edges):
+            useful.add(node)
+    return useful
+
+
+def reached_from(roots):
+    """The nodes that a walk from the roots can come to."""
     seen, stack = set(), [node for node, _ in roots]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
             stack.extend(edge for edge in node.edges if edge is not None)
-    useful = set(targets)
-    # Operands have lower numbers, leaves the lowest.
-    for node in sorted(seen, key=lambda n: n.sequence):
-        if any(edge in useful for edge in node.edges):
-            useful.add(node)
-    return useful
+    return seen
 
 
 def walk(roots, keep, create_graph, accumulate, only=None, ends=frozenset()):
@@ -174,11 +182,20 @@ def walk(roots, keep, create_graph, accumulate, only=None, ends=frozenset()):
 
     With `ends` they are carried to these and no further, and those are returned.
     """
+    useful = None if only is None else _leading_to(roots, only)
+    before, mode.walk = mode.walk, (next(walks), roots, useful)
+    try:
+        return carry(roots, keep, create_graph, accumulate, only, ends, useful)
+    finally:
+        mode.walk = before
+
+
+def carry(roots, keep, create_graph, accumulate, only, ends, useful):
+    """The walk itself; `useful` are the nodes that count, None for all."""
     # The gradients that have come to each node so far, and the nodes by number, newest first.
     pending: dict = {}
     heap: list = []
     found: dict = {}
-    useful = None if only is None else _leading_to(roots, only)
     for node, g in roots:
         if node in pending:
             g = pending[node] + g
@@ -200,6 +217,8 @@ def walk(roots, keep, create_graph, accumulate, only=None, ends=frozenset()):
         if kind is Leaf:
             if accumulate and (only is None or node in only):
                 _accumulate(node, g, create_graph)
+                if node.told:
+                    _tell(node)
             continue
         if kind is Pick or kind is Piece:
             parent = node.edges[0]
@@ -277,6 +296,14 @@ def _accumulate(leaf, g, create_graph):
         and sys.getrefcount(g.memory) <= 2
     )
     tensor.grad = g if alone else _owned(g, tensor.layout)
+
+
+def _tell(leaf):
+    """Run the hooks of a leaf whose gradient was accumulated."""
+    tensor = leaf.tensor()
+    if tensor is not None:
+        for hook in tuple(leaf.told.values()):
+            hook(tensor)
 
 
 def _owned(g, layout: Layout):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import wraps
 
 from cresset.autograd.mode import mode, no_grad
-from cresset.autograd.node import Node, Pick, zeros_of
+from cresset.autograd.node import Node, Pick, alias, zeros_of
 from cresset.autograd.record import live
-from cresset.autograd.saved import read_output, read_tensor, save_output
+from cresset.autograd.saved import packer, read_output, read_tensor, save_output
 from cresset.core.tensor import Tensor
 
 
@@ -43,8 +43,12 @@ class FunctionCtx:
         if how == "output":
             saved, k, total = saved
             history = self._node if total == 1 else Pick(self._node, k, total)
-            return read_output(self._node, saved, history)
-        return saved
+            if type(saved) is tuple:
+                return read_output(self._node, saved, history)
+            x = saved.tensor(self._node)
+            x.history = history
+            return x
+        return saved.tensor(self._node) if how == "packed" else saved
 
     def mark_non_differentiable(self, *tensors):
         """Say that these outputs have no gradient."""
@@ -174,9 +178,13 @@ def _saved(t, outputs):
     """A saved tensor with how it is to be read; an output must not hold its own node."""
     if not isinstance(t, Tensor):
         return "value", t
+    hooks = packer()
     for k, o in enumerate(outputs):
         if t is o:
-            return "output", (save_output(t), k, len(outputs))
+            kept = save_output(t) if hooks is None else hooks.packed(alias(t), None)
+            return "output", (kept, k, len(outputs))
+    if hooks is not None:
+        return "packed", hooks.packed(t, live(t))
     if t.memory.writer is None:
         t.memory.writer = ()
     return "input", (t, t.memory.version)

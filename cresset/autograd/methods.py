@@ -87,8 +87,34 @@ def _register_hook(x, hook):
         )
     if node.hooks is None:
         node.hooks = {}
-    handle = RemovableHandle(node.hooks)
-    node.hooks[handle.id] = hook
+    return _entered(node.hooks, hook)
+
+
+def _register_post_accumulate_grad_hook(x, hook):
+    """Call hook(x) whenever backward has added to `x.grad`; for leaves that require gradients.
+
+    >>> import cresset
+    >>> x = cresset.ones(2, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+    >>> (x * 3).sum().backward()
+    tensor([3., 3.])
+    """
+    node = live(x)
+    if type(node) is not Leaf:
+        what = "a tensor that doesn't require gradient" if node is None else "non-leaf tensors"
+        raise RuntimeError(
+            "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be registered "
+            f"on {what}; register_hook() is for the results of operations"
+        )
+    if node.told is None:
+        node.told = {}
+    return _entered(node.told, hook)
+
+
+def _entered(hooks, hook) -> RemovableHandle:
+    """The handle of a hook that is entered in a table."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
     return handle
 
 
@@ -156,6 +182,7 @@ Tensor.backward = _backward
 Tensor.detach = _detach
 Tensor.detach_ = _detach_
 Tensor.register_hook = _register_hook
+Tensor.register_post_accumulate_grad_hook = _register_post_accumulate_grad_hook
 Tensor.retain_grad = _retain_grad
 Tensor.retains_grad = property(
     lambda x: x.history is not None and getattr(x.history, "retain", None) is not None,

@@ -13,6 +13,8 @@ from cresset.ops.arguments import truth
 class _Mode(threading.local):
     enabled = True
     inference = False
+    # The walk backwards that is under way: its number, its roots, what nodes count, None for all.
+    walk: tuple | None = None
 
 
 mode = _Mode()

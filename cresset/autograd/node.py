@@ -69,10 +69,12 @@ class Node:
 class Leaf(Node):
     """The node of a tensor that the user made: gradients are accumulated in its `.grad`."""
 
-    __slots__ = ("tensor",)
+    __slots__ = ("told", "tensor")
 
     def __init__(self, tensor):
         super().__init__(None, (), ())
+        # Hooks that are called with the tensor once its gradient has been accumulated.
+        self.told = None
         self.tensor = weakref.ref(tensor)
         self.sequence = next(leaf_numbers)
 

@@ -11,6 +11,7 @@ from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, Node, OperationNode
 from cresset.autograd.recipe import TENSOR, recipe_of
 from cresset.autograd.record import live, reader_of, refuse_reshaped, view_node, viewed
+from cresset.autograd.saved import pack, packers
 from cresset.ops import dispatch
 
 
@@ -83,6 +84,8 @@ def record_write(op, out, args, run):
             made = view_node(view.history.op, view.history.args, parent, made)
             view.history = made
             parent = view
+    if packers and node is not None:
+        pack(node)
     return out
 
 

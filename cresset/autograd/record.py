@@ -5,6 +5,7 @@ from __future__ import annotations
 from cresset.autograd.mode import mode
 from cresset.autograd.node import Leaf, OperationNode, Pick, Piece, PiecesNode, ViewNode, alias
 from cresset.autograd.recipe import ABSENT, GIVEN, NUMBER, ONE_WANTED, WANTED, recipe_of
+from cresset.autograd.saved import pack, packers
 from cresset.core.dtype import dtype
 from cresset.core.tensor import Tensor, tensor_types
 from cresset.ops.generated import function_of
@@ -30,6 +31,8 @@ def record(op, out, args):
             if o.layout.dtype.category >= FLOAT:
                 o.history = Pick(node, k, len(out))
         node.saved = node.recipe.save(out, args)
+        if packers:
+            pack(node)
     elif out.history is not None:
         out.history = view_node(op, args, args[0], edges[0])
     elif out.layout.dtype.category >= FLOAT:
@@ -38,6 +41,8 @@ def record(op, out, args):
         out.history = node = OperationNode(op, edges, layouts, recipe)
         if recipe.items:
             node.saved = recipe.save(out, args)
+            if packers:
+                pack(node)
     return out
 
 

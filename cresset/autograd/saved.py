@@ -6,8 +6,26 @@ overwritten meanwhile is an error that names the write, never a wrong gradient.
 
 from __future__ import annotations
 
+from threading import get_ident
+
 from cresset.autograd.mode import mode
 from cresset.core.tensor import Tensor
+
+# By thread, what packs saved tensors: the `graph.saved_tensors_hooks` that are on, innermost last.
+packers: dict[int, list] = {}
+
+
+def packer():
+    """What packs the tensors that this thread saves; None where they are kept as they are."""
+    stack = packers.get(get_ident())
+    return stack[-1] if stack else None
+
+
+def pack(node):
+    """Have an operation's node keep what hooks make of the tensors that it saved."""
+    hooks = packer()
+    if hooks is not None and node.recipe.holds:
+        hooks.pack(node)
 
 
 def save_output(x):

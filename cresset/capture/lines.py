@@ -43,7 +43,7 @@ class Lines(Iterator[int]):
         """
         frame: types.FrameType | None = sys._getframe(1)
         while frame is not None and is_own(frame):
-            if frame.f_code is engine.walk.__code__:
+            if frame.f_code is engine.carry.__code__:
                 line = self._of.get(frame.f_locals["node"].sequence)
                 if line is not None:
                     return line

@@ -9,6 +9,7 @@ from functools import WRAPPER_ASSIGNMENTS, partial, update_wrapper
 from typing import Any
 
 from cresset.autograd.mode import mode as gradient_mode
+from cresset.autograd.saved import packers
 from cresset.capture.containers import forget_given, forget_made
 from cresset.capture.given_numbers import GivenNumbers
 from cresset.capture.reads import PLAIN, Reads
@@ -147,7 +148,8 @@ class Compiled:
         return iter(self.function)
 
     def __call__(self, *args, **options):
-        if dispatch.tape is not None:
+        if dispatch.tape is not None or packers:
+            # What hooks pack, a play would not give them.
             return self.function(*args, **options)
         for place, variant in enumerate(self._variants):
             leaves = variant.fitting(args, options)
