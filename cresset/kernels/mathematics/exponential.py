@@ -108,7 +108,7 @@ def reduced_expm1(f: ir.Function, x: ir.Value, rest=None) -> tuple[ir.Value, ir.
     return f.fma(polynomial(f, r, EXP[format_of(x).name]), r * r, r), n_bits
 
 
-def _reduced(f, x, rest):
+def _reduced(f, x, rest=None):
     """r and the low bits of n, with x + rest = n ln 2 + r; `rest` is less than a unit of x."""
     high, low = LN2[format_of(x).name]
     n, n_bits = nearest(f, x, LOG2_E)
@@ -132,17 +132,24 @@ def times_power(
     if negative is None:
         return x * number(f, (n_bits << form.mantissa) + form.power(half)) * 2.0**-half
     one = choice(f, negative, n_bits.type, form.power(half), form.power(-half))
-    constant = choice(f, negative, x.type, 2.0**-half, 2.0**half)
-    return x * number(f, (n_bits << form.mantissa) + one) * constant
+    other = number(f, 2 * form.power(0) - one)
+    return x * number(f, (n_bits << form.mantissa) + one) * other
 
 
 def sigmoid(f: ir.Function, x: ir.Value) -> ir.Value:
     """1 / (1 + e^-x)"""
-    power = exp_to_one(f, -absolute(f, x))
-    above = f.select(x < 0, power, 1.0)
-    quotient = above / (power + 1.0)
-    # One correction for what the divisor and the quotient lost in rounding.
-    return quotient + f.fma(-quotient, power, above - quotient)
+    form = format_of(x)
+    # At the bounds the result has underflowed to zero, or is 1 but for half a unit, already.
+    low, high = {"float": (-104.5, 18.0), "double": (-746.0, 38.0)}[form.name]
+    r, n_bits = _reduced(f, at_most(f, at_least(f, x, low), high))
+    # As 2^n / (2^n + e^-r), all of it scaled so that 2^n is a normal number.
+    scale = {"float": 30, "double": 64}[form.name]
+    one = 2.0**scale
+    power = number(f, (n_bits << form.mantissa) + form.power(scale))
+    sum = power + one
+    slope = polynomial(f, r, [-one * c * (-1) ** k for k, c in enumerate((1.0, *EXP[form.name]))])
+    # What the sum lost, of the lesser of its terms, goes with e^-r - 1.
+    return power / (sum + f.fma(slope, r, power - (sum - one)))
 
 
 def tanh(f: ir.Function, x: ir.Value) -> ir.Value:

@@ -50,19 +50,19 @@ ROOT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}  # the bits of s
 def log(f: ir.Function, x: ir.Value) -> ir.Value:
     """The natural logarithm."""
     k, d, s, g = log_parts(f, x)
-    return guarded(f, x, f.fma(k, LN2[format_of(x).name][0], f.fma(-s, g, d)))
+    return _at_ends(f, x, f.fma(k, LN2[format_of(x).name][0], f.fma(-s, g, d)))
 
 
 def log2(f: ir.Function, x: ir.Value) -> ir.Value:
     """The logarithm to base 2."""
     k, d, s, g = log_parts(f, x)
-    return guarded(f, x, k + f.fma(d, LOG2_E, s * g * -LOG2_E))
+    return _at_ends(f, x, k + f.fma(d, LOG2_E, s * g * -LOG2_E))
 
 
 def log10(f: ir.Function, x: ir.Value) -> ir.Value:
     """The logarithm to base 10."""
     k, d, s, g = log_parts(f, x)
-    return guarded(f, x, f.fma(k, LOG10_2, f.fma(d, LOG10_E, s * g * -LOG10_E)))
+    return _at_ends(f, x, f.fma(k, LOG10_2, f.fma(d, LOG10_E, s * g * -LOG10_E)))
 
 
 def log1p(f: ir.Function, x: ir.Value) -> ir.Value:
@@ -75,7 +75,7 @@ def log1p(f: ir.Function, x: ir.Value) -> ir.Value:
 def log_of_sum(f: ir.Function, sum: ir.Value, rest: ir.Value) -> ir.Value:
     """log(sum + rest), for a sum that is not subnormal and a rest below a unit of it."""
     form = format_of(sum)
-    k, fraction, power = split(f, sum, exponent_bias(form))
+    k, fraction, power = split(f, sum, exponent_bias(form), signed=True)
     # 2^-k; zero where that is no normal number, as then no rest matters.
     inverse = form.power(form.bias) - power
     rest = rest * number(f, f.select(inverse < 0, 0, inverse))
@@ -83,7 +83,7 @@ def log_of_sum(f: ir.Function, sum: ir.Value, rest: ir.Value) -> ir.Value:
     s, g = quotient_parts(f, d)
     high, low = LN2[form.name]
     result = f.fma(k, high, d + f.fma(-s, g, f.fma(k, low, d_rest)))
-    return guarded(f, sum, result)
+    return _at_ends(f, sum, result)
 
 
 def log_in_two(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -95,8 +95,8 @@ def log_in_two(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value]:
 
 
 def log_parts(f: ir.Function, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
-    """k, d, s and g with log x = k ln 2 + d - s g, for positive numbers."""
-    k, fraction, _ = split(f, *scaled(f, x))
+    """k, d, s and g with log x = k ln 2 + d - s g for positive x; k is NaN for negative ones."""
+    k, fraction, _ = split(f, *scaled(f, x), signed=True)
     d = fraction - 1.0
     return k, d, *quotient_parts(f, d)
 
@@ -122,21 +122,25 @@ def exponent_bias(form: Format) -> float:
     return 2.0**form.mantissa + form.bias
 
 
-def split(f: ir.Function, x: ir.Value, bias) -> tuple[ir.Value, ir.Value, ir.Value]:
+def split(
+    f: ir.Function, x: ir.Value, bias, signed: bool = False
+) -> tuple[ir.Value, ir.Value, ir.Value]:
     """k, m and the bits of 2^k, with x = 2^k m and m in [sqrt 1/2, sqrt 2), for positive normal x.
 
-    k is the exponent's field in the low bits of 2^mantissa, as a number, less `bias`.
+    k is the exponent's field in the low bits of 2^mantissa, as a number, less `bias`; of a negative
+    x it is NaN where `signed`.
     """
     form = format_of(x)
     root = ROOT_HALF[form.name]
     moved = bits(f, x) + (form.power(0) - root)
     low = (1 << form.mantissa) - 1
-    field = number(f, moved.lshr(form.mantissa) | form.power(form.mantissa))
-    return field - bias, number(f, (moved & low) + root), moved & ~low
+    # With its sign spread over it, the exponent is that of a NaN.
+    field = moved >> form.mantissa if signed else moved.lshr(form.mantissa)
+    k = number(f, field | form.power(form.mantissa)) - bias
+    return k, number(f, (moved & low) + root), moved & ~low
 
 
-def guarded(f: ir.Function, x: ir.Value, result: ir.Value) -> ir.Value:
-    """`result`, but infinity and NaN as they are, log 0 = -infinity, NaN for negative numbers."""
+def _at_ends(f, x, result):
+    """`result`, but minus infinity where x is 0, and x where that is infinite or NaN."""
     result = f.select(x < math.inf, result, x)
-    pole = choice(f, x.eq(0), x.type, -math.inf, math.nan)
-    return f.select(x > 0, result, pole)
+    return f.select(x.eq(0), -math.inf, result)

@@ -9,6 +9,7 @@ from cresset.kernels.mathematics.arithmetic import (
     any_lane,
     format_of,
     in_double,
+    in_registers,
     with_sign,
 )
 from cresset.runtime import ir
@@ -49,21 +50,27 @@ def fmod(f: ir.Function, x: ir.Value, y: ir.Value) -> ir.Value:
 
     NaN for infinite x and for y = 0.
     """
-    if format_of(x).name == "float":
-        return in_double(f, fmod, x, y)
     size, divisor = absolute(f, x), absolute(f, y)
     quotient = size / divisor
     rest = f.fma(-f.intrinsic("trunc", quotient), divisor, size)
     # The fma is exact as long as the quotient is.
-    large = quotient >= 2.0**53
+    form = format_of(x)
+    large = quotient >= 2.0 ** (form.mantissa + 1)
+    exactly = {"float": _by_double, "double": _long_division}[form.name]
     rest = f.either(
         any_lane(f, large),
-        lambda: _long_division(f, f.select(large, size, rest), divisor),
+        lambda: exactly(f, f.select(large, size, rest), divisor),
         lambda: rest,
     )
     # The quotient may have been rounded up, to the integer above it.
     rest = f.select(rest < 0, rest + divisor, rest)
     return with_sign(f, f.select(size < divisor, size, rest), x)
+
+
+@in_registers
+def _by_double(f: ir.Function, x: ir.Value, y: ir.Value) -> ir.Value:
+    """fmod of floats by way of doubles, whose quotients are larger."""
+    return in_double(f, fmod, x, y)
 
 
 def _long_division(f, x, y):

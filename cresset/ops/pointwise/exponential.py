@@ -109,16 +109,20 @@ def hypot(x, y: Tensor):
     tensor([5.0000e+00, 5.0000e+30])
     """
     floating("hypot", x, y)
-    high = scalar.maximum(scalar.absolute(x), scalar.absolute(y))
-    # A power of two near the greater: dividing by it is exact.
-    scale = scalar.exp2(scalar.exponent(high) - 1.0)
-    a, b = x / scale, y / scale
-    length = scale * scalar.sqrt(a * a + b * b)
-    return scalar.where(_is_infinite(x) | _is_infinite(y), math.inf, length)
+    a, b = scalar.absolute(x), scalar.absolute(y)
+    high = scalar.where(a < b, b, a)
+    # Multiplied by a power of two where squares would overflow, or lose digits.
+    bound, step = (2.0**450, 2.0**600) if x.dtype is types.float64 else (2.0**60, 2.0**80)
 
+    def by_size(below, above):
+        one = scalar.constant(1.0, x.dtype)
+        low = scalar.where(high < 1.0 / bound, below, one)
+        return scalar.where(high > bound, above, low)
 
-def _is_infinite(x):
-    return scalar.eq(scalar.absolute(x), math.inf)
+    scale = by_size(step, 1.0 / step)
+    a_scaled, b_scaled = a * scale, b * scale
+    length = scalar.sqrt(a_scaled * a_scaled + b_scaled * b_scaled) * by_size(1.0 / step, step)
+    return scalar.where(scalar.eq(a, math.inf) | scalar.eq(b, math.inf), math.inf, length)
 
 
 @hypot.gradient
