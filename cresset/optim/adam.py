@@ -17,6 +17,10 @@ from cresset.optim.optimizer import (
 )
 from cresset.optim.step_count import Lot, StepCounting, start_at_zero
 
+# The tensors in a parameter's state.
+MOMENTS = "exp_avg", "exp_avg_sq"
+AMSGRAD = (*MOMENTS, "max_exp_avg_sq")
+
 
 def moments(decay: str, maximize: bool) -> Callable[..., Any]:
     """What updates by running means begin with: p after weight decay, the slope, the new means.
@@ -133,18 +137,16 @@ class Adam(StepCounting):
         super().__init__(params, defaults)
 
     def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
-        start_at_zero(param, state, "exp_avg", "exp_avg_sq")
-        if group["amsgrad"]:
-            start_at_zero(param, state, "max_exp_avg_sq")
+        start_at_zero(param, state, *(AMSGRAD if group["amsgrad"] else MOMENTS))
 
     def _update(self, group: dict[str, Any], lot: Lot) -> None:
-        amsgrad = group["amsgrad"]
+        amsgrad, steps = group["amsgrad"], lot.steps
         beta1, beta2 = group["betas"]
-        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if amsgrad else [])]
+        names = AMSGRAD if amsgrad else MOMENTS
         _adam_update(amsgrad, decay_of(group), group["maximize"])(
             *lot.lists(*names),
             **moment_numbers(group),
-            size=float(group["lr"]) / (1 - beta1**lot.steps),
-            root=sqrt(1 - beta2**lot.steps),
+            size=float(group["lr"]) / (1 - beta1**steps),
+            root=sqrt(1 - beta2**steps),
             eps=group["eps"],
         )

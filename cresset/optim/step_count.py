@@ -25,9 +25,8 @@ class Lot(NamedTuple):
 
     def lists(self, *names: str) -> list[list[Any]]:
         """What an update takes: the parameters, their gradients, and their state by these names."""
-        return [
-            self.params, self.grads, *([state[name] for state in self.states] for name in names)
-        ]
+        states = self.states
+        return [self.params, self.grads, *[[state[name] for state in states] for name in names]]
 
 
 class StepCounting(Optimizer):
@@ -72,7 +71,7 @@ class StepCounting(Optimizer):
         self, params: list[Any], grads: list[Any], states: list[dict[str, Any]]
     ) -> list[Lot]:
         """Counts one step for all; returns them in lots of equal numbers."""
-        numbers = list(map(itemgetter(*self.NUMBERS), states))
+        numbers = [*map(itemgetter(*self.NUMBERS), states)]
         if numbers.count(numbers[0]) == len(numbers):
             lots = [Lot(params, grads, states)]
         else:

@@ -38,9 +38,11 @@ class Update:
             return
         if dispatch.tape is not None:
             dispatch.tape.refuse(f"{self.name} updates tensors outside of an optimizer's step")
-        values = [float(numbers[n]) for n in self.numbers]
-        updater = self.updaters.get(lists[0][0].layout.dtype)
-        if updater is None and lists[0][0].layout.dtype.is_complex:
+        # At once, as every step of an optimizer comes by here.
+        values = [*map(numbers.__getitem__, self.numbers)]
+        d = lists[0][0].layout.dtype
+        updater = self.updaters.get(d)
+        if updater is None and d.is_complex:
             # The parts of complex numbers are parameters of their own.
             self(*[list(map(_as_real, tensors)) for tensors in lists], **numbers)
             return
