@@ -129,10 +129,9 @@ def winograd(schedule: Schedule, dtype: dtype, image: int, extents: tuple[int, i
             channels = end - start
             if first == 0:
                 schedule.launch(
-                    f"winograd_filters_{filters.turned}", lambda: filter_transform(filters.turned),
-                    (filters.place, spread),
+                    "winograd_filters", filter_transform, (filters.place, spread),
                     (start * filters.outputs, inputs, channels, filters.inputs, filters.outputs,
-                     filter_step),
+                     filter_step, int(filters.turned)),
                     inputs, inputs * channels * PLACES / FILTER_PACE)
             schedule.follow(matmul(
                 (PLACES,), tiles, channels, inputs, dtype,

@@ -56,18 +56,19 @@ TILES: dict[str, Matrix] = {"image": IMAGE, "gradient": list(zip(*RESULT))}
 GATHERED = list(zip(*FILTER))
 
 
-def filter_transform(turned: bool) -> Module:
+def filter_transform() -> Module:
     """The transformed filters, (places, channels in, channels out); a unit is a channel in.
 
     Words: pointers filters, out; the first element, channels in and out, strides of the filters
-    along them, elements from place to place.
+    along them, elements from place to place, whether (1 or 0) they are turned around.
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     filters, out = words.pointer(), words.pointer()
-    first, inputs, outputs, input_step, output_step, place_step = words.integers(6)
+    first, inputs, outputs, input_step, output_step, place_step, turned = words.integers(7)
     last = TAPS * TAPS - 1
+    alone = (1 - turned) * last
     with f.units() as unit:
         start = first + unit * input_step
         with f.loop(0, outputs, LANES) as turn:
@@ -75,16 +76,18 @@ def filter_transform(turned: bool) -> Module:
             at = f.offset(filters, start + channel * output_step, "float")
             rows, ninth = [], f.constant(KIND, 0)
             for lane in range(LANES):
-                rows.append(f.load(KIND, at))
-                ninth = f.insert(ninth, f.load("float", f.offset(at, last, "float")), lane)
+                rows.append(f.load(KIND, f.offset(at, turned, "float")))
+                ninth = f.insert(ninth, f.load("float", f.offset(at, alone, "float")), lane)
                 at = f.offset(at, output_step, "float")
-            taps = [*transpose(f, rows), ninth]
-            if turned:
-                taps.reverse()
+            eight = transpose(f, rows)
+            taps = [f.select(turned.eq(1), *two) for two in zip(reversed(eight), eight)]
+            taps.append(ninth)
             lines = [_combined(f, FILTER, taps[row : row + TAPS])
                      for row in range(0, TAPS * TAPS, TAPS)]
             to = f.offset(out, unit * outputs + channel, "float")
-            _store_places(f, FILTER, zip(*lines), to, place_step)
+            for column in zip(*lines):
+                _store_column(f, FILTER, column, to, place_step)
+                to = f.offset(to, place_step, "float")
     f.ret()
     return module
 
@@ -100,6 +103,8 @@ def tile_transform(source: str) -> Module:
     elements from place to place.
     """
     matrix = TILES[source]
+    size = len(matrix[0])
+    together = LANES // size  # rows that a vector holds
     module = Module()
     f = module.kernel()
     words = Words(f)
@@ -107,6 +112,9 @@ def tile_transform(source: str) -> Module:
     first_row, first, image_step, channels, height, width, rows, columns = words.integers(8)
     down, across, place_step = words.integers(3)
     plane = height * width
+    # A tile has more lines than there are registers; written out it would take thrice the time to
+    # compile.
+    lines = f.alloca(KIND, size * SEEN)
     with f.units() as unit:
         number = (first_row + unit).urem(down)
         top = f.minimum(number * TILE, rows - TILE)
@@ -119,36 +127,44 @@ def tile_transform(source: str) -> Module:
             with f.loop(0, across) as tile:
                 left = f.minimum(tile * TILE, columns - TILE)
                 fresh_columns = _fresh_columns(f, tile * TILE - left)
-                masks = [fresh & fresh_columns for fresh in fresh_rows]
                 at = f.offset(corner, left, "float")
-                pixels = _pixels(f, at, len(matrix[0]), width, plane, masks)
-                lines = [_combined(f, matrix, row) for row in pixels]
+
+                def transform_rows(row, mask=None):
+                    first = f.offset(at, row * width, "float")
+                    pixels = _pixels(f, first, together, width, plane, mask)
+                    for k in range(together):
+                        line = pixels[k * size : (k + 1) * size]
+                        _keep_line(f, matrix, line, lines, row + k)
+
+                if source == "gradient":
+                    for k, fresh in enumerate(fresh_rows):
+                        transform_rows(f.constant("i64", k * together), fresh & fresh_columns)
+                else:
+                    with f.each(0, size) as row:
+                        transform_rows(row)
                 to = f.offset(out, (unit * across + tile) * channels + channel, "float")
-                _store_places(f, matrix, zip(*lines), to, place_step)
+                with f.each(0, SEEN) as column:
+                    place = f.offset(to, column * place_step, "float")
+                    _store_column(f, matrix, _kept_column(f, lines, column, size), place,
+                                  place_step)
     f.ret()
     return module
 
 
-def _pixels(f: Function, corner: Value, size: int, width: Value, plane: Value,
-            masks: Sequence[Value]) -> list[list[Value]]:
-    """The rows of a tile of so many pixels along each dim; `masks` are for the vectors read."""
-    together = LANES // size  # rows that a vector holds
+def _pixels(f: Function, at: Value, together: int, width: Value, plane: Value,
+            mask: Value | None) -> list[Value]:
+    """The pixels of so many rows of a tile; `mask` is for what is read of a channel."""
     part = vector("float", LANES // together)
-    lines = []
-    for row in range(0, size, together):
-        at = f.offset(corner, width * row, "float")
-        seen = []
-        for _ in range(LANES):
-            value = f.load(part, at)
-            if together == 2:
-                value = f.shuffle(value, f.load(part, f.offset(at, width, "float")), range(LANES))
-            if masks:
-                value = f.bitcast(f.bitcast(value, BITS) & masks[row // together], KIND)
-            seen.append(value)
-            at = f.offset(at, plane, "float")
-        pixels = transpose(f, seen)
-        lines += [pixels[k * size : (k + 1) * size] for k in range(together)]
-    return lines
+    seen = []
+    for _ in range(LANES):
+        value = f.load(part, at)
+        if together == 2:
+            value = f.shuffle(value, f.load(part, f.offset(at, width, "float")), range(LANES))
+        if mask is not None:
+            value = f.bitcast(f.bitcast(value, BITS) & mask, KIND)
+        seen.append(value)
+        at = f.offset(at, plane, "float")
+    return transpose(f, seen)
 
 
 def _fresh_rows(f: Function, first: Value) -> list[Value]:
@@ -181,6 +197,7 @@ def result_transform(biased: bool) -> Module:
     first_row, first, image_step, first_term, channels, rows, columns = words.integers(7)
     down, across, place_step = words.integers(3)
     plane = rows * columns
+    kept = f.alloca(KIND, SEEN * SEEN)
     with f.units() as unit:
         number = (first_row + unit).urem(down)
         top = f.minimum(number * TILE, rows - TILE)
@@ -195,7 +212,11 @@ def result_transform(biased: bool) -> Module:
             with f.loop(0, across) as tile:
                 left = f.minimum(tile * TILE, columns - TILE)
                 at = f.offset(results, (unit * across + tile) * channels + channel, "float")
-                columns_of_tile = _gathered(f, RESULT, at, place_step)
+                with f.each(0, SEEN) as row:
+                    line = _places(f, f.offset(at, row * place_step * SEEN, "float"), place_step)
+                    _keep_line(f, RESULT, line, kept, row)
+                columns_of_tile = [_combined(f, RESULT, _kept_column(f, kept, column, SEEN))
+                                   for column in range(TILE)]
                 if biased:
                     term = f.load(KIND, f.offset(bias, first_term + channel, "float"))
                     columns_of_tile = [[value + term for value in column]
@@ -229,7 +250,10 @@ def filter_gradients() -> Module:
     with f.units() as unit:
         with f.loop(0, inputs, LANES) as turn:
             number = unit * inputs + f.minimum(turn, inputs - LANES)
-            columns = _gathered(f, GATHERED, f.offset(sums, number, "float"), place_step)
+            starts = [f.offset(sums, number + place_step * place, "float")
+                      for place in range(0, PLACES, SEEN)]
+            lines = [_combined(f, GATHERED, _places(f, start, place_step)) for start in starts]
+            columns = [_combined(f, GATHERED, column) for column in zip(*lines)]
             taps = [column[row] for row in range(TAPS) for column in columns]
             at = f.offset(out, first + number * count, "float")
             for lane, eight in enumerate(transpose(f, taps[:last])):
@@ -240,26 +264,32 @@ def filter_gradients() -> Module:
     return module
 
 
-def _gathered(f: Function, matrix: Matrix, at: Value, step: Value) -> list[list[Value]]:
-    """What the places come to, column by column; they are a step apart."""
-    lines = []
+def _places(f: Function, at: Value, step: Value) -> list[Value]:
+    """A row of places; they are a step apart."""
+    line = []
     for _ in range(SEEN):
-        line = []
-        for _ in range(SEEN):
-            line.append(f.load(KIND, at))
-            at = f.offset(at, step, "float")
-        lines.append(_combined(f, matrix, line))
-    return [_combined(f, matrix, column) for column in zip(*lines)]
+        line.append(f.load(KIND, at))
+        at = f.offset(at, step, "float")
+    return line
 
 
-def _store_places(f: Function, matrix: Matrix, columns, to: Value, step: Value):
-    """The places of a transform from its columns, half done: row by row, a step apart."""
-    for column in columns:
-        at = to
-        for value in _combined(f, matrix, column):
-            f.store(value, at)
-            at = f.offset(at, step * SEEN, "float")
-        to = f.offset(to, step, "float")
+def _keep_line(f: Function, matrix: Matrix, line: Sequence[Value], lines: Value, row: Value):
+    """Put what a row comes to among the lines on the stack, SEEN vectors apart."""
+    for k, value in enumerate(_combined(f, matrix, line)):
+        f.store(value, f.offset(lines, row * SEEN + k, KIND))
+
+
+def _kept_column(f: Function, lines: Value, column, count: int) -> list[Value]:
+    """A column of so many lines on the stack."""
+    first = f.offset(lines, column, KIND)
+    return [f.load(KIND, f.offset(first, row * SEEN, KIND)) for row in range(count)]
+
+
+def _store_column(f: Function, matrix: Matrix, column: Sequence[Value], to: Value, step: Value):
+    """The places that a column comes to, SEEN steps apart."""
+    for value in _combined(f, matrix, column):
+        f.store(value, to)
+        to = f.offset(to, step * SEEN, "float")
 
 
 def _combined(f: Function, matrix: Matrix, values: Sequence[Value]) -> list[Value]:
