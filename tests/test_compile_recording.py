@@ -185,3 +185,48 @@ def test_verified_and_profiled_calls_with_numbers():
         assert cresset.equal(compiled(x, n), (x / n).exp())
     assert plays(compiled) == 2
     assert "div" in str(compiled.profile(x, 5.0))
+
+
+# --- many recordings ------------------------------------------------------------------------------
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr("cresset.compiler.compile.MOST_VARIANTS", 4)
+    monkeypatch.setattr("cresset.compiler.compile.WORTH", 16)
+
+
+def test_recordings_do_not_drive_each_other_out(few):
+    compiled = cresset.compile(lambda x: (x * 2).sum())
+    before = {}
+    for turn in range(12):
+        for n in range(1, 9):
+            assert compiled(cresset.ones(n)).item() == 2 * n
+        if turn == 1:
+            before = set(compiled._variants)
+    assert recordings(compiled) == 4
+    # What plays have paid for is made anew, and no more.
+    assert 0 < len(before.symmetric_difference(compiled._variants)) <= 8
+    assert plays(compiled) > 20
+    assert "beyond the first 4 recordings; one more is made for each 16 plays" in compiled.explain()
+
+
+def test_what_changes_at_every_call_is_not_recorded_for_ever(few):
+    settings = {"scale": 0}
+
+    def scaled(x):
+        return x * settings["scale"]
+
+    compiled = cresset.compile(scaled)
+    for scale in range(40):
+        settings["scale"] = scale
+        assert compiled(cresset.ones(2)).tolist() == [scale, scale]
+    assert recordings(compiled) == 4
+    assert "35 calls beyond the first 4 recordings" in compiled.explain()
+
+
+def test_many_recordings_are_found():
+    compiled = cresset.compile(lambda x, y: x.sum() + y)
+    for _ in range(4):
+        for n in range(1, 30):
+            assert compiled(cresset.ones(n), y=cresset.ones(())).item() == n + 1
+    assert recordings(compiled) == 29
+    assert plays(compiled) == 29 * 2

@@ -31,8 +31,10 @@ from cresset.ops import dispatch
 from cresset.runtime.memory import empty_cache
 
 # Recordings of one function that are kept, and kinds of calls that are known; those that were not
-# needed for longest go.
-MOST_VARIANTS = 64
+# needed for longest go. A recording takes as long as a hundred calls in immediate mode: beyond so
+# many there is another one for so many plays, lest recordings drive each other out at every call.
+MOST_VARIANTS = 128
+WORTH = 1024
 MOST_KINDS = 1024
 # Recordings among the first so many need not come earlier when they are played.
 NEAR = 4
@@ -40,7 +42,7 @@ NEAR = 4
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
 OWN = {"function", "fullgraph", "_decisive", "_rounds", "_wanting", "verify", "fast_math",
-       "_variants", "_kinds", "__wrapped__", *WRAPPER_ASSIGNMENTS}
+       "_variants", "_kinds", "_credit", "_spared", "__wrapped__", *WRAPPER_ASSIGNMENTS}
 
 
 def compile(
@@ -119,6 +121,9 @@ class Compiled:
         self._wanting: dict[Tensor, None] | None = None
         # The places of floats among the arguments by which the function decides.
         self._decisive: set[int | str] = set()
+        # The recordings that may be made yet, and the calls that would have been others.
+        self._credit: float = MOST_VARIANTS
+        self._spared = 0
         # Whether control flow becomes rounds of programs.
         self._rounds = True
         if _code_of(function) is not None:
@@ -152,6 +157,11 @@ class Compiled:
             # What hooks pack, a play would not give them.
             return self.function(*args, **options)
         for place, variant in enumerate(self._variants):
+            if place >= NEAR:
+                if place == NEAR:
+                    layouts = _layouts(args)
+                if variant.layouts != layouts:
+                    continue
             leaves = variant.fitting(args, options)
             if leaves is not None:
                 if place >= NEAR:
@@ -168,6 +178,7 @@ class Compiled:
                 except Fault:
                     break
                 variant.plays += 1
+                self._credit += 1 / WORTH
                 return result
         else:
             return self._run(args, options)
@@ -207,6 +218,9 @@ class Compiled:
             self._kinds[kind] = False
             return self.function(*args, **options)
         if isinstance(self._kinds[kind], NotReplayable):
+            return self.function(*args, **options)
+        if self._credit < 1:
+            self._spared += 1
             return self.function(*args, **options)
         return self._record(kind, args, options)
 
@@ -271,6 +285,7 @@ class Compiled:
         try:
             cause = self._cause(args, options)
             variant = Variant(tape, reads, result, given.args, given.options, cause)
+            self._credit -= 1
             self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
             if self.verify:
@@ -304,6 +319,11 @@ class Compiled:
             lines.append(
                 f"  in immediate mode: {counted(once, 'call')} with shapes, types or plain values "
                 "that came only once"
+            )
+        if self._spared:
+            lines.append(
+                f"  in immediate mode: {counted(self._spared, 'call')} beyond the first "
+                f"{MOST_VARIANTS} recordings; one more is made for each {WORTH:,} plays"
             )
         return "\n".join(lines)
 
@@ -366,6 +386,11 @@ class Compiled:
         return f"compile({self.function!r})"
 
 
+def _layouts(args) -> tuple:
+    """By what most of many recordings are told to be others at a glance."""
+    return tuple([getattr(x, "layout", None) for x in args])
+
+
 def _wanting(tape, args, options) -> list[Tensor]:
     """The tensors that were there before whose gradients a call may have computed."""
     given = tensors_of((args, options))
@@ -396,6 +421,7 @@ class Variant:
         if refused:
             raise NotReplayable(*refused[0])
         self.plays = self.missed = 0
+        self.layouts = _layouts(args)
         self.verifier: Verifier | None = None
         self.cause = cause
         leaves = {id(x): x for x in (*tape.leaves, *tensors_of((args, options)))}
