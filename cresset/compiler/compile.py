@@ -42,7 +42,7 @@ NEAR = 4
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
 OWN = {"function", "fullgraph", "_decisive", "_rounds", "_wanting", "verify", "fast_math",
-       "_variants", "_kinds", "_credit", "_spared", "__wrapped__", *WRAPPER_ASSIGNMENTS}
+       "_variants", "_kinds", "_recorded", "_dropped", "_spared", "__wrapped__", *WRAPPER_ASSIGNMENTS}
 
 
 def compile(
@@ -121,9 +121,9 @@ class Compiled:
         self._wanting: dict[Tensor, None] | None = None
         # The places of floats among the arguments by which the function decides.
         self._decisive: set[int | str] = set()
-        # The recordings that may be made yet, and the calls that would have been others.
-        self._credit: float = MOST_VARIANTS
-        self._spared = 0
+        # The recordings that were made, the plays of those that are no longer kept, and the calls
+        # that were not recorded since there were too many.
+        self._recorded = self._dropped = self._spared = 0
         # Whether control flow becomes rounds of programs.
         self._rounds = True
         if _code_of(function) is not None:
@@ -178,7 +178,6 @@ class Compiled:
                 except Fault:
                     break
                 variant.plays += 1
-                self._credit += 1 / WORTH
                 return result
         else:
             return self._run(args, options)
@@ -219,7 +218,8 @@ class Compiled:
             return self.function(*args, **options)
         if isinstance(self._kinds[kind], NotReplayable):
             return self.function(*args, **options)
-        if self._credit < 1:
+        plays = self._dropped + sum(variant.plays for variant in self._variants)
+        if self._recorded >= MOST_VARIANTS + plays // WORTH:
             self._spared += 1
             return self.function(*args, **options)
         return self._record(kind, args, options)
@@ -285,7 +285,8 @@ class Compiled:
         try:
             cause = self._cause(args, options)
             variant = Variant(tape, reads, result, given.args, given.options, cause)
-            self._credit -= 1
+            self._recorded += 1
+            self._dropped += sum(v.plays for v in self._variants[MOST_VARIANTS - 1 :])
             self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
             if self.verify:
