@@ -42,7 +42,8 @@ NEAR = 4
 MOST_MISSED = 16
 # The attributes of what is compiled; all others are the function's.
 OWN = {"function", "fullgraph", "_decisive", "_rounds", "_wanting", "verify", "fast_math",
-       "_variants", "_kinds", "_recorded", "_dropped", "_spared", "__wrapped__", *WRAPPER_ASSIGNMENTS}
+       "_variants", "_kinds", "_recorded", "_dropped", "_spared", "__wrapped__",
+       *WRAPPER_ASSIGNMENTS}
 
 
 def compile(
