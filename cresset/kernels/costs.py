@@ -13,7 +13,7 @@ HEAVY = frozenset(
     "acosh atanh sigmoid erf erfc erfinv normal_weight lgamma digamma pow fmod remainder".split()
 )
 # Costly, and yet short enough that a block of many lanes keeps its values in registers.
-SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf normal_weight".split())
+SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf erfinv normal_weight".split())
 
 
 @cache

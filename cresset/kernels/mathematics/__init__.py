@@ -6,7 +6,8 @@ returns the result, for `float` and `double`, scalars and vectors of any width. 
 infinities, NaN, overflow and gradual underflow included. What is less exact states its own bound:
 `digamma` of doubles below -30, and the special functions, which `cresset.special` gathers. There
 are no tables to read and no calls of a library. Lanes of the elementary functions never branch
-apart; what a whole vector branches to is rare: huge angles, huge quotients, gamma below 0.
+apart; what a whole vector branches to is rare: huge angles, huge quotients, the tails of erfinv.
+The long ones, written for a register of doubles, leave out what none of its lanes needs.
 
 The polynomials are minimax, by Remez' exchange over the interval that stands beside them, with
 coefficients rounded one after another and the others fitted again. Code is written for processors

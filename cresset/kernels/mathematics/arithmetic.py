@@ -136,6 +136,23 @@ def any_lane(f: ir.Function, condition: ir.Value) -> ir.Value:
     return f.intrinsic("vector.reduce.or", condition, returns="i1")
 
 
+def by_side(
+    f: ir.Function,
+    condition: ir.Value,
+    type: str,
+    yes: Callable[[], ir.Value],
+    no: Callable[[], ir.Value],
+) -> ir.Value:
+    """`yes()` in the lanes where the condition holds, `no()` in the others; both of `type`.
+
+    A side that no lane is on is left out, by a branch: for what takes long, and few lanes.
+    """
+    found = f.either(any_lane(f, condition), yes, lambda: f.constant(type, 0))
+    return f.either(
+        any_lane(f, condition ^ True), lambda: f.select(condition, found, no()), lambda: found
+    )
+
+
 def exact_sum(f: ir.Function, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
     """The rounded sum and what rounding left off; needs |a| >= |b| or a = 0 (Dekker 1971)."""
     high = a + b

@@ -15,6 +15,7 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     bits,
+    by_side,
     exact_sum_of_any,
     format_of,
     in_double,
@@ -115,7 +116,10 @@ def bessel_j0(f: ir.Function, x: ir.Value) -> ir.Value:
         return in_double(f, bessel_j0, x)
     size = absolute(f, x)
     # cos(x - pi/4) is the sine of x + pi/4.
-    return f.select(size < LARGE, _j_small(f, size, 0), _oscillating(f, size, 0, 0.25))
+    return by_side(
+        f, size < LARGE, x.type,
+        lambda: _j_small(f, size, 0), lambda: _oscillating(f, size, 0, 0.25),
+    )
 
 
 @in_registers
@@ -124,8 +128,10 @@ def bessel_j1(f: ir.Function, x: ir.Value) -> ir.Value:
     if format_of(x).name == "float":
         return in_double(f, bessel_j1, x)
     size = absolute(f, x)
-    small = _j_small(f, size, 1) * size
-    result = f.select(size < LARGE, small, _oscillating(f, size, 1, -0.25))
+    result = by_side(
+        f, size < LARGE, x.type,
+        lambda: _j_small(f, size, 1) * size, lambda: _oscillating(f, size, 1, -0.25),
+    )
     negative = f.select(x < 0, -result, result)
     return f.select(x.eq(0), x, negative)
 
@@ -139,9 +145,12 @@ def bessel_y0(f: ir.Function, x: ir.Value) -> ir.Value:
     """
     if format_of(x).name == "float":
         return in_double(f, bessel_y0, x)
-    near = log(f, x) * _j_small(f, x, 0)
-    small = f.fma(near, TWO_BY_PI, polynomial(f, _centred(f, x), Y0_SMALL))
-    return _second_kind(f, x, small, _oscillating(f, x, 0, -0.25))
+
+    def small():
+        near = log(f, x) * _j_small(f, x, 0)
+        return f.fma(near, TWO_BY_PI, polynomial(f, _centred(f, x), Y0_SMALL))
+
+    return _second_kind(f, x, small, lambda: _oscillating(f, x, 0, -0.25))
 
 
 @in_registers
@@ -149,9 +158,12 @@ def bessel_y1(f: ir.Function, x: ir.Value) -> ir.Value:
     """The Bessel function of the second kind of order 1, as exact as `bessel_y0` and -2/(pi x)."""
     if format_of(x).name == "float":
         return in_double(f, bessel_y1, x)
-    near = f.fma(log(f, x) * x, _j_small(f, x, 1), -1.0 / x)
-    small = f.fma(near, TWO_BY_PI, x * polynomial(f, _centred(f, x), Y1_SMALL))
-    return _second_kind(f, x, small, _oscillating(f, x, 1, -0.75))
+
+    def small():
+        near = f.fma(log(f, x) * x, _j_small(f, x, 1), -1.0 / x)
+        return f.fma(near, TWO_BY_PI, x * polynomial(f, _centred(f, x), Y1_SMALL))
+
+    return _second_kind(f, x, small, lambda: _oscillating(f, x, 1, -0.75))
 
 
 @in_registers
@@ -164,7 +176,7 @@ def spherical_bessel_j0(f: ir.Function, x: ir.Value) -> ir.Value:
 
 
 def _second_kind(f, x, small, large):
-    result = f.select(x < LARGE, small, large)
+    result = by_side(f, x < LARGE, x.type, small, large)
     result = f.select(x.eq(0), -math.inf, result)
     return f.select(x < 0, math.nan, result)
 

@@ -6,10 +6,10 @@ import math
 
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
+    any_lane,
     at_most,
     choice,
     exact_product,
-    exact_sum,
     format_of,
     in_double,
     in_registers,
@@ -17,7 +17,7 @@ from cresset.kernels.mathematics.arithmetic import (
     with_sign,
 )
 from cresset.kernels.mathematics.exponential import reduced_exp, reduced_expm1, times_power
-from cresset.kernels.mathematics.logarithm import log_in_two
+from cresset.kernels.mathematics.logarithm import log_of_normal
 from cresset.runtime import ir
 
 # erf x / x - 1 in x^2, for |x| <= 0.92 and 1; the error of erf x is 2^-25.9 and 2^-55.1 of it.
@@ -190,17 +190,19 @@ def erfinv(f: ir.Function, x: ir.Value) -> ir.Value:
     """The inverse of erf; infinite at -1 and 1, NaN beyond (Giles 2012)."""
     name = format_of(x).name
     size = absolute(f, x)
-    high, low = log_in_two(f, f.fma(-x, x, 1.0))
-    w, w_rest = exact_sum(f, -high, -low)
+    w = -log_of_normal(f, f.fma(-x, x, 1.0))
     # c[0] |x| + (c[1] w + ...) |x|; both products keep what they lose.
     first, *others = ERFINV[name]
     main, rest = exact_product(f, size, f.value(x.type, first))
-    factor = polynomial(f, w, others)
-    slope, slope_rest = exact_product(f, w, factor)
-    slope_rest = f.fma(w_rest, factor, slope_rest)
+    slope, slope_rest = exact_product(f, w, polynomial(f, w, others))
     centre = main + f.fma(slope, size, f.fma(slope_rest, size, rest))
-    root = f.intrinsic("sqrt", w)
-    tail = root + polynomial(f, 8.0 / root - 2.5, ERFINV_TAIL[name])
+    far = w > 5.0
+
+    def with_tail():
+        root = f.intrinsic("sqrt", w)
+        tail = root + polynomial(f, 8.0 / root - 2.5, ERFINV_TAIL[name])
+        return f.select(far, tail, centre)
+
+    result = f.either(any_lane(f, far), with_tail, lambda: centre)
     outside = choice(f, size.eq(1), x.type, math.inf, math.nan)
-    result = f.select(size < 1, f.select(w <= 5.0, centre, tail), outside)
-    return with_sign(f, result, x)
+    return with_sign(f, f.select(size < 1, result, outside), x)

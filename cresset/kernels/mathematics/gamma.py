@@ -13,12 +13,14 @@ import math
 from cresset.kernels.mathematics.arithmetic import (
     absolute,
     any_lane,
+    by_side,
     choice,
     exact_product,
     exact_sum,
     exact_sum_of_any,
     format_of,
     in_double,
+    in_registers,
     polynomial,
     with_sign,
 )
@@ -69,6 +71,7 @@ DIGAMMA_SERIES = (
 )  # fmt: skip
 
 
+@in_registers
 def lgamma(f: ir.Function, x: ir.Value) -> ir.Value:
     """log |gamma(x)|; infinity at zero and the negative integers.
 
@@ -103,26 +106,33 @@ def _lgamma(f, x):
     t = x - f.select(below_half, 0.0, choice(f, below_one, x.type, 1.0, 2.0))
     next, next_rest = exact_sum(f, f.value(x.type, 1.0), t)
     product, product_rest = exact_product(f, t, next)
-    part = polynomial(f, t + (2.0 - LGAMMA_CENTRE), LGAMMA)
-    part = f.fma(part, product, part * product_rest)
     # log(product) + rest / product
     argument = f.select(below_half, absolute(f, product), f.select(large | below_one, x, 1.0))
-    lost = f.select(below_half, f.fma(t, next_rest, product_rest) / product, 0.0)
     high, rest = log_in_two(f, argument)
-    small = 0.0 + ((part - (rest + lost)) - high)  # log 1 = +0
-    small = f.select(x.eq(0), math.inf, small)
 
-    # (x - 1/2) (log x - 1) + constant + series
-    high, more = exact_sum(f, high, f.value(x.type, -1.0))
-    weight = x - 0.5
-    main, main_rest = exact_product(f, weight, high)
-    inverse = 1.0 / x
-    series = polynomial(f, inverse * inverse, LGAMMA_SERIES)
-    rest = f.fma(weight, more + rest, f.fma(series, inverse, main_rest + STIRLING[1]))
-    sum, lost = exact_sum_of_any(f, main, f.value(x.type, STIRLING[0]))
-    return f.select(large, f.select(main < math.inf, sum + (lost + rest), main), small)
+    def stirling():
+        # (x - 1/2) (log x - 1) + constant + series
+        less, more = exact_sum(f, high, f.value(x.type, -1.0))
+        weight = x - 0.5
+        main, main_rest = exact_product(f, weight, less)
+        inverse = 1.0 / x
+        series = polynomial(f, inverse * inverse, LGAMMA_SERIES)
+        small = f.fma(series, inverse, main_rest + STIRLING[1])
+        sum, lost = exact_sum_of_any(f, main, f.value(x.type, STIRLING[0]))
+        total = sum + (lost + f.fma(weight, more + rest, small))
+        return f.select(main < math.inf, total, main)
+
+    def near():
+        part = polynomial(f, t + (2.0 - LGAMMA_CENTRE), LGAMMA)
+        part = f.fma(part, product, part * product_rest)
+        lost = f.select(below_half, f.fma(t, next_rest, product_rest) / product, 0.0)
+        small = 0.0 + ((part - (rest + lost)) - high)  # log 1 = +0
+        return f.select(x.eq(0), math.inf, small)
+
+    return by_side(f, large, x.type, stirling, near)
 
 
+@in_registers
 def digamma(f: ir.Function, x: ir.Value) -> ir.Value:
     """The derivative of lgamma; infinity of the other sign at zeros, NaN at negative integers.
 
@@ -156,15 +166,20 @@ def digamma(f: ir.Function, x: ir.Value) -> ir.Value:
 def _digamma(f, x):
     """digamma for x >= 0."""
     large = x >= 2.5
-    low = x < 1
     inverse = 1.0 / x
-    # Below 1: digamma(x + 1) - 1 / x.
-    near, near_rest = exact_sum(f, choice(f, low, x.type, 1.0, 0.0), x)
-    part = polynomial(f, near - 1.75, DIGAMMA)
-    lost = f.fma(-inverse, x, 1.0) * inverse
-    small = f.fma(part, near_rest - ROOT[1], f.select(low, -lost, 0.0))
-    small = f.fma(part, near - ROOT[0], small) - f.select(low, inverse, 0.0)
-    series = f.fma(polynomial(f, inverse * inverse, DIGAMMA_SERIES), inverse, 0.5)
-    high, rest = log_in_two(f, x)
-    result = f.select(x < math.inf, high + f.fma(-series, inverse, rest), x)
-    return f.select(large, result, small)
+
+    def near():
+        # Below 1: digamma(x + 1) - 1 / x.
+        low = x < 1
+        sum, sum_rest = exact_sum(f, choice(f, low, x.type, 1.0, 0.0), x)
+        part = polynomial(f, sum - 1.75, DIGAMMA)
+        lost = f.fma(-inverse, x, 1.0) * inverse
+        small = f.fma(part, sum_rest - ROOT[1], f.select(low, -lost, 0.0))
+        return f.fma(part, sum - ROOT[0], small) - f.select(low, inverse, 0.0)
+
+    def far():
+        series = f.fma(polynomial(f, inverse * inverse, DIGAMMA_SERIES), inverse, 0.5)
+        high, rest = log_in_two(f, x)
+        return f.select(x < math.inf, high + f.fma(-series, inverse, rest), x)
+
+    return by_side(f, large, x.type, far, near)

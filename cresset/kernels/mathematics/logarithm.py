@@ -53,6 +53,15 @@ def log(f: ir.Function, x: ir.Value) -> ir.Value:
     return _at_ends(f, x, f.fma(k, LN2[format_of(x).name][0], f.fma(-s, g, d)))
 
 
+def log_of_normal(f: ir.Function, x: ir.Value) -> ir.Value:
+    """The natural logarithm of positive normal numbers."""
+    form = format_of(x)
+    k, fraction, _ = split(f, x, exponent_bias(form))
+    d = fraction - 1.0
+    s, g = quotient_parts(f, d)
+    return f.fma(k, LN2[form.name][0], f.fma(-s, g, d))
+
+
 def log2(f: ir.Function, x: ir.Value) -> ir.Value:
     """The logarithm to base 2."""
     k, d, s, g = log_parts(f, x)

@@ -13,6 +13,7 @@ from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_least,
     at_most,
+    by_side,
     format_of,
     in_double,
     in_registers,
@@ -89,7 +90,10 @@ def i0(f: ir.Function, x: ir.Value) -> ir.Value:
     if format_of(x).name == "float":
         return in_double(f, i0, x)
     size = absolute(f, x)
-    return f.select(size < NEAR, _series(f, size, I0_SERIES), _grown(f, size, I0_FAR))
+    return by_side(
+        f, size < NEAR, x.type,
+        lambda: _series(f, size, I0_SERIES), lambda: _grown(f, size, I0_FAR),
+    )
 
 
 @in_registers
@@ -98,8 +102,11 @@ def i1(f: ir.Function, x: ir.Value) -> ir.Value:
     if format_of(x).name == "float":
         return in_double(f, i1, x)
     size = absolute(f, x)
-    near = _series(f, size, I1_SERIES) * size
-    return with_sign(f, f.select(size < NEAR, near, _grown(f, size, I1_FAR)), x)
+    result = by_side(
+        f, size < NEAR, x.type,
+        lambda: _series(f, size, I1_SERIES) * size, lambda: _grown(f, size, I1_FAR),
+    )
+    return with_sign(f, result, x)
 
 
 @in_registers
@@ -108,8 +115,11 @@ def i0e(f: ir.Function, x: ir.Value) -> ir.Value:
     if format_of(x).name == "float":
         return in_double(f, i0e, x)
     size = absolute(f, x)
-    near = _series(f, size, I0_SERIES) * exp(f, -at_most(f, size, NEAR))
-    return f.select(size < NEAR, near, _far(f, size, 2 * NEAR, I0_FAR))
+    return by_side(
+        f, size < NEAR, x.type,
+        lambda: _series(f, size, I0_SERIES) * exp(f, -at_most(f, size, NEAR)),
+        lambda: _far(f, size, 2 * NEAR, I0_FAR),
+    )
 
 
 @in_registers
@@ -118,8 +128,12 @@ def i1e(f: ir.Function, x: ir.Value) -> ir.Value:
     if format_of(x).name == "float":
         return in_double(f, i1e, x)
     size = absolute(f, x)
-    near = _series(f, size, I1_SERIES) * (size * exp(f, -at_most(f, size, NEAR)))
-    return with_sign(f, f.select(size < NEAR, near, _far(f, size, 2 * NEAR, I1_FAR)), x)
+    result = by_side(
+        f, size < NEAR, x.type,
+        lambda: _series(f, size, I1_SERIES) * (size * exp(f, -at_most(f, size, NEAR))),
+        lambda: _far(f, size, 2 * NEAR, I1_FAR),
+    )
+    return with_sign(f, result, x)
 
 
 @in_registers
@@ -166,13 +180,18 @@ def _second_kind(f, function, x, near, coefficients, scaled):
     """k or its scaled form; infinite at zero and NaN below."""
     if format_of(x).name == "float":
         return in_double(f, function, x)
-    small, large = near(f, x), _far(f, x, 2.0, coefficients)
-    if scaled:
-        small = small * exp(f, at_most(f, x, 1.0))
-    else:
+
+    def small():
+        return near(f, x) * exp(f, at_most(f, x, 1.0)) if scaled else near(f, x)
+
+    def large():
+        value = _far(f, x, 2.0, coefficients)
+        if scaled:
+            return value
         part, n_bits = reduced_exp(f, at_least(f, -x, -760.0))
-        large = times_power(f, part * large, n_bits)
-    result = f.select(x < 1.0, small, large)
+        return times_power(f, part * value, n_bits)
+
+    result = by_side(f, x < 1.0, x.type, small, large)
     result = f.select(x.eq(math.inf), 0.0, f.select(x.eq(0), math.inf, result))
     return f.select(x < 0, math.nan, result)
 

@@ -8,6 +8,7 @@ from cresset.kernels.mathematics.arithmetic import (
     absolute,
     at_least,
     at_most,
+    by_side,
     choice,
     exact_product,
     format_of,
@@ -90,9 +91,15 @@ def ndtri(f: ir.Function, p: ir.Value) -> ir.Value:
     low = f.select(p < other, p, other)
     w = -log(f, 4.0 * low * (1.0 - low))
     s = f.intrinsic("sqrt", w)
-    tail = s + polynomial(f, 8.0 / s - 2.5, ERFINV_TAIL["double"])
-    far = s + polynomial(f, (s - FAR_CENTRE) / (s + FAR_CENTRE), FAR)
-    tail = with_sign(f, f.select(w < 30.0, tail, far) * ROOT_TWO, centred)
-    result = f.select(w <= 5.0, erfinv(f, centred) * ROOT_TWO, tail)
+
+    def tail():
+        rest = by_side(
+            f, w < 30.0, p.type,
+            lambda: polynomial(f, 8.0 / s - 2.5, ERFINV_TAIL["double"]),
+            lambda: polynomial(f, (s - FAR_CENTRE) / (s + FAR_CENTRE), FAR),
+        )
+        return with_sign(f, s + rest, centred)
+
+    result = by_side(f, w <= 5.0, p.type, lambda: erfinv(f, centred), tail) * ROOT_TWO
     beyond = choice(f, low.eq(0), p.type, math.inf, math.nan)
     return f.select(low > 0, result, with_sign(f, beyond, centred))
