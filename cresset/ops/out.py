@@ -117,10 +117,12 @@ def with_out(function):
         aliases["input"] = names[0]
 
     @wraps(function)
-    def call(*args, out=None, **keywords):
-        if keywords:
-            keywords = {aliases.get(k, k): v for k, v in keywords.items()}
+    def call(*args, **keywords):
         try:
+            if not keywords:
+                return function(*args)
+            out = keywords.pop("out", None)
+            keywords = {aliases.get(k, k): v for k, v in keywords.items()}
             if out is None:
                 return function(*args, **keywords)
         except Exception as problem:

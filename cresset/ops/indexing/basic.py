@@ -13,8 +13,6 @@ from cresset.ops import dispatch
 from cresset.ops.kinds import view
 from cresset.ops.operation import called
 
-BOUNDS = frozenset((int, type(None)))
-
 
 @called("slice")
 @view
@@ -106,21 +104,33 @@ def _frozen(index) -> tuple | None:
     kind = type(index)
     if kind is int:
         return (index,)
+    if kind is slice:
+        bounds = _bounds(index)
+        return None if bounds is None else (bounds,)
     if kind is not tuple:
-        index = (index,)
+        return (index,) if index is None or index is Ellipsis else None
     frozen = []
     for i in index:
         kind = type(i)
-        if kind is int or i is None or i is Ellipsis:
-            frozen.append(i)
-        elif kind is slice:
-            start, stop, step = i.start, i.stop, i.step
-            if not (type(start) in BOUNDS and type(stop) in BOUNDS and type(step) in BOUNDS):
+        if kind is slice:
+            i = _bounds(i)
+            if i is None:
                 return None
-            frozen.append(("slice", start, stop, step))
-        else:
+        elif not (kind is int or i is None or i is Ellipsis):
             return None
-    return tuple(frozen)
+        frozen.append(i)
+    return (*frozen,)
+
+
+def _bounds(i) -> tuple | None:
+    """A slice in the form that the plan table takes; None where a bound is no integer."""
+    start, stop, step = i.start, i.stop, i.step
+    if (
+        (start is None or type(start) is int) and (stop is None or type(stop) is int)
+        and (step is None or type(step) is int)
+    ):
+        return "slice", start, stop, step
+    return None
 
 
 def setitem(x, index, value):
