@@ -91,7 +91,7 @@ class Nest(NamedTuple):
     """The work itself: space, reduced dims, operands and the passes over them, in order.
 
     `position_strides` give the flat index that `position` reads; `in_place` says that an output may
-    lie exactly over an input.
+    lie exactly over an input. With a `width` it has blocks of so many lanes.
     """
 
     shape: tuple[int, ...]
@@ -101,6 +101,7 @@ class Nest(NamedTuple):
     position_strides: tuple[int, ...] = ()
     position_start: int = 0
     in_place: bool = False
+    width: int = 0
 
     @property
     def folds(self) -> bool:
@@ -211,7 +212,10 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     extent = min(extent, SIDE) if lanes == "turned" else extent
     one_row = len(kept_dims) == 1 and not reduced_dims
     width = _width(nest, extent, vector_bytes, one_row)
-    rows = 1
+    if lanes == "reduced" and len(reduced_dims) > 1 and _arrays_folded(nest) > 1:
+        # Blocks are as long to read as to fold: short rows share the kernel of long ones.
+        width = min(width, _width(nest, 1 << 30, vector_bytes) // 2)
+    width, rows = nest.width or width, 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not heavy(*computed(nest.body)):
         rows = ROWS
     return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
@@ -442,6 +446,13 @@ def _width(nest: Nest, extent: int, vector_bytes: int, one_row: bool = False) ->
     while full > max(extent, 1):
         full //= 4 if one_row and full > 8 else 2
     return full if full >= 4 else 1
+
+
+def _arrays_folded(nest: Nest) -> int:
+    """How many arrays the folds read."""
+    leaves = scalar.arguments(*computed(s for s in nest.body if isinstance(s, Reduce)))
+    read = [nest.operands[e.value].strides or (0,) * len(nest.shape) for e in leaves]
+    return sum(any(strides[d] for d in nest.reduced) for strides in read)
 
 
 def computed(body) -> tuple[Expression, ...]:

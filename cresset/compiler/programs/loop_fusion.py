@@ -115,7 +115,9 @@ class _Candidate:
         # The order of the fold in it, which has to stay as it is.
         self.order = None
         if self.nest is not None and self.nest.folds:
-            self.order = arranged(entry.step.nest).order()
+            arrangement = arranged(entry.step.nest)
+            self.order = arrangement.order()
+            self.nest = self.nest._replace(width=arrangement.width)
 
     def join(self, other: _Candidate) -> bool:
         """Take in a launch that follows, where that can be; returns whether it could."""
@@ -459,7 +461,7 @@ class _Joining:
         return Nest(
             first.shape, first.reduced | second.reduced, tuple(self.operands), tuple(self.body),
             start.position_strides, start.position_start,
-            first.in_place or second.in_place or met,
+            first.in_place or second.in_place or met, first.width or second.width,
         )
 
     def _source(self, o: Operand) -> Expression:
