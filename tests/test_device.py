@@ -176,3 +176,19 @@ def test_sizes_are_integers_also_the_second_time():
                   lambda: cresset.diagflat(cresset.ones(7), 0.0)):
         with pytest.raises(TypeError):
             wrong()
+
+
+def test_ways_to_compute_attention_are_switched_for_a_while():
+    from cresset.nn.attention import SDPBackend, sdpa_kernel
+
+    enabled = cresset.backends.cuda.flash_sdp_enabled
+    with sdpa_kernel(SDPBackend.MATH):
+        assert not enabled() and cresset.backends.cuda.math_sdp_enabled()
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]):
+            assert enabled() and not cresset.backends.cuda.math_sdp_enabled()
+        assert not enabled()
+    assert enabled()
+    with pytest.raises(TypeError, match="^sdpa_kernel: Backend must be an instance of SDPBackend"):
+        with sdpa_kernel(["math"]):
+            pass
+    assert cresset.nn.attention.SDPBackend.MATH == 0

@@ -1,5 +1,7 @@
 """Neural networks: `Module`, the layers, `functional`, `init` and `utils`."""
 
+from importlib import import_module
+
 from cresset.core.missing import missing
 from cresset.nn import functional, init, modules, parallel, utils
 from cresset.nn.module import Module
@@ -13,4 +15,7 @@ __all__ = ["Buffer", "DataParallel", "Module", "Parameter", "UninitializedParame
 
 
 def __getattr__(name):
+    if name == "attention":
+        # Found when first asked for: few programs do.
+        return import_module("cresset.nn.attention")
     raise missing("nn", name, globals())
