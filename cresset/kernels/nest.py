@@ -251,10 +251,11 @@ def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
         verify(nest)
     kept_dims, reduced_dims, where, lanes, width, rows = arrangement or arranged(nest)
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
-    roles = tuple(
-        _role(k, o, nest, where, lanes, kept_dims, reduced_dims)
+    written = outputs(nest.body)
+    roles = tuple([
+        _role(k, o, written, where, lanes, kept_dims, reduced_dims)
         for k, o in enumerate(nest.operands)
-    )
+    ])
     # Blocks of one lane do not overlap, and where nothing is read nothing can be read back.
     in_place = nest.in_place and width > 1 and any(role.kind == "in" for role in roles)
     form = loops.Form(
@@ -312,12 +313,11 @@ def _tiles(size: int, tile: int) -> tuple[int, int]:
     return (tile, size // tile) if size >= 2 * tile else (size, 1)
 
 
-def _role(k, operand, nest, where, lanes, kept_dims, reduced_dims) -> loops.Role:
+def _role(k, operand, written, where, lanes, kept_dims, reduced_dims) -> loops.Role:
     """What the code of a nest knows of an operand."""
     if operand.strides is None:
         kind = "number" if operand.value is None else "known"
         return loops.Role(kind, operand.dtype, operand.number, True)
-    written = outputs(nest.body)
     lane_dim = reduced_dims[-1] if lanes == "reduced" else kept_dims[-1]
     stride = lane_dim[1][where[k]]
     along = str(stride) if stride in (0, 1, -1) else "s"

@@ -20,7 +20,6 @@ is another turn, and have rounds in it, so that branches and loops need no Pytho
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from typing import Any, NamedTuple
 
 from cresset.core.layout import Layout
@@ -77,13 +76,13 @@ class Step(NamedTuple):
     def over(self, find: Callable[[int], tuple[int, int]]) -> Step:
         """The step over another table: `find` gives the place of a value there, and bytes behind.
         """
-        operands, moves = [], []
-        for value, (begin, *strides) in zip(self.operands, self.moves or repeat((0,))):
-            place, behind = (STATUS, 0) if value == STATUS else find(value)
-            operands.append(place)
-            moves.append((begin + behind, *strides))
+        found = [(STATUS, 0) if value == STATUS else find(value) for value in self.operands]
+        moves: list[tuple[int, ...]] = [(behind,) for _, behind in found]
+        if self.moves is not None:
+            moves = [(begin + behind, *strides)
+                     for (_, behind), (begin, *strides) in zip(found, self.moves)]
         return self._replace(
-            operands=tuple(operands),
+            operands=tuple([place for place, _ in found]),
             moves=tuple(moves),
             rounds=tuple([round.over(find) for round in self.rounds]),
             epilogue=self.epilogue and self.epilogue.over(find),

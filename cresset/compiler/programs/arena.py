@@ -7,7 +7,8 @@ before an output is made may lie where that will be, which the program has from 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from cresset.runtime.heap import block_bytes
@@ -118,6 +119,15 @@ def _plan(wanted, outputs, alone) -> Plan:
         if number == block.number and at >= cut:
             places[value] = number + 1, at - cut
     return Plan(places, (cut, size - cut))
+
+
+def in_use(lives: Iterable[tuple[int, int, int]], count: int) -> list[int]:
+    """The bytes in use at each of so many launches, of (bytes, first launch, last launch)."""
+    change = [0] * (count + 1)
+    for nbytes, first, last in lives:
+        change[first] += nbytes
+        change[last + 1] -= nbytes
+    return list(accumulate(change[:count]))
 
 
 def aligned(nbytes: int) -> int:

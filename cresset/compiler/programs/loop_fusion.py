@@ -271,6 +271,8 @@ def _in_memory_order(nest: Nest) -> Nest:
     dims = sorted(
         (d for d, n in enumerate(nest.shape) if n != 1), key=lambda d: [-s[d] for s in first]
     )
+    if dims == list(range(len(nest.shape))):
+        return nest
     return _over(nest, [Piece(d, nest.shape[d], 1) for d in dims])
 
 
@@ -421,9 +423,9 @@ class _Joining:
             first.operands[s.operand].identity(): _rounded(s.value)
             for s in first.body if isinstance(s, Store)
         }
+        written = outputs(first.body)
         self.known = {
-            o.identity(): k for k, o in enumerate(first.operands)
-            if k not in outputs(first.body)
+            o.identity(): k for k, o in enumerate(first.operands) if k not in written
         }
 
     def nest(self) -> Nest | None:

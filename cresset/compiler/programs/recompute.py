@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect, insort
 from collections.abc import Callable, Container, Mapping, Sequence
 
+from cresset.compiler.programs.arena import in_use
 from cresset.compiler.programs.loop_fusion import Launch, located, without_unread
 from cresset.core import scalar
 from cresset.core.scalar import Expression
@@ -61,12 +62,12 @@ class _Plan:
             for value in launch.writes:
                 self.writers.setdefault(value, []).append(k)
         # The bytes in use at each launch.
-        self.living = [0] * len(self.order)
-        for value, uses in self.uses.items():
-            size = self.nbytes.get(value) or staying.get(value, 0)
-            last = len(self.order) - 1 if value in staying else uses[-1]
-            for k in range(uses[0], last + 1):
-                self.living[k] += size
+        count = len(self.order)
+        self.living = in_use(
+            ((self.nbytes.get(value) or staying.get(value, 0), uses[0],
+              count - 1 if value in staying else uses[-1])
+             for value, uses in self.uses.items()), count,
+        )
         least = LEAST * max(self.living, default=0)
         # The values of which it may be worth the while.
         self.wanted = {

@@ -285,10 +285,10 @@ class _Builder:
 
     def _held(self, launches) -> list[tuple[int, tuple[str, int] | None]]:
         """The temporaries that live at the launch at which they take most memory."""
-        living: list[list] = [[] for _ in launches]
-        for nbytes, first, last, _ in self.wanted:
-            line = self.entries[launches[first].entries[-1]].line
-            for k in range(first, last + 1):
-                living[k].append((nbytes, line))
-        most = max(living, key=lambda held: sum(nbytes for nbytes, _ in held), default=[])
-        return sorted(most, key=lambda held: -held[0])
+        living = arena.in_use((w[:3] for w in self.wanted), len(launches))
+        most = max(range(len(living)), key=living.__getitem__, default=0)
+        held = [
+            (nbytes, self.entries[launches[first].entries[-1]].line)
+            for nbytes, first, last, _ in self.wanted if first <= most <= last
+        ]
+        return sorted(held, key=lambda one: -one[0])
