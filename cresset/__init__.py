@@ -28,7 +28,6 @@ from cresset.autograd import methods as _methods
 from cresset.autograd import rebase as _rebase
 from cresset.autograd import record as _record
 from cresset.capture import graph as _graph
-from cresset.compiler.inspection.show import show
 from cresset.compiler.programs import fuse as _fuse
 from cresset.core import dtype as _types
 from cresset.core import return_types
@@ -119,6 +118,7 @@ _LATE_MODULES = (
 _LATE_NAMES = {
     "save": "serialization",
     "load": "serialization",
+    "show": "compiler.inspection.show",
     "draw": "pictures",
     "draw_graph": "pictures",
     "trace": "capture.trace",

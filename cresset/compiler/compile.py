@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import WRAPPER_ASSIGNMENTS, partial, update_wrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cresset.autograd.mode import mode as gradient_mode
 from cresset.autograd.saved import packers
@@ -16,19 +16,20 @@ from cresset.capture.reads import PLAIN, Reads
 from cresset.capture.tape import Fault, Looked, Tape
 from cresset.compiler.backward import record_backward
 from cresset.compiler.checks import Checks
-from cresset.compiler.inspection.memory_plan import memory_plan
-from cresset.compiler.inspection.outline import Outline
-from cresset.compiler.inspection.profile import Profile, profile
-from cresset.compiler.inspection.verify_calls import Verifier
 from cresset.compiler.programs.segment import counted
 from cresset.compiler.replay import Mispredicted, NotReplayable, Replay, replay
 from cresset.compiler.stand_ins import StandIns
-from cresset.compiler.state import told
 from cresset.compiler.structure import containers_of, taken_apart, tensors_of
 from cresset.core.caller import warn
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch
 from cresset.runtime.memory import empty_cache
+
+if TYPE_CHECKING:
+    # Few programs look inside: what does is imported where it is asked for.
+    from cresset.compiler.inspection.outline import Outline
+    from cresset.compiler.inspection.profile import Profile
+    from cresset.compiler.inspection.verify_calls import Verifier
 
 # Recordings of one function that are kept, and kinds of calls that are known; those that were not
 # needed for longest go. A recording takes as long as a hundred calls in immediate mode: beyond so
@@ -182,6 +183,8 @@ class Compiled:
                 return result
         else:
             return self._run(args, options)
+        from cresset.compiler.state import told
+
         return told(partial(self.function, *args, **options), variant.replay, leaves)
 
     def __reduce__(self):
@@ -291,6 +294,8 @@ class Compiled:
             self._variants[MOST_VARIANTS - 1 :] = []
             self._variants.insert(0, variant)
             if self.verify:
+                from cresset.compiler.inspection.verify_calls import Verifier
+
                 variant.verifier = Verifier(variant.replay, tape)
         except NotReplayable as problem:
             found = problem
@@ -347,6 +352,8 @@ class Compiled:
           launches     measured    predicted
                  1       ... us       ... us  mul  ...
         """
+        from cresset.compiler.inspection.profile import profile
+
         for variant in self._variants:
             leaves = variant.fitting(args, options)
             if leaves is not None:
@@ -363,6 +370,8 @@ class Compiled:
         Tensors are called as in `named`, parameters and buffers of a module as they are there.
         Raises RuntimeError where nothing has been recorded.
         """
+        from cresset.compiler.inspection.outline import Outline
+
         if not self._variants:
             raise RuntimeError(
                 f"draw_graph: nothing has been recorded of {self._name()}; call it twice with "
@@ -379,6 +388,8 @@ class Compiled:
         they begin, what each program makes, and the block that its temporaries lie in with the
         largest of them that live when most do.
         """
+        from cresset.compiler.inspection.memory_plan import memory_plan
+
         return "\n".join(
             line for number, variant in enumerate(self._variants, start=1)
             for line in memory_plan(number, variant.replay)

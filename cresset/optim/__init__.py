@@ -3,26 +3,25 @@
 from importlib import import_module
 
 from cresset.core.missing import missing
-from cresset.optim import lr_scheduler
-from cresset.optim.adadelta import Adadelta
-from cresset.optim.adagrad import Adagrad
-from cresset.optim.adam import Adam
-from cresset.optim.adamw import AdamW
 from cresset.optim.optimizer import Optimizer
-from cresset.optim.rmsprop import RMSprop
-from cresset.optim.sgd import SGD
 
-# Found when first asked for: few programs use them. `swa_utils` averages modules, too, which an
-# optimizer has no need of.
-_LATE = ("ASGD", "LBFGS", "Adafactor", "Adamax", "NAdam", "RAdam", "Rprop")
+# Found when first asked for, each in the file that has its name: a program uses one or two.
+_OPTIMIZERS = ("ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW",
+               "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop")
+_MODULES = ("lr_scheduler", "swa_utils", *map(str.lower, _OPTIMIZERS))
 
-__all__ = [*_LATE, "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop",
-           "lr_scheduler", "swa_utils"]
+__all__ = [*_OPTIMIZERS, "Optimizer", "lr_scheduler", "swa_utils"]
 
 
 def __getattr__(name):
-    if name == "swa_utils":
-        return import_module("cresset.optim.swa_utils")
-    if name in _LATE:
-        return getattr(import_module(f"cresset.optim.{name.lower()}"), name)
+    if name in _MODULES:
+        return import_module(f"cresset.optim.{name}")
+    if name in _OPTIMIZERS:
+        found = getattr(import_module(f"cresset.optim.{name.lower()}"), name)
+        globals()[name] = found
+        return found
     raise missing("optim", name, [*globals(), *__all__])
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
