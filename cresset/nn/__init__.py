@@ -5,7 +5,6 @@ from importlib import import_module
 from cresset.core.missing import missing
 from cresset.nn import functional, init, modules, parallel, utils
 from cresset.nn.module import Module
-from cresset.nn.modules import *  # noqa: F403
 from cresset.nn.modules import __all__ as _layers
 from cresset.nn.parallel import DataParallel
 from cresset.nn.parameter import Buffer, Parameter, UninitializedParameter
@@ -18,4 +17,11 @@ def __getattr__(name):
     if name == "attention":
         # Found when first asked for: few programs do.
         return import_module("cresset.nn.attention")
-    raise missing("nn", name, globals())
+    if name in _layers:
+        found = globals()[name] = getattr(modules, name)
+        return found
+    raise missing("nn", name, [*globals(), *__all__])
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
