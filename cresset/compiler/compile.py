@@ -272,7 +272,8 @@ class Compiled:
         )
         reads = Reads(numbers)
         # What immediate mode takes and what plays take are blocks of other sizes.
-        empty_cache()
+        if self._variants:
+            empty_cache()
         with tape, reads:
             outcome = [self.function(*given.args, **given.options)]
         empty_cache()
