@@ -16,6 +16,11 @@ HEAVY = frozenset(
 SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf erfinv normal_weight".split())
 
 
+def computed(body) -> tuple[Expression, ...]:
+    """What statements compute, before it is stored or merged."""
+    return tuple(e for s in body for e in (s.lift if hasattr(s, "lift") else (s.value,)))
+
+
 @cache
 def names(expressions: tuple[Expression, ...]) -> tuple[str, ...]:
     """The primitives that expressions are made of, one for each part."""

@@ -22,12 +22,13 @@ from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import loops, small_floats
 from cresset.kernels.columns import Columns
-from cresset.kernels.costs import cost, heavy, long, names
+from cresset.kernels.costs import computed, cost, heavy, names
 from cresset.kernels.lanes import KeptLanes, ReducedLanes, WholeRows
 from cresset.kernels.pairs import paired
 from cresset.kernels.rewrites import rewritten
 from cresset.kernels.turned import SIDE, Turned
 from cresset.kernels.verify import verify
+from cresset.kernels.widths import LEAST, block_width, half_will_do
 from cresset.runtime import ir
 from cresset.runtime.program import Step
 from cresset.runtime.target import host
@@ -211,10 +212,9 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     extent = min(extent, SIDE) if lanes == "turned" else extent
     one_row = len(kept_dims) == 1 and not reduced_dims
-    width = _width(nest, extent, vector_bytes, one_row)
-    if lanes == "reduced" and len(reduced_dims) > 1 and _arrays_folded(nest) > 1:
-        # Blocks are as long to read as to fold: short rows share the kernel of long ones.
-        width = min(width, _width(nest, 1 << 30, vector_bytes) // 2)
+    width = block_width(nest, extent, vector_bytes, one_row)
+    if half_will_do(nest, lanes, reduced_dims or kept_dims):
+        width = min(width, max(block_width(nest, 1 << 30, vector_bytes) // 2, LEAST))
     width, rows = nest.width or width, 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not heavy(*computed(nest.body)):
         rows = ROWS
@@ -239,7 +239,7 @@ def row_by_row(nest: Nest, rows: list[int], columns: list[int], box: tuple[int, 
     if kept[-1][0] % together:
         return None
     where = {k: column for column, k in enumerate(arrays)}
-    width = _width(nest, least, host().vector_bytes)
+    width = block_width(nest, least, host().vector_bytes)
     while usual % width and width > LEAST_LANES:
         width //= 2
     return Arrangement([*kept, *within], [], where, "whole", width, 1)
@@ -421,43 +421,6 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
     if reduced_strides[0] == 1 and reduced_size >= 8:
         return False
     return kept_size > reduced_size
-
-
-def _width(nest: Nest, extent: int, vector_bytes: int, one_row: bool = False) -> int:
-    """Lanes of a block: a few registers' worth of what is computed, fewer where dims are short.
-
-    What is only read may take twice as many registers. One short row has few blocks whatever their
-    width, so there every other width is left out, and the kernels that it would cost.
-    """
-    made: list[dtype] = []
-    for s in nest.body:
-        if isinstance(s, Reduce):
-            made += [e.dtype for e in s.narrow or s.lift]
-        elif not s.kept:
-            made.append(s.value.dtype)
-    used = [o.dtype for o in nest.operands if o.strides is not None]
-    widest, read = (
-        max((max(d.itemsize, ir.size(d.register)) for d in kinds), default=4)
-        for kinds in (made, made + used)
-    )
-    few = long(computed(nest.body)) or any(o.part for o in nest.operands)
-    registers = 2 if few else 4
-    full = registers * vector_bytes // max(widest, read // 2)
-    while full > max(extent, 1):
-        full //= 4 if one_row and full > 8 else 2
-    return full if full >= 4 else 1
-
-
-def _arrays_folded(nest: Nest) -> int:
-    """How many arrays the folds read."""
-    leaves = scalar.arguments(*computed(s for s in nest.body if isinstance(s, Reduce)))
-    read = [nest.operands[e.value].strides or (0,) * len(nest.shape) for e in leaves]
-    return sum(any(strides[d] for d in nest.reduced) for strides in read)
-
-
-def computed(body) -> tuple[Expression, ...]:
-    """What statements compute, before it is stored or merged."""
-    return tuple(e for s in body for e in (s.lift if isinstance(s, Reduce) else (s.value,)))
 
 
 def positioned(body) -> bool:
