@@ -59,11 +59,14 @@ class GuardedHeap:
         def write_system_take(module):
             f = module.function("system_take", [("i64", "size")], "ptr", internal=True)
             f.ret(f.call("guarded_take", "ptr", *f.arguments))
-            f = module.function("free", [("ptr", "data")], internal=True)
+
+        def write_system_give(module):
+            parameters = [("ptr", "data"), ("i64", "size")]
+            f = module.function("system_give", parameters, internal=True)
             # What frees may be an error on its way.
             error = [f.alloca("ptr") for _ in range(3)]
             f.call("PyErr_Fetch", "void", *error)
-            f.call("guarded_give", "void", *f.arguments)
+            f.call("guarded_give", "void", f.arguments[0])
             f.call("PyErr_Restore", "void", *(f.load("ptr", part) for part in error))
             f.ret()
 
@@ -79,6 +82,7 @@ class GuardedHeap:
         addresses = {name: ctypes.cast(s, ctypes.c_void_p).value for name, s in symbols.items()}
         load_module, key = native.load_module, native._key
         heap._write_system_take = write_system_take
+        heap._write_system_give = write_system_give
         heap._write_take = write_take
         native._key = lambda: f"guarded {key()}"
         native.load_module = lambda key, write, bound: load_module(key, write, bound | addresses)

@@ -3,17 +3,24 @@
 A block is a Python object (the `owner` of a storage) that stands for 64-byte-aligned memory. When
 its last reference goes, the object and its memory are put on the list of their size class whole,
 and the next request of that class brings them back to life: no system call, no fresh page, no
-Python object made. Classes are four to a doubling, so at most a quarter of a block is unused.
+Python object made. Classes are eight to a doubling, so at most a ninth of a block is unused, and
+nothing of one that holds nine times a power of two, as the filters of convolutions are.
+
+Large blocks are pages of the system's own, which go back whole. Before there is more of them than
+ever, as many bytes of cached blocks are given back, since a program that goes on to something else
+asks for other sizes. One that comes back to them again and again would pay for it in fresh pages:
+so what was given back like that is at most half of all that was ever taken.
 
 `memory.py` holds what is said about this in Python.
 """
 
 from __future__ import annotations
 
+import mmap
 import sys
 
 from cresset.runtime.ir import SELDOM, Function, Module, Value
-from cresset.runtime.objects import HEAD, constant, decref, fill, incref, named, slot
+from cresset.runtime.objects import HEAD, constant, decref, fill, incref, named, null, slot
 
 # A block's fields, after the head of every object.
 NEXT, DATA, SIZE, CLASS, ADDRESS = (HEAD + 8 * k for k in range(5))
@@ -22,13 +29,15 @@ BLOCK_BYTES = HEAD + 40
 # The words of the heap's state. Sizes in bytes, then counts.
 FIELDS = ("reserved", "reserved_peak", "reserved_total", "allocated", "allocated_peak",
           "allocated_total", "count", "count_peak", "count_total", "system_allocations",
-          "system_frees", "retries", "failures", "cache_limit", "limit", "block_type")
+          "system_frees", "eased", "retries", "failures", "cache_limit", "limit", "block_type")
 WORD = {name: index for index, name in enumerate(FIELDS)}
 LISTS = len(FIELDS)  # the first blocks of the classes' lists follow
-CLASSES = 4 * 40  # up to 2**47 bytes
+CLASSES = 8 * 40  # up to 2**46 bytes and beyond
 WORDS = LISTS + CLASSES
 
 ALIGNMENT = 64
+MAPPED_FROM = 1 << 20  # pages of their own from here on
+PAGES = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ | mmap.PROT_WRITE
 HUGE = 2 << 20  # a page of the larger kind: cheaper to touch for the first time
 HUGE_FROM = 4 << 20
 MADV_HUGEPAGE = 14
@@ -39,10 +48,10 @@ def block_bytes(nbytes: int) -> int:
     """The bytes of the block that a request for so many is given.
 
     >>> block_bytes(0), block_bytes(65), block_bytes(1025), block_bytes(2000)
-    (64, 128, 1280, 2048)
+    (64, 128, 1152, 2048)
     """
     last = max(nbytes - 1, 0)
-    shift = 6 if last < 256 else last.bit_length() - 3
+    shift = 6 if last < 512 else last.bit_length() - 4
     return ((last >> shift) + 1) << shift
 
 
@@ -50,6 +59,8 @@ def write(module: Module) -> None:
     """Add the allocator to a module; `heap`, `free_block` and `trim` are seen from outside."""
     module.globals.append(f"@heap = global [{WORDS} x i64] zeroinitializer, align 64")
     _write_system_take(module)
+    _write_system_give(module)
+    _write_ease(module)
     _write_grow(module)
     _write_take(module)
     _write_trim(module)
@@ -89,11 +100,11 @@ def _write_take(module):
 
     def coarse():
         top = 63 - f.call("llvm.ctlz.i64", "i64", last, f.constant("i1", 1))
-        shift = top - 2
-        quarter = last.lshr(shift)
-        return (top << 2) + quarter - 32, (quarter + 1) << shift
+        shift = top - 3
+        eighths = last.lshr(shift)
+        return (top << 3) + eighths - 72, (eighths + 1) << shift
 
-    index, size = f.either(last.ult(256), fine, coarse)
+    index, size = f.either(last.ult(512), fine, coarse)
     list = f.offset(f.address("heap"), index + LISTS, "i64")
     first = f.load("ptr", list)
 
@@ -117,6 +128,8 @@ def _write_grow(module):
     parameters = [("i64", "index"), ("i64", "size"), ("i64", "nbytes")]
     f = module.function("grow", parameters, "ptr", internal=True, attributes=SELDOM)
     index, size, nbytes = f.arguments
+    with f.when(size >= MAPPED_FROM):
+        f.call("ease", "void", size)
     first = f.call("system_take", "ptr", size)
 
     def retry():
@@ -129,11 +142,11 @@ def _write_grow(module):
         _fail(f, nbytes)
     block = f.call("PyObject_Malloc", "ptr", f.constant("i64", BLOCK_BYTES))
     with f.leave(block.eq(0)):
-        f.call("free", "void", data)
+        f.call("system_give", "void", data, size)
         f.ret(f.call("PyErr_NoMemory", "ptr"))
     address = f.call("PyLong_FromVoidPtr", "ptr", data)
     with f.leave(address.eq(0)):
-        f.call("free", "void", data)
+        f.call("system_give", "void", data, size)
         f.call("PyObject_Free", "void", block)
         f.ret(address)
     f.call("PyObject_Init", "ptr", block, f.load("ptr", _word(f, "block_type")))
@@ -153,15 +166,56 @@ def _write_system_take(module):
     (size,) = f.arguments
     # What the machine does not have is refused at once: touching it would end the process.
     with f.leave(f.load("i64", _word(f, "reserved")) + size > f.load("i64", _word(f, "limit"))):
-        f.ret(f.constant("ptr", 0))
+        f.ret(null(f))
+    with f.leave(size < MAPPED_FROM):
+        f.ret(f.call("aligned_alloc", "ptr", f.constant("i64", ALIGNMENT), size))
+
+    def mapped(nbytes):
+        flags, access = (f.constant("i32", word) for word in PAGES)
+        nowhere = f.constant("i32", -1), f.constant("i64", 0)
+        data = f.call("mmap", "ptr", null(f), nbytes, access, flags, *nowhere)
+        with f.leave(f.convert(data, "i64").eq(-1)):
+            f.ret(null(f))
+        return data
+
     if sys.platform == "linux":
         with f.leave(size >= HUGE_FROM):
-            data = f.call("aligned_alloc", "ptr", f.constant("i64", HUGE), size)
-            advice = f.constant("i32", MADV_HUGEPAGE)
-            with f.when(data.ne(0)):
-                f.call("madvise", "i32", data, size, advice)
+            # From the first page of the larger kind on; what lies around that goes back.
+            whole = mapped(size + HUGE)
+            before = -f.convert(whole, "i64") & (HUGE - 1)
+            data = f.offset(whole, before)
+            with f.when(before.ne(0)):
+                f.call("munmap", "i32", whole, before)
+            f.call("munmap", "i32", f.offset(data, size), HUGE - before)
+            f.call("madvise", "i32", data, size, f.constant("i32", MADV_HUGEPAGE))
             f.ret(data)
-    f.ret(f.call("aligned_alloc", "ptr", f.constant("i64", ALIGNMENT), size))
+    f.ret(mapped(size))
+
+
+def _write_system_give(module):
+    """void system_give(ptr data, i64 size): give back what the system gave."""
+    parameters = [("ptr", "data"), ("i64", "size")]
+    f = module.function("system_give", parameters, internal=True, attributes=SELDOM)
+    data, size = f.arguments
+    with f.leave(size < MAPPED_FROM):
+        f.call("free", "void", data)
+        f.ret()
+    f.call("munmap", "i32", data, size)
+    f.ret()
+
+
+def _write_ease(module):
+    """void ease(i64 size): give cached blocks back before a request that would be the most ever."""
+    f = module.function("ease", [("i64", "size")], internal=True, attributes=SELDOM)
+    (size,) = f.arguments
+    reserved = f.load("i64", _word(f, "reserved"))
+    cached = reserved - f.load("i64", _word(f, "allocated"))
+    most = reserved + size > f.load("i64", _word(f, "reserved_peak"))
+    paid = f.load("i64", _word(f, "eased")) << 1 < f.load("i64", _word(f, "reserved_total"))
+    with f.when(most & paid & (cached >= size)):
+        f.call("trim", "void", cached - size)
+        _add(f, "eased", reserved - f.load("i64", _word(f, "reserved")))
+    f.ret()
 
 
 def _write_free_block(module):
@@ -200,7 +254,8 @@ def _write_trim(module):
         f.store(f.load("ptr", f.offset(block, NEXT)), list)
         f.store(reserved - f.load("i64", f.offset(block, SIZE)), _word(f, "reserved"))
         _add(f, "system_frees", 1)
-        f.call("free", "void", f.load("ptr", f.offset(block, DATA)))
+        data = f.load("ptr", f.offset(block, DATA))
+        f.call("system_give", "void", data, f.load("i64", f.offset(block, SIZE)))
         decref(f, f.load("ptr", f.offset(block, ADDRESS)))
         f.call("PyObject_Free", "void", block)
         decref(f, f.load("ptr", _word(f, "block_type")))

@@ -1,13 +1,14 @@
 """Arenas: where the temporaries of a program lie, planned from first and last uses.
 
-They lie in a block, the largest first, each as low as those that live with it leave room. What dies
-before an output is made may lie where that will be, which the program has from the start.
+They lie in a block, each as low as those that were laid before and live with it leave room: the
+largest first, or those that are large for long, or those that are used last, whichever takes least.
+What dies before an output is made may lie where that will be, which the program has from the start.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from cresset.runtime.heap import block_bytes
 # Temporaries begin at multiples of this: a line of the cache.
 ALIGNMENT = 64
 # The part of a block that cutting it in two has to save.
-WORTH = 0.05
+WORTH = 0.01
 
 
 class Temporary(NamedTuple):
@@ -26,6 +27,15 @@ class Temporary(NamedTuple):
     first: int
     last: int
     value: Any
+
+
+# The orders in which temporaries are laid; for each there are programs for which it is the best.
+ORDERS: tuple[Callable[[Temporary], tuple[int, ...]], ...] = (
+    lambda t: (-t.nbytes, t.last),
+    lambda t: (-t.nbytes, -t.last),
+    lambda t: (-t.nbytes * (t.last - t.first + 1),),
+    lambda t: (-t.last, -t.nbytes),
+)
 
 
 class Plan(NamedTuple):
@@ -89,11 +99,7 @@ def plan(
     `outputs` are the bytes of the rooms that are given and the launches that make what is there at
     last; with `alone` temporaries may lie there before, and the block may be cut in two.
     """
-    # Neither order is always the better one.
-    plans = [
-        _plan(sorted(wanted, key=lambda t: (-t.nbytes, sign * t.last)), outputs, alone)
-        for sign in (-1, 1)
-    ]
+    plans = [_plan(sorted(wanted, key=order), outputs, alone) for order in ORDERS]
     return min(plans, key=Plan.taken)
 
 
