@@ -2,8 +2,10 @@
 
 Sums, products and recurrences are carried in float64 for floating types and in int64 for integers,
 as PyTorch does, and stored in the type of `out`. Along an outer dim, neighbouring columns make the
-lanes of vectors; along the innermost one, several rows go side by side to hide the latency of the
-carry.
+lanes of vectors. Along a dim whose neighbours lie side by side, blocks of them do: within a block
+each lane takes in the one before it, then what is two before it, then four, and so on, and only one
+step for each block waits for the block before. Where there is neither, several rows go side by side
+to hide the latency of the carry.
 
 Schedules return (steps, bytes of each temporary); `values` are the operands in the value table, in
 the order in which they are given. Results share no memory with operands. With `reverse` the scan
@@ -25,6 +27,7 @@ from cresset.runtime.target import host
 
 PIECE = 20_000  # elements that a piece of shared work should have
 SIDE_BY_SIDE = 4  # rows
+BLOCK = 8  # elements along a row
 
 
 def cumsum(x: Layout, dim: int, out: Layout, values, first_temporary: int, reverse: bool = False):
@@ -84,6 +87,9 @@ def _scan(kind, sources, dim, targets, values, reverse, offsets=None):
     axes = axes or [(1,) * (1 + len(layouts))]
     count, *steps = axes.pop(dim)
     starts = list(offsets or [0] * len(layouts))
+    neighbours = set(steps) == {1} and BLOCK <= count < 1 << 31
+    if neighbours and _joins(kind, targets[0].dtype):
+        return (_scan_blocks(kind, layouts, axes, count, values, reverse),), ()
     if reverse:
         starts = [start + (count - 1) * step for start, step in zip(starts, steps)]
         steps = [-step for step in steps]
@@ -110,6 +116,26 @@ def _scan(kind, sources, dim, targets, values, reverse, offsets=None):
     return (step,), ()
 
 
+def _joins(kind, target):
+    """Whether what neighbours are by themselves is joined by vectors; few multiply 64-bit integers.
+    """
+    return kind in ("sum", "max", "min") or kind == "product" and target.is_floating_point
+
+
+def _scan_blocks(kind, layouts, axes, count, values, reverse):
+    """The step that scans rows by blocks of neighbours."""
+    sizes, strides = merge(*_transposed(axes))
+    rows = prod(sizes)
+    types = tuple(layout.dtype for layout in layouts)
+    names = ".".join(type.name for type in types)
+    return Step(
+        f"scan.{kind}.{names}.{'backward' if reverse else 'forward'}.{BLOCK}",
+        lambda: _write_blocks(kind, types, reverse, BLOCK),
+        tuple(values), (count, *batch_words(sizes, strides)), rows, max(1, PIECE // count),
+        rows * count,
+    )
+
+
 def _transposed(axes):
     """The sizes, and the strides of each operand."""
     sizes, *strides = zip(*axes) if axes else ((), ())
@@ -118,7 +144,12 @@ def _transposed(axes):
 
 # --- kernels --------------------------------------------------------------------------------------
 class Fold:
-    """A running sum, product or recurrence: how it is carried, and what one more item makes it."""
+    """A running sum or product: how it is carried, and what one more item makes it.
+
+    What is carried is a tuple of states, each a value of one of the `carriers`.
+    """
+
+    place = "i64"  # the type of indices
 
     def __init__(self, kind: str, types):
         self.kind = kind
@@ -131,16 +162,34 @@ class Fold:
         carrier = ir.vector(self.carriers[0], ir.lanes(value.type))
         return _convert(f, _convert(f, value, source, self.target.llvm), self.target, carrier)
 
-    def fold(self, f: Function, carried, items, index) -> tuple:
-        """What is carried on after the items at an index."""
-        (value,) = carried
-        if self.kind == "recurrence":
-            return (items[0] * value + items[1],)
-        return (value + items[0] if self.kind == "sum" else value * items[0],)
+    def state(self, f: Function, items, indices: Value) -> tuple:
+        """What the items at some indices, one for each lane, are by themselves."""
+        return tuple(items)
 
-    def result(self, f: Function, value: Value) -> Value:
-        """A carried value as it is stored."""
-        return _convert(f, value, self.target, self.target.llvm)
+    def merge(self, f: Function, before, after) -> tuple:
+        """What is carried on after neighbours, each of which was folded by itself."""
+        (x,), (y,) = before, after
+        return (x + y if self.kind == "sum" else x * y,)
+
+    def fold(self, f: Function, carried, items, index: Value) -> tuple:
+        """What is carried on after the items at an index."""
+        indices = f.splat(f.convert(index, self.place), ir.lanes(items[0].type))
+        return self.merge(f, carried, self.state(f, items, indices))
+
+    def unchanged(self, f: Function, carried, items) -> Value | None:
+        """Whether all of a block's items leave what is carried as it is, if that is soon seen."""
+        return None
+
+    def results(self, f: Function, carried) -> tuple:
+        """What is carried, as it is stored."""
+        return tuple(_convert(f, value, self.target, self.target.llvm) for value in carried)
+
+
+class Recurrence(Fold):
+    """A linear recurrence."""
+
+    def fold(self, f, carried, items, index):
+        return (items[0] * carried[0] + items[1],)
 
 
 class ComplexFold(Fold):
@@ -160,10 +209,11 @@ class ComplexFold(Fold):
 class Extreme(Fold):
     """The greatest or least item so far, and where it last stood."""
 
-    def __init__(self, kind: str, types):
+    def __init__(self, kind: str, types, place="i64"):
         self.kind = kind
         self.type = types[0]
-        self.carriers = (self.type.llvm, "i64")
+        self.place = place
+        self.carriers = (self.type.llvm, place)
         greatest, bits = kind == "max", 8 * self.type.itemsize
         if self.type.is_floating_point:
             first = float("-inf") if greatest else float("inf")
@@ -176,17 +226,113 @@ class Extreme(Fold):
     def item(self, f, value, source):
         return value
 
-    def fold(self, f, carried, items, index):
-        (value, place), (item,) = carried, items
+    def state(self, f, items, indices):
+        return items[0], indices
+
+    def unchanged(self, f, carried, items):
+        (value, _), (item,) = carried, items
+        low, high = (item, value) if self.kind == "max" else (value, item)
+        less = low < high if self.type.is_signed else low.ult(high)
+        return f.bitcast(less, f"i{ir.lanes(less.type)}").eq(-1)
+
+    def merge(self, f, before, after):
+        (value, place), (item, here) = before, after
         low, high = (value, item) if self.kind == "max" else (item, value)
         newer = low <= high if self.type.is_signed else low.ule(high)
         if self.type.is_floating_point:
-            newer = item.unordered(item) | (newer & (value.unordered(value) ^ True))
-        here = f.splat(index, ir.lanes(item.type))
+            newer = item.unordered(item) | newer
         return f.select(newer, item, value), f.select(newer, here, place)
 
-    def result(self, f, value):
-        return value
+    def results(self, f, carried):
+        value, place = carried
+        return value, f.convert(place, ir.vector("i64", ir.lanes(place.type)))
+
+
+FOLDS = {"sum": Fold, "product": Fold, "recurrence": Recurrence, "complex product": ComplexFold,
+         "complex recurrence": ComplexFold, "max": Extreme, "min": Extreme}
+
+
+def _write_blocks(kind, types, backward, lanes):
+    """The kernel of a scan over rows of neighbours, `lanes` of which are a block; a unit is a row.
+
+    Words: the operands; count, at least a block; batch. The last block lies over the one before it.
+    """
+    # Masks of values are masks of places where both have one size.
+    place = {"place": "i32"} if "m" == kind[0] and types[0].itemsize <= 4 else {}
+    fold = FOLDS[kind](kind, types, **place)
+    sources = len(types) - len(fold.carriers)
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    pointers = [words.pointer() for _ in types]
+    count = words.integer()
+    batch = Batch(words, len(types))
+    first = [f.constant(ir.vector(carrier, lanes), number)
+             for carrier, number in zip(fold.carriers, fold.start)]
+    # The lane of each item of a block, in the order of the scan, and the other way round.
+    order = list(range(lanes))[:: -1 if backward else 1]
+
+    def numbers(type):
+        """The place of each lane's item in its block."""
+        lane = f.lane_numbers(ir.vector(type, lanes))
+        return lanes - 1 - lane if backward else lane
+
+    def earlier(value, start, distance):
+        """Of each lane the value that is so far before it, of none the start."""
+        return f.shuffle(value, start, [
+            order[k - distance] if k >= distance else lanes for k in order
+        ])
+
+    with f.units() as row:
+        bases = [f.offset(pointer, offset, type.llvm)
+                 for pointer, offset, type in zip(pointers, batch.offsets(f, row), types)]
+        with f.each(0, count, lanes, carry=first) as loop:
+            at = f.minimum(loop.index, count - lanes)
+            seen = loop.index - at
+            whole = seen.eq(0)
+            low = count - lanes - at if backward else at
+            places = [f.offset(base, low, type.llvm) for base, type in zip(bases, types)]
+            items = [fold.item(f, f.load(ir.vector(type.llvm, lanes), place), type)
+                     for place, type in zip(places[:sources], types)]
+
+            def fresh():
+                return numbers("i32") >= f.splat(f.convert(seen, "i32"), lanes)
+
+            here = f.splat(f.convert(at, fold.place), lanes) + numbers(fold.place)
+            alone = fold.state(f, items, here)
+
+            def only_fresh():
+                mask = fresh()
+                return tuple(f.select(mask, v, start) for v, start in zip(alone, first))
+
+            def scanned():
+                """What is carried on by each lane, and by the last one."""
+                states = f.either(whole, lambda: alone, only_fresh)
+                distance = 1
+                while distance < lanes:
+                    before = [earlier(v, start, distance) for v, start in zip(states, first)]
+                    states = fold.merge(f, before, states)
+                    distance *= 2
+                total = [f.shuffle(v, None, [order[-1]] * lanes) for v in states]
+                return *fold.merge(f, loop.values, states), *fold.merge(f, loop.values, total)
+
+            same = fold.unchanged(f, loop.values, items)
+            carried = scanned() if same is None else f.either(
+                same, lambda: (*loop.values, *loop.values), scanned
+            )
+            here, following = carried[: len(first)], carried[len(first) :]
+            results, targets = fold.results(f, here), places[sources:]
+
+            def kept():
+                mask = fresh()
+                return tuple(f.select(mask, value, f.load(value.type, target))
+                             for value, target in zip(results, targets))
+
+            for value, target in zip(f.either(whole, lambda: results, kept), targets):
+                f.store(value, target)
+            loop.next(*following)
+    f.ret()
+    return module
 
 
 def _write(kind, types, columns, abreast):
@@ -195,8 +341,7 @@ def _write(kind, types, columns, abreast):
     Words: the operands; count; steps; starts; column blocks; the last block's first column; rows;
     batch. A block or row beyond the last repeats that.
     """
-    kinds = Extreme if kind in ("max", "min") else ComplexFold if "complex" in kind else Fold
-    fold = kinds(kind, types)
+    fold = FOLDS[kind](kind, types)
     sources = len(types) - len(fold.carriers)
     module = Module()
     f = module.kernel()
@@ -225,6 +370,7 @@ def _write(kind, types, columns, abreast):
             ])
         with f.loop(0, count, carry=first * abreast) as loop:
             carried: list[Value] = []
+            stored: list[Value] = []
             places: list[Value] = []
             for k, base in enumerate(bases):
                 at = [
@@ -237,10 +383,12 @@ def _write(kind, types, columns, abreast):
                 ]
                 each = len(fold.carriers)
                 old = loop.values[k * each : (k + 1) * each]
-                carried += fold.fold(f, old, items, loop.index)
+                new = fold.fold(f, old, items, loop.index)
+                carried += new
+                stored += fold.results(f, new)
                 places += at[sources:]
-            for value, place in zip(carried, places):
-                f.store(fold.result(f, value), place)
+            for value, place in zip(stored, places):
+                f.store(value, place)
             loop.next(*carried)
     f.ret()
     return module
