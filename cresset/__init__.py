@@ -111,9 +111,9 @@ Tensor._repr_html_ = _repr_html_
 
 # Found when first asked for: a program that needs no modules does not wait for them.
 _LATE_MODULES = (
-    "accelerator", "amp", "array_api", "backends", "cuda", "distributions", "fft", "func", "jit",
-    "linalg", "mps", "nn", "optim", "random", "special", "testing", "types", "utils", "version",
-    "xpu",
+    "accelerator", "amp", "array_api", "backends", "cuda", "distributed", "distributions", "fft",
+    "func", "jit", "linalg", "mps", "nn", "optim", "random", "special", "testing", "types", "utils",
+    "version", "xpu",
 )
 _LATE_NAMES = {
     "save": "serialization",

@@ -19,7 +19,7 @@ from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module
 
-DEEPEST = 1 << 10  # bytes of a column of b in a stretch; copies of panels lie on the stack
+DEEPEST = 1 << 8  # terms of a stretch, a panel of which stays in the first cache
 SCRATCH_BYTES = 1 << 16  # for the sums of a unit
 LINE = 64  # bytes that a cache fetches at a time
 COPIES = ("", "along", "across")  # how panels are read that are copied, after those that are not
@@ -33,7 +33,7 @@ def tiles(tile: Tile) -> Module:
 
     Words: pointers a, b, c, bias; m, n, k, the length of a stretch, rows and columns of a unit,
     number of row and of column blocks, how panels are copied; the share of every tile in fetching
-    the next panel, and its parts as of `parts_ahead`; strides in a of a panel's row (0: it is not
+    the next panel, and its lines as of `lines_ahead`; strides in a of a panel's row (0: it is not
     packed), of a row and from k to k; in b of a panel (0: it is not packed), of a column and from k
     to k; of a row of c; of a row and a column (1 or 0) of bias, and whether there is one; the batch
     of (a, b, c, bias); the epilogue.
@@ -55,7 +55,7 @@ def tiles(tile: Tile) -> Module:
     # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
     copied: Any = None
     if tile.rows > 1:
-        copied = f.alloca(tile.type, DEEPEST // ir.size(tile.type) * tile.columns)
+        copied = f.alloca(tile.type, DEEPEST * tile.columns)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
         rest = unit.udiv(column_blocks)
@@ -72,19 +72,21 @@ def tiles(tile: Tile) -> Module:
         corner = f.select(epilogue.wanted, f.offset(box, 0 - left, tile.type),
                           f.offset(z, top * c_row, tile.type))
 
-        def turn(start, panel, step, starts, following, turns):
+        def turn(start, panel, step, starts, turns):
             """The sums of one tile over a stretch, and of those before it."""
             begins, ends = start.eq(0), start + deep >= k
             row = f.minimum(turns.index, m - tile.rows)
             result = Lines(f.offset(corner, (row - top) * pitch, tile.type), pitch, starts)
-            (place,) = turns.values
+            place, ahead, met = turns.values
             waiting = Lines(place, f.constant("i64", tile.columns), in_line(f, tile))
             with f.when(ends):
                 _fetch(f, tile, result)
-            done = (turns.index - first_row).udiv(tile.rows) * share
-            with f.loop(done, done + share) as number:
-                part = number.urem(run) * beside + number.udiv(run) * onward
-                f.prefetch(f.offset(following, part, tile.type), write=False)
+            with f.loop(0, share, carry=[ahead, met]) as fetching:
+                at, number = fetching.values
+                f.prefetch(at, write=False)
+                last = (number + 1).eq(run)
+                fetching.next(f.offset(at, f.select(last, onward, beside), tile.type),
+                              f.select(last, 0, number + 1))
             apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
             sums = product(f, tile, f.minimum(deep, k - start),
                            f.offset(x, start * a_step + apart, tile.type),
@@ -104,7 +106,7 @@ def tiles(tile: Tile) -> Module:
             target = either(f, ends, lambda: result, lambda: waiting)
             for total, pointer in zip(totals, vectors(f, tile, target)):
                 f.store(total, pointer)
-            turns.next(f.offset(place, tile.rows * tile.columns, tile.type))
+            turns.next(f.offset(place, tile.rows * tile.columns, tile.type), *fetching.results)
 
         with f.loop(0, f.select(k > 0, k, 1), deep) as start:
             source = f.offset(y, start * b_step, tile.type)
@@ -128,12 +130,15 @@ def tiles(tile: Tile) -> Module:
                 # The panel that the unit meets next: that of the next columns, or the next stretch.
                 coming = column + tile.columns
                 more = coming < end_column
-                ahead = (f.select(more, start, start + deep) * b_step
-                         + f.select(more, coming, first_column) * b_column)
-                following = f.offset(y, ahead, tile.type)
-                with f.loop(first_row, end_row, tile.rows, carry=passes.values) as turns:
-                    turn(start, panel, step, starts, following, turns)
-                passes.next(*turns.results)
+                coming = f.select(more, coming, first_column)
+                there = f.select(b_panel.eq(0), coming * b_column,
+                                 coming.udiv(tile.columns) * b_panel)
+                there = there + f.select(more, start, start + deep) * b_step
+                following = [f.offset(y, there, tile.type), f.constant("i64", 0)]
+                with f.loop(first_row, end_row, tile.rows,
+                            carry=[*passes.values, *following]) as turns:
+                    turn(start, panel, step, starts, turns)
+                passes.next(turns.results[0])
         with f.when(epilogue.wanted):
             rows = matrix * m + first_row, matrix * m + end_row
             epilogue.call(f.offset(box, (first_row - top) * wide, tile.type), wide, rows,
@@ -155,12 +160,13 @@ def _fetch(f: Function, tile: Tile, lines: Lines):
         row = f.offset(row, lines.stride, tile.type)
 
 
-def parts_ahead(tile: Tile, deep: int, column: int, step: int) -> tuple[int, int, int, int]:
-    """How many parts of a stretch of a panel are fetched, in all and in a run; how far from one to
-    the next in a run, and from run to run: the lines of a row, or one of every column.
+def lines_ahead(tile: Tile, deep: int, column: int, step: int) -> tuple[int, int, int, int]:
+    """How many lines of the cache a stretch of a panel has, in all and in a run; how far it is from
+    one to the next in a run, and from the last of a run: those of a row or, across, of a column.
     """
     line = LINE // ir.size(tile.type)
     if column == 1:
-        run = -(-tile.columns // line)
-        return deep * run, run, line, step
-    return tile.columns * -(-deep // line), tile.columns, column, line
+        runs, run, apart = deep, -(-tile.columns // line), step
+    else:
+        runs, run, apart = tile.columns, -(-deep // line), column
+    return runs * run, run, line, apart - (run - 1) * line

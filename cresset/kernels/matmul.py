@@ -32,9 +32,9 @@ PACKED_BYTES = 1 << 18  # and it is larger than this
 STRIDED_COLUMNS = 64  # the same where k by k a is read across its rows
 STRIDED_BYTES = 1 << 16
 CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second cache
-TALL = 192  # rows of a unit if less than so many stay there
+TALL = 144  # rows of a unit if less than so many stay there
 LEAST_UNITS = 32  # into which a product is cut
-FETCHED_BYTES = 1 << 19  # panels of b are fetched ahead if it is larger, unless they are packed
+FETCHED_BYTES = 1 << 19  # panels of b are fetched ahead if it is larger
 LEAST_PANELS = 3  # of columns that a unit has room for
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 FEW_UNITS = 4  # into which its columns are cut, if they are many
@@ -207,7 +207,7 @@ def _row_sums(schedule: Schedule, dtype: dtype, problem: Problem):
 def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     m, n, k = problem.m, problem.n, problem.k
     tile = Tile.of(dtype, m)
-    stretches = max(1, -(-k * dtype.itemsize // blocks.DEEPEST))
+    stretches = max(1, -(-k // blocks.DEEPEST))
     deep = -(-k // stretches)
     tall, wide = _unit(dtype, tile, problem, stretches)
     copying = _copying(dtype, tile, problem)
@@ -225,10 +225,10 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
         problem = problem._replace(bias=_packed_rows(schedule, dtype, Tile.of(dtype, 1), rows))
     b_step, b_column = problem.b.matrix
     row_blocks, column_blocks = -(-m // tall), -(-n // wide)
-    parts, *ahead = blocks.parts_ahead(tile, deep, b_column, b_step)
+    lines, *ahead = blocks.lines_ahead(tile, deep, b_column, b_step)
     share = 0
-    if not b_panel and tile.rows > 1 and n * k * dtype.itemsize > FETCHED_BYTES:
-        share = -(-parts // -(-min(m, tall) // tile.rows))
+    if tile.rows > 1 and n * k * dtype.itemsize > FETCHED_BYTES:
+        share = -(-lines // -(-min(m, tall) // tile.rows))
     rest = n % wide or min(n, wide)
     tiled = Tiled(2, dtype, (*problem.batch, m, n), problem.c.strides, max(rest, tile.lanes),
                   wide, overlap=rest < tile.lanes)
