@@ -185,7 +185,7 @@ def test_packed_and_deep_products_are_the_plain_ones(monkeypatch, vector_bytes):
     monkeypatch.setattr(products, "SPAN_BYTES", 0)
     monkeypatch.setattr(products, "TALL", 12)
     monkeypatch.setattr(products, "LEAST_UNITS", 3)
-    depth = 2 * blocks.DEEPEST // 4 + 5
+    depth = 2 * blocks.DEEPEST + 5
     sizes = [(18, 70, 40), (19, depth, 33), (24, depth, 48), (48, 64, 96), (30, depth, 250)]
     for m, k, n in sizes:
         for shape in [(), (2,)]:
