@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
-# All names that an owner has; listing those of a class takes half a millisecond.
-Names = Iterable[str] | Callable[[], Iterable[str]]
+from collections.abc import Iterable
 
 
 class MissingError(AttributeError, NotImplementedError):
     """A name that PyTorch may have and Cresset has not.
 
     It is an AttributeError, so that `hasattr` and `getattr` with a default answer as ever. Those,
-    and imports of submodules, ask for names often and read no message: names are listed, and the
-    nearest looked for, when one is printed.
+    and imports of submodules, ask for names often and read no message: the nearest are looked for
+    when one is printed.
     """
 
-    def __init__(self, owner: str, name: str, names: Names):
+    def __init__(self, owner: str, name: str, names: Iterable[str]):
         super().__init__(f"{owner} has no {name!r}")
         self.missing = name
         self.names = names
@@ -24,13 +21,12 @@ class MissingError(AttributeError, NotImplementedError):
     def __str__(self) -> str:
         import difflib
 
-        names = self.names() if callable(self.names) else self.names
-        public = [n for n in names if not n.startswith("_")]
+        public = [n for n in self.names if not n.startswith("_")]
         near = difflib.get_close_matches(self.missing, public, 3, 0.6)
         return self.args[0] + (f"; the nearest there are: {', '.join(near)}" if near else "")
 
 
-def missing(owner: str, name: str, names: Names) -> AttributeError:
+def missing(owner: str, name: str, names: Iterable[str]) -> AttributeError:
     """The error for `owner.name`, where `owner` has `names`."""
     if name.startswith("__"):
         # Protocols ask for such names all the time, and catch the answer.
