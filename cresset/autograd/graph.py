@@ -17,6 +17,7 @@ from cresset.autograd.recipe import ONE_OUT, OUT, TENSOR
 from cresset.autograd.record import live
 from cresset.autograd.saved import overwritten, packers, save_output
 from cresset.core.tensor import Tensor
+from cresset.ops.meta import over
 
 __all__ = ["Node", "disable_saved_tensors_hooks", "increment_version", "register_multi_grad_hook",
            "save_on_cpu", "saved_tensors_hooks"]
@@ -77,10 +78,7 @@ class saved_tensors_hooks:
                 edge = node.edges[node.op.tensor_places.index(place)]
                 kept[k] = self.packed(kept[k][0], edge)
             elif how in (OUT, ONE_OUT):
-                x = object.__new__(Tensor)
-                x.memory, x.layout, x.ptr, _ = kept[k]
-                x.base = x.grad = x.history = None
-                kept[k] = self.packed(x, None)
+                kept[k] = self.packed(over(*kept[k][:3]), None)
         node.saved = kept
         node.__class__ = PackedNode
 

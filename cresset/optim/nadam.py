@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from cresset.ops import scalar, update
-from cresset.optim.adam import decay_of, moment_numbers, moments
+from cresset.optim.adam import MOMENTS, decay_of, moment_numbers, moments
 from cresset.optim.optimizer import ParamsT, check_at_least_zero, check_betas, check_immediate
 from cresset.optim.step_count import Lot, StepCounting, start_at_zero
 
@@ -81,7 +81,7 @@ class NAdam(StepCounting):
 
     def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
         state["mu_product"] = 1.0
-        start_at_zero(param, state, "exp_avg", "exp_avg_sq")
+        start_at_zero(param, state, *MOMENTS)
 
     def _update(self, group: dict[str, Any], lot: Lot) -> None:
         beta1, beta2 = group["betas"]
@@ -94,7 +94,7 @@ class NAdam(StepCounting):
         for state in lot.states:
             state["mu_product"] = product
         _nadam_update(decay_of(group), group["maximize"])(
-            *lot.lists("exp_avg", "exp_avg_sq"),
+            *lot.lists(*MOMENTS),
             **moment_numbers(group),
             share=lr * (1 - mu) / (1 - product),
             ahead=lr * mu_next / (1 - product * mu_next),

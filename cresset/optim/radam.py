@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from cresset.ops import scalar, update
-from cresset.optim.adam import decay_of, moment_numbers, moments
+from cresset.optim.adam import MOMENTS, decay_of, moment_numbers, moments
 from cresset.optim.optimizer import ParamsT, check_at_least_zero, check_betas, check_immediate
 from cresset.optim.step_count import Lot, StepCounting, start_at_zero
 
@@ -74,7 +74,7 @@ class RAdam(StepCounting):
         super().__init__(params, defaults)
 
     def _start(self, group: dict[str, Any], param: Any, state: dict[str, Any]) -> None:
-        start_at_zero(param, state, "exp_avg", "exp_avg_sq")
+        start_at_zero(param, state, *MOMENTS)
 
     def _update(self, group: dict[str, Any], lot: Lot) -> None:
         beta1, beta2 = group["betas"]
@@ -89,7 +89,7 @@ class RAdam(StepCounting):
                 / ((longest - 4) * (longest - 2) * length)
             )
         _radam_update(rectified, decay_of(group), group["maximize"])(
-            *lot.lists("exp_avg", "exp_avg_sq"),
+            *lot.lists(*MOMENTS),
             **moment_numbers(group),
             size=size,
             eps=group["eps"],

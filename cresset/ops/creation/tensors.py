@@ -68,13 +68,14 @@ def laid_out(operation: str, size, dtype, device) -> Layout:
     d = types._Default.dtype if dtype is None else dtype
     where = default_device.device if device is None else device
     key = laid_out, size, d, where
+    exact = _exact(size)
     try:
-        if _exact(size):
+        if exact:
             return dispatch.plans[key]
     except (KeyError, TypeError):
         pass
     layout = Layout.packed(_shape(operation, size), kept(operation, d), placed(operation, device))
-    if _exact(size):
+    if exact:
         dispatch.remember(key, layout)
     return layout
 
