@@ -12,7 +12,6 @@ lower layer calls a higher one.
 
 from __future__ import annotations
 
-from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 
 from cresset import autograd, ops
@@ -44,7 +43,7 @@ from cresset.core.memory_format import (
     memory_format,
     preserve_format,
 )
-from cresset.core.missing import missing as _missing
+from cresset.core.missing import found_late as _found_late
 from cresset.core.tensor import Tensor
 from cresset.ops import dispatch as _dispatch
 from cresset.ops import generated as _generated
@@ -109,40 +108,24 @@ def _repr_html_(x: Tensor) -> str:
 Tensor._repr_html_ = _repr_html_
 
 
-# Found when first asked for: a program that needs no modules does not wait for them.
-_LATE_MODULES = (
-    "accelerator", "amp", "array_api", "backends", "cuda", "distributed", "distributions", "fft",
-    "func", "jit", "linalg", "mps", "nn", "optim", "random", "special", "testing", "types", "utils",
-    "version", "xpu",
-)
-_LATE_NAMES = {
-    "save": "serialization",
-    "load": "serialization",
-    "show": "compiler.inspection.show",
-    "draw": "pictures",
-    "draw_graph": "pictures",
-    "trace": "capture.trace",
-    "compile": "compiler.compile",
-    "vmap": "func",
-    "autocast": "amp",
-    "GradScaler": "amp",
-    "get_autocast_dtype": "amp",
-    "is_autocast_enabled": "amp",
-    **dict.fromkeys(("cond", "scan", "while_loop"), "compiler.control_flow.functions"),
-    **dict.fromkeys((
+# A program that needs none of these does not wait for them.
+__getattr__, __dir__ = _found_late(globals(), {
+    "amp": ("GradScaler", "autocast", "get_autocast_dtype", "is_autocast_enabled"),
+    "capture.trace": ("trace",),
+    "compiler.compile": ("compile",),
+    "compiler.control_flow.functions": ("cond", "scan", "while_loop"),
+    "compiler.inspection.show": ("show",),
+    "func": ("vmap",),
+    "pictures": ("draw", "draw_graph"),
+    "serialization": ("load", "save"),
+    "settings": (
         "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
         "is_deterministic_algorithms_warn_only_enabled", "set_float32_matmul_precision",
         "use_deterministic_algorithms",
-    ), "settings"),
-}
-
-
-def __getattr__(name):
-    if name in _LATE_MODULES:
-        found = _import_module(f"cresset.{name}")
-    elif name in _LATE_NAMES:
-        found = getattr(_import_module(f"cresset.{_LATE_NAMES[name]}"), name)
-    else:
-        raise _missing("cresset", name, [*globals(), *_LATE_MODULES, *_LATE_NAMES])
-    globals()[name] = found
-    return found
+    ),
+    **dict.fromkeys((
+        "accelerator", "array_api", "backends", "cuda", "distributed", "distributions", "fft",
+        "jit", "linalg", "mps", "nn", "optim", "random", "special", "testing", "types", "utils",
+        "version", "xpu",
+    ), ()),
+})

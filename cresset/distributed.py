@@ -5,7 +5,7 @@ A program that does not ask finds no other name here, and is told so.
 
 from __future__ import annotations
 
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 
 __all__ = ["is_available", "is_initialized", "is_torchelastic_launched"]
 
@@ -29,6 +29,4 @@ def is_torchelastic_launched() -> bool:
     """Whether a launcher of groups has started this process: no."""
     return False
 
-
-def __getattr__(name):
-    raise missing("distributed", name, __all__)
+__getattr__, __dir__ = found_late(globals())

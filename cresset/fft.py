@@ -8,13 +8,11 @@
 The functions are declared in `cresset.ops.transforms.fourier`; NumPy computes them.
 """
 
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 from cresset.ops import functions
 
 _found = functions("transforms.fourier")
 globals().update(_found)
 __all__ = list(_found)
 
-
-def __getattr__(name):
-    raise missing("fft", name, __all__)
+__getattr__, __dir__ = found_late(globals())

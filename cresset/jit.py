@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 
 __all__ = ["Final", "annotate", "export", "ignore", "is_scripting", "is_tracing", "script",
            "script_if_tracing", "unused"]
@@ -58,6 +58,4 @@ def is_tracing() -> bool:
     """False: no code is being traced by `jit.trace`."""
     return False
 
-
-def __getattr__(name):
-    raise missing("jit", name, globals())
+__getattr__, __dir__ = found_late(globals())

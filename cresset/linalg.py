@@ -10,7 +10,7 @@ factorizations; LU and triangular systems are kernels of ours, LDL and the expon
 of NumPy's products.
 """
 
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 from cresset.ops import functions
 from cresset.ops.exchange import standard
 from cresset.ops.linear_algebra.matrices import LinAlgError
@@ -31,6 +31,4 @@ for _theme in THEMES:
 matrix_transpose, outer, tensordot = shape.matrix_transpose, products.outer, contractions.tensordot
 trace = standard.trace
 
-
-def __getattr__(name):
-    raise missing("linalg", name, __all__)
+__getattr__, __dir__ = found_late(globals())

@@ -15,11 +15,9 @@ from cresset.amp.autocast import (
     is_autocast_enabled,
 )
 from cresset.amp.grad_scaler import GradScaler
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 
 __all__ = ["GradScaler", "autocast", "get_autocast_dtype", "is_autocast_available",
            "is_autocast_enabled"]
 
-
-def __getattr__(name):
-    raise missing("amp", name, globals())
+__getattr__, __dir__ = found_late(globals())

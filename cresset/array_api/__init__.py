@@ -16,7 +16,7 @@ from __future__ import annotations
 import cresset
 from cresset import fft
 from cresset.array_api import elementwise, linalg, reductions, shapes, types
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 
 _AS_THEY_ARE = (
     "__array_api_version__", "__array_namespace_info__",
@@ -51,6 +51,4 @@ for _part in (types, elementwise, shapes, reductions):
     globals().update({name: getattr(_part, name) for name in _names})
     __all__ += _names
 
-
-def __getattr__(name):
-    raise missing("array_api", name, __all__)
+__getattr__, __dir__ = found_late(globals())

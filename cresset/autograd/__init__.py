@@ -1,7 +1,5 @@
 """Automatic differentiation: a graph of nodes recorded as operations run, walked backwards."""
 
-from importlib import import_module
-
 from cresset.autograd.engine import backward, grad
 from cresset.autograd.function import Function
 from cresset.autograd.gradcheck import gradcheck, gradgradcheck
@@ -14,7 +12,7 @@ from cresset.autograd.mode import (
     set_grad_enabled,
 )
 from cresset.autograd.variable import Variable
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 from cresset.ops.arguments import guard
 
 __all__ = ["Function", "Variable", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck",
@@ -23,8 +21,4 @@ __all__ = ["Function", "Variable", "backward", "enable_grad", "grad", "gradcheck
 
 globals().update(guard(globals(), ("backward", "grad", "gradcheck", "gradgradcheck")))
 
-
-def __getattr__(name):
-    if name in ("functional", "graph"):
-        return import_module(f"cresset.autograd.{name}")
-    raise missing("autograd", name, globals())
+__getattr__, __dir__ = found_late(globals(), {"functional": (), "graph": ()})

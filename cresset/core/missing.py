@@ -1,8 +1,11 @@
-"""Names that are not there (yet): the error names the nearest thing that is."""
+"""Names that are not there: found when first asked for, or an error that names the nearest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
 
 
 class MissingError(AttributeError, NotImplementedError):
@@ -32,3 +35,32 @@ def missing(owner: str, name: str, names: Iterable[str]) -> AttributeError:
         # Protocols ask for such names all the time, and catch the answer.
         return AttributeError(f"{owner!r} has no attribute {name!r}")
     return MissingError(owner, name, names)
+
+
+def found_late(
+    namespace: dict[str, Any], files: Mapping[str, Iterable[str]] = MappingProxyType({})
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a module whose names are found when first asked for.
+
+    `namespace` is the module's `globals()`. `files` has the names by the files of its package that
+    define them, so that a program which needs none of these does not wait for them; the files are
+    names as well. Any other name is missing.
+    """
+    owner, package = namespace["__name__"].removeprefix("cresset."), namespace["__package__"]
+    file_of = {name: file for file, names in files.items() for name in names}
+    late = {*file_of, *(file for file in files if "." not in file)}
+
+    def __getattr__(name: str) -> Any:
+        if name in file_of:
+            found = getattr(import_module(f"{package}.{file_of[name]}"), name)
+        elif name in late:
+            found = import_module(f"{package}.{name}")
+        else:
+            raise missing(owner, name, [*namespace, *late])
+        namespace[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*namespace, *late})
+
+    return __getattr__, __dir__

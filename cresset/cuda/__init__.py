@@ -7,11 +7,10 @@ processor does: AssertionError.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, NoReturn
 
 from cresset import OutOfMemoryError
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 
 __all__ = ["OutOfMemoryError", "device_count", "empty_cache", "get_arch_list", "is_available",
            "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
@@ -100,8 +99,4 @@ for _name in ("CUDAGraph", "Event", "Stream", "device", "stream",
                                              "Half", "Int", "Long", "Short"))):
     globals()[_name] = type(_name, (), {"__new__": _absent_function(_name)})
 
-
-def __getattr__(name):
-    if name == "amp":
-        return import_module("cresset.cuda.amp")
-    raise missing("cuda", name, globals())
+__getattr__, __dir__ = found_late(globals(), {"amp": ()})

@@ -11,7 +11,7 @@ go on from its values. (Gradients of beta and Dirichlet samples are those of the
 they are shares of.)
 """
 
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 from cresset.distributions import constraints, kl, transforms, utils
 from cresset.distributions.bernoulli import Bernoulli
 from cresset.distributions.binomial import Binomial
@@ -53,6 +53,4 @@ __all__ = ["Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Di
            "RelaxedOneHotCategorical", "StudentT", "TransformedDistribution", "Uniform",
            "constraints", "kl", "kl_divergence", "register_kl", "transforms", "utils", *_transforms]
 
-
-def __getattr__(name):
-    raise missing("distributions", name, globals())
+__getattr__, __dir__ = found_late(globals())

@@ -9,7 +9,7 @@ They work on the recorded graph as `autograd` does, and nest. Functions given to
 with tensors of their own and must return what depends on these alone.
 """
 
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 from cresset.func.derivatives import (
     grad,
     grad_and_value,
@@ -25,6 +25,4 @@ from cresset.func.vmap import vmap
 __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp",
            "stack_module_state", "vjp", "vmap"]
 
-
-def __getattr__(name):
-    raise missing("func", name, globals())
+__getattr__, __dir__ = found_late(globals())

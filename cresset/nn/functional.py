@@ -13,7 +13,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor, ops
-from cresset.core.missing import missing
+from cresset.core.missing import found_late
 from cresset.nn.losses import (
     cosine_embedding_loss,
     ctc_loss,
@@ -537,6 +537,4 @@ def _drop_channels(
 
 globals().update(_guard(globals(), __all__))
 
-
-def __getattr__(name):
-    raise missing("nn.functional", name, globals())
+__getattr__, __dir__ = found_late(globals())

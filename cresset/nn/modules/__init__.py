@@ -1,10 +1,8 @@
 """The layers of `nn`, one file for each subject, imported when one of its layers is asked for."""
 
-from importlib import import_module
+from cresset.core.missing import found_late
 
-from cresset.core.missing import missing
-
-LAYERS = {
+_LAYERS = {
     "activation": (
         "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
         "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "RReLU",
@@ -63,20 +61,7 @@ LAYERS = {
         "TransformerEncoderLayer",
     ),
 }
-_FILES = {name: file for file, names in LAYERS.items() for name in names}
 
-__all__ = [*_FILES]
+__all__ = [name for names in _LAYERS.values() for name in names]
 
-
-def __getattr__(name):
-    if name in LAYERS:
-        return import_module(f"cresset.nn.modules.{name}")
-    if name in _FILES:
-        found = getattr(import_module(f"cresset.nn.modules.{_FILES[name]}"), name)
-        globals()[name] = found
-        return found
-    raise missing("nn.modules", name, __all__)
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = found_late(globals(), _LAYERS)
