@@ -143,3 +143,10 @@ def test_a_nest_of_another_order_does_not_disturb_a_fold():
     """Broadcast operands would change in which order the elements are added."""
     x, y = cresset.randn(33, 65), cresset.randn(33, 1)
     compiled(lambda x, y: ((x * y).sum(), (x + y).mean(), (x * y).sum((0, 1))), x, y)
+
+
+def test_blocks_are_no_longer_than_columns_are_neighbours():
+    """What is broadcast to rows of columns cuts them into short ones."""
+    x, y = cresset.randn(20, 4, 16), cresset.randn(4, 1)
+    assert launches(compiled(lambda x, y: x.sum(0) + y, x, y)) == 1
+    assert launches(compiled(lambda x, y: (x * y).sum(0), x, y)) == 1

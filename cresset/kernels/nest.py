@@ -92,7 +92,7 @@ class Nest(NamedTuple):
     """The work itself: space, reduced dims, operands and the passes over them, in order.
 
     `position_strides` give the flat index that `position` reads; `in_place` says that an output may
-    lie exactly over an input. With a `width` it has blocks of so many lanes.
+    lie exactly over an input. With a `width` it has blocks of so many lanes along reduced dims.
     """
 
     shape: tuple[int, ...]
@@ -185,7 +185,8 @@ class Arrangement(NamedTuple):
 
     def order(self) -> tuple:
         """What the order depends on in which elements are folded, and so the bits of states."""
-        return [n for n, _ in self.reduced], self.lanes, self.width, self.rows
+        width = self.width if self.lanes == "reduced" else None
+        return [n for n, _ in self.reduced], self.lanes, width, self.rows
 
 
 def arranged(nest: Nest) -> Arrangement:
@@ -215,7 +216,8 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     width = block_width(nest, extent, vector_bytes, one_row)
     if half_will_do(nest, lanes, reduced_dims or kept_dims):
         width = min(width, max(block_width(nest, 1 << 30, vector_bytes) // 2, LEAST))
-    width, rows = nest.width or width, 1
+    # Lanes along a kept dim fold for themselves, however many there are.
+    width, rows = nest.width if nest.width and lanes == "reduced" else width, 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not heavy(*computed(nest.body)):
         rows = ROWS
     return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
