@@ -10,12 +10,10 @@ _LAYERS = {
         "Tanh", "Tanhshrink", "Threshold",
     ),
     "attention": ("MultiheadAttention",),
-    "batchnorm": (
-        "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d",
-        "InstanceNorm3d",
-    ),
+    "batchnorm": ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
+    "channelshuffle": ("ChannelShuffle",),
     "container": ("ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"),
-    "convolution": (
+    "conv": (
         "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
     ),
     "distance": ("CosineSimilarity", "PairwiseDistance"),
@@ -24,12 +22,14 @@ _LAYERS = {
     ),
     "flatten": ("Flatten", "Unflatten"),
     "fold": ("Fold", "Unfold"),
+    "instancenorm": ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"),
     "lazy": (
         "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d",
         "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
         "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear",
     ),
     "linear": ("Bilinear", "Identity", "Linear"),
+    "module": ("Module",),
     "loss": (
         "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "CTCLoss",
         "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss",
@@ -43,15 +43,12 @@ _LAYERS = {
         "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d",
         "ZeroPad3d",
     ),
+    "pixelshuffle": ("PixelShuffle", "PixelUnshuffle"),
     "pooling": (
         "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d",
         "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d",
         "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d",
         "MaxUnpool3d",
-    ),
-    "resampling": (
-        "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2d",
-        "UpsamplingNearest2d",
     ),
     "rnn": ("GRU", "LSTM", "RNN", "RNNBase"),
     "rnn_cells": ("GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"),
@@ -60,6 +57,7 @@ _LAYERS = {
         "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
         "TransformerEncoderLayer",
     ),
+    "upsampling": ("Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"),
 }
 
 __all__ = [name for names in _LAYERS.values() for name in names]

@@ -6,6 +6,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor
+from cresset.core.missing import found_late
 from cresset.nn import functional as F
 from cresset.nn.module import Module
 from cresset.nn.parameter import Parameter
@@ -361,3 +362,7 @@ class Softmax2d(Module):
                 f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead"
             )
         return F.softmax(input, -3)
+
+
+# PyTorch has them in one file with these.
+__getattr__, __dir__ = found_late(globals(), {"attention": ("MultiheadAttention",)})

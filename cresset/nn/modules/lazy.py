@@ -7,15 +7,8 @@ from typing import Any
 
 from cresset import Tensor
 from cresset.nn.module import Module
-from cresset.nn.modules.batchnorm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
-from cresset.nn.modules.convolution import (
+from cresset.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from cresset.nn.modules.conv import (
     Conv1d,
     Conv2d,
     Conv3d,
@@ -23,6 +16,7 @@ from cresset.nn.modules.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from cresset.nn.modules.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from cresset.nn.modules.linear import Linear
 from cresset.nn.parameter import UninitializedParameter
 

@@ -8,13 +8,9 @@ from typing import Any
 from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn.module import Module
+from cresset.nn.modules.utils import _ntuple, _single
 
 
-def _repeated(value: Any, times: int) -> tuple[int, ...]:
-    return (value,) * times if isinstance(value, int) else tuple(value)
-
-
-# --- maxima ---------------------------------------------------------------------------------------
 class _MaxPool(Module):
     """What maximum pooling over any number of dims has in common."""
 
@@ -90,9 +86,9 @@ class _MaxUnpool(Module):
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
-        self.kernel_size = _repeated(kernel_size, self.rank)
-        self.stride = _repeated(kernel_size if stride is None else stride, self.rank)
-        self.padding = _repeated(padding, self.rank)
+        self.kernel_size = _ntuple(self.rank)(kernel_size)
+        self.stride = _ntuple(self.rank)(kernel_size if stride is None else stride)
+        self.padding = _ntuple(self.rank)(padding)
 
     def forward(
         self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
@@ -149,9 +145,9 @@ class AvgPool1d(Module):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size = _repeated(kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else _repeated(stride, 1)
-        self.padding = _repeated(padding, 1)
+        self.kernel_size = _single(kernel_size)
+        self.stride = self.kernel_size if stride is None else _single(stride)
+        self.padding = _single(padding)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor
+from cresset.core.missing import found_late
 from cresset.nn import functional as F
 from cresset.nn import init
 from cresset.nn.module import Module
@@ -343,3 +344,9 @@ class GRU(RNNBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_without_projection(kwargs))
+
+
+# PyTorch has them in one file with these.
+__getattr__, __dir__ = found_late(globals(), {
+    "rnn_cells": ("GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"),
+})

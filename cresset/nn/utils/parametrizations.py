@@ -8,7 +8,7 @@ import cresset
 from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn.module import Module
-from cresset.nn.modules.convolution import _Transposed
+from cresset.nn.modules.conv import _ConvTransposeNd
 from cresset.nn.utils import parametrize
 
 __all__ = ["spectral_norm", "weight_norm"]
@@ -125,7 +125,7 @@ def spectral_norm(
     True
     """
     if dim is None:
-        dim = 1 if isinstance(module, _Transposed) else 0
+        dim = 1 if isinstance(module, _ConvTransposeNd) else 0
     weight = getattr(module, name)
     made = _SpectralNorm(weight, n_power_iterations, dim, eps)
     return parametrize.register_parametrization(module, name, made)

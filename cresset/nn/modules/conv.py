@@ -11,17 +11,13 @@ from cresset import Tensor
 from cresset.nn import functional as F
 from cresset.nn import init
 from cresset.nn.module import Module
+from cresset.nn.modules.utils import _ntuple
 from cresset.nn.parameter import Parameter
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def _repeated(value: Any, times: int) -> tuple[int, ...]:
-    """One number for each dim: a single one repeated, several as they are."""
-    return (value,) * times if isinstance(value, int) else tuple(value)
-
-
-class _Filters(Module):
+class _ConvNd(Module):
     """What convolutions and transposed ones have in common."""
 
     rank: int
@@ -66,11 +62,11 @@ class _Filters(Module):
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = _repeated(kernel_size, self.rank)
-        self.stride = _repeated(stride, self.rank)
-        self.padding = padding if isinstance(padding, str) else _repeated(padding, self.rank)
-        self.output_padding = _repeated(output_padding, self.rank)
-        self.dilation = _repeated(dilation, self.rank)
+        self.kernel_size = _ntuple(self.rank)(kernel_size)
+        self.stride = _ntuple(self.rank)(stride)
+        self.padding = padding if isinstance(padding, str) else _ntuple(self.rank)(padding)
+        self.output_padding = _ntuple(self.rank)(output_padding)
+        self.dilation = _ntuple(self.rank)(dilation)
         self.groups = groups
         self.padding_mode = padding_mode
         self._check_padding()
@@ -127,7 +123,7 @@ class _Filters(Module):
         return text
 
 
-class _Convolution(_Filters):
+class _Convolution(_ConvNd):
     """A convolution of any number of dims."""
 
     transposed = False
@@ -218,7 +214,7 @@ class Conv3d(_Convolution):
     convolve = staticmethod(F.conv3d)
 
 
-class _Transposed(_Filters):
+class _ConvTransposeNd(_ConvNd):
     """A transposed convolution of any number of dims."""
 
     transposed = True
@@ -257,7 +253,7 @@ class _Transposed(_Filters):
                 f"elements (got {len(output_size)})"
             )
         size = tuple(input.shape[-self.rank :])
-        margins = _repeated(self.padding, self.rank)
+        margins = _ntuple(self.rank)(self.padding)
         least = [
             (n - 1) * step - 2 * margin + spacing * (taps - 1) + 1
             for n, step, margin, spacing, taps in zip(
@@ -283,7 +279,7 @@ class _Transposed(_Filters):
         )
 
 
-class ConvTranspose1d(_Transposed):
+class ConvTranspose1d(_ConvTransposeNd):
     """The gradient of `Conv1d` by its input, as a layer: it makes signals longer by its stride.
 
     Input (N, in_channels, L) or (in_channels, L); the result has (L - 1) * stride - 2 * padding +
@@ -299,7 +295,7 @@ class ConvTranspose1d(_Transposed):
     convolve = staticmethod(F.conv_transpose1d)
 
 
-class ConvTranspose2d(_Transposed):
+class ConvTranspose2d(_ConvTransposeNd):
     """The gradient of `Conv2d` by its input, as a layer. Otherwise as `ConvTranspose1d`.
 
     Input (N, in_channels, H, W) or (in_channels, H, W).
@@ -315,7 +311,7 @@ class ConvTranspose2d(_Transposed):
     convolve = staticmethod(F.conv_transpose2d)
 
 
-class ConvTranspose3d(_Transposed):
+class ConvTranspose3d(_ConvTransposeNd):
     """The gradient of `Conv3d` by its input, as a layer. Otherwise as `ConvTranspose1d`.
 
     Input (N, in_channels, D, H, W) or (in_channels, D, H, W).

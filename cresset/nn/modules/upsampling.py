@@ -1,4 +1,4 @@
-"""Images at other sizes: Upsample, and pixels that move between channels and places."""
+"""Images at other sizes."""
 
 from __future__ import annotations
 
@@ -66,57 +66,3 @@ class UpsamplingBilinear2d(Upsample):
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
-
-
-class PixelShuffle(Module):
-    """(N, C r^2, H, W) as (N, C, H r, W r): channels become pixels, r = `upscale_factor`.
-
-    Shi and others (2016).
-
-    >>> import cresset
-    >>> PixelShuffle(2)(cresset.zeros(1, 8, 3, 3)).shape
-    torch.Size([1, 2, 6, 6])
-    """
-
-    def __init__(self, upscale_factor: int) -> None:
-        super().__init__()
-        self.upscale_factor = upscale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pixel_shuffle(input, self.upscale_factor)
-
-    def extra_repr(self) -> str:
-        return f"upscale_factor={self.upscale_factor}"
-
-
-class PixelUnshuffle(Module):
-    """(N, C, H r, W r) as (N, C r^2, H, W): pixels become channels, r = `downscale_factor`."""
-
-    def __init__(self, downscale_factor: int) -> None:
-        super().__init__()
-        self.downscale_factor = downscale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pixel_unshuffle(input, self.downscale_factor)
-
-    def extra_repr(self) -> str:
-        return f"downscale_factor={self.downscale_factor}"
-
-
-class ChannelShuffle(Module):
-    """Channels of (N, C, ...), dealt out to `groups` in turn. Zhang and others (2018).
-
-    >>> import cresset
-    >>> ChannelShuffle(2)(cresset.arange(4.0).view(1, 4, 1)).flatten()
-    tensor([0., 2., 1., 3.])
-    """
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.channel_shuffle(input, self.groups)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"

@@ -1,0 +1,5 @@
+"""`Module` on the path that PyTorch has it on."""
+
+from cresset.nn.module import Module
+
+__all__ = ["Module"]
