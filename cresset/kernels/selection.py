@@ -1,7 +1,7 @@
-"""Selection: where the k-th least element of a row stands, without sorting the row.
+"""Selection: the k-th least element of a row, and where it stands, without sorting the row.
 
-Elements become items as in `kernels.sort`. By each byte of the key, from the first to the last,
-only those items are kept that share a bucket with the one that is looked for.
+The row's keys, of the elements' own size, are put in a list, whose `kernels.threshold` tells which
+of them it is. Of equal ones the place decides, as in `sort`.
 
 The schedule returns (steps, bytes of each temporary).
 """
@@ -13,101 +13,91 @@ from math import prod
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.kernels.batch import Batch, batch_words, merge
-from cresset.kernels.sort import (
-    BUCKETS,
-    PAD,
-    Buckets,
-    Items,
-    digit_of,
-    in_order,
-    make_item,
-    pieces_of,
-    place_of,
-    room_of,
-)
+from cresset.kernels.sort import BUCKETS, Buckets, key_of, pieces_of
+from cresset.kernels.threshold import PAD, Keys, threshold
 from cresset.kernels.words import Words
+from cresset.runtime import ir
 from cresset.runtime.ir import Module
 from cresset.runtime.program import Step
+from cresset.runtime.target import host
 
-PACE = 4  # nanoseconds that an element takes
+PACE = 2  # nanoseconds that an element takes
+RULES = ("kth", "median", "nanmedian")
 
 
-def kth(x: Layout, k: int, dim: int, indices: Layout, values, first_temporary: int):
-    """indices = where the k-th least (from 0) of x along dim stands, in the order of `sort`.
+def kth(x: Layout, k: int, dim: int, out: Layout, indices: Layout, values, first_temporary: int,
+        rule: str = "kth"):
+    """out = the k-th least (from 0) of x along dim in the order of `sort`, indices = its place.
 
-    `indices` has `dim` with size 1; values are (x, indices).
+    By the rule "median" it is the first NaN, if there is any; by "nanmedian" the lower middle one
+    of those that are not NaN, whatever k. The results have `dim` with size 1; values are (x, out,
+    indices).
     """
     if indices.numel == 0:
         return (), ()
-    axes = [*zip(x.shape, x.strides, indices.strides)] or [(1, 1, 1)]
-    count, step, _ = axes.pop(dim)
-    sizes, *strides = zip(*axes) if axes else ((), (), ())
+    axes = [*zip(x.shape, x.strides, out.strides, indices.strides)] or [(1, 1, 1, 1)]
+    count, step, *_ = axes.pop(dim)
+    sizes, *strides = zip(*axes) if axes else ((), (), (), ())
     sizes, strides = merge(sizes, strides)
-    rows, capacity = prod(sizes), count + PAD
-    room = room_of(x.dtype, capacity)
+    rows, type, width = prod(sizes), x.dtype, host().vector_bytes
+    rule = rule if type.is_floating_point else "kth"
+    list = -(-(count * type.itemsize + PAD) // 8) * 8
+    room = 2 * list + 4 * BUCKETS
     grain = -(-rows // pieces_of(rows, room))
-    words = (count, k, step, capacity, room, grain, *batch_words(sizes, strides))
-    type = x.dtype
-    launch = Step(f"selection.{type.name}", lambda: _write(type), (*values, first_temporary),
-                  words, rows, grain, rows * count * PACE)
+    words = (count, k, step, list, room, grain, *batch_words(sizes, strides))
+    launch = Step(f"selection.{rule}.{type.name}.{width}", lambda: _write(type, rule, width),
+                  (*values, first_temporary), words, rows, grain, rows * count * PACE)
     return (launch,), (-(-rows // grain) * room,)
 
 
-def _write(type: dtype) -> Module:
+def _write(type: dtype, rule: str, width: int) -> Module:
     """The kernel; a unit is a row.
 
-    Words: x, indices, room; count, k, step of x; capacity of a list, bytes of room and rows of a
-    piece; batch.
+    Words: x, out, indices, room; count, k, step of x; bytes of a list, of room, rows of a piece;
+    batch.
     """
     module = Module()
     f = module.kernel()
     _, begin, end = f.arguments
     words = Words(f)
-    x, indices, room = (words.pointer() for _ in range(3))
-    count, k, step, capacity, bytes, grain = words.integers(6)
-    batch = Batch(words, 2)
-    items = Items(f, f.offset(room, begin.udiv(grain) * bytes), capacity, type.itemsize == 8)
-    buckets = Buckets(f, items.end)
-    top, zero = type.itemsize - 1, f.constant("i64", 0)
+    x, out, indices, room = (words.pointer() for _ in range(4))
+    count, k, step, list, bytes, grain = words.integers(6)
+    batch = Batch(words, 3)
+    start = f.offset(room, begin.udiv(grain) * bytes)
+    keys = Keys(f, start, f"i{8 * type.itemsize}", width)
+    spare = keys.elsewhere(f.offset(start, list))
+    buckets = Buckets(f, f.offset(start, list * 2))
     with f.loop(begin, end) as row:
-        starts = batch.offsets(f, row)
-        line = f.offset(x, starts[0], type.llvm)
+        line, value, place = (
+            f.offset(pointer, offset, element) for pointer, offset, element
+            in zip((x, out, indices), batch.offsets(f, row), (type.llvm, type.llvm, "i64"))
+        )
 
-        def make(i):
-            value = f.load(type.llvm, f.offset(line, i * step, type.llvm))
-            item = make_item(f, value, i, type, False)
-            items.store(item, i)
-            buckets.count(digit_of(item, top))
+        def key(at, lanes=1):
+            """Store the keys of elements."""
+            elements = f.load(ir.vector(type.llvm, lanes), f.offset(line, at * step, type.llvm))
+            f.store(key_of(f, elements, type, False), keys.at(at))
 
-        buckets.clear()
-        in_order(f, count, make)
-        with f.loop(0, top + 1, carry=[count, k]) as loop:
-            left, rank = loop.values
-            byte = top - loop.index
-
-            def divide():
-                def count_again(i):
-                    buckets.count(digit_of(items.load(i), byte))
-
-                with f.when(byte < top):
-                    buckets.clear()
-                    in_order(f, left, count_again)
-                with f.loop(0, BUCKETS, carry=[zero, zero, zero]) as each:
-                    bucket, below, passed = each.values
-                    reached = passed <= rank
-                    each.next(f.select(reached, each.index, bucket),
-                              f.select(reached, passed, below),
-                              passed + buckets.size(each.index))
-                bucket, below, _ = each.results
-                with f.loop(0, left, carry=[zero]) as each:
-                    item = items.load(each.index)
-                    items.store(item, each.values[0])
-                    same = f.convert(digit_of(item, byte).eq(bucket), "i64")
-                    each.next(each.values[0] + same)
-                return each.results[0], rank - below
-
-            loop.next(*f.either(left.eq(1), lambda: (left, rank), divide))
-        place = place_of(items.load(loop.results[1]))
-        f.store(place, f.offset(indices, starts[1], "i64"))
+        whole = f.select(step.eq(1), count - (count & (keys.lanes - 1)), 0)
+        with f.loop(0, whole, keys.lanes) as at:
+            key(at, keys.lanes)
+        with f.loop(whole, count) as at:
+            key(at)
+        rank = _ranked(f, keys, count, k, rule)
+        found = keys.place(count, *threshold(keys, spare, buckets, count, rank))
+        f.store(f.load(type.llvm, f.offset(line, found * step, type.llvm)), value)
+        f.store(found, place)
     f.ret()
     return module
+
+
+def _ranked(f, keys, count, k, rule):
+    """The rank of what is looked for: by some rules that depends on how many are NaN."""
+    if rule == "kth":
+        return k
+    nan = f.constant(keys.type, -1)  # the greatest key, which nothing else has
+    present = count - keys.number_of(nan, count)
+    if rule == "median":
+        return f.select(present < count, present, k)
+    middle = (present - 1) >> 1
+    return f.select(middle < 0, 0, middle)

@@ -194,6 +194,15 @@ class Buckets:
             f.store(f.convert(begin, "i32"), self.f.offset(self.numbers, loop.index, "i32"))
             loop.next(end)
 
+    def find(self, rank: Value) -> tuple[Value, Value]:
+        """(the bucket in which a rank lies, the number of items in those before it)."""
+        f = self.f
+        with f.repeat(*[f.constant("i64", 0)] * 2) as loop:
+            bucket, before = loop.values
+            until = before + self.size(bucket)
+            loop.again(until <= rank, bucket + 1, until)
+        return bucket, before
+
     def take(self, bucket) -> Value:
         """The place in its bucket of an item, which is met after those before it."""
         at = self.f.offset(self.numbers, bucket, "i32")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core.layout import Layout
 from cresset.core.return_types import kthvalue as kthvalue_result
 from cresset.core.return_types import median as median_result
 from cresset.core.return_types import mode as mode_result
 from cresset.core.return_types import nanmedian as nanmedian_result
 from cresset.core.tensor import Tensor
+from cresset.kernels.selection import kth
 from cresset.ops.creation.counted import arange
-from cresset.ops.creation.tensors import full, tensor
-from cresset.ops.indexing.gathering import gather
-from cresset.ops.operation import counted_as, counts_as, method
-from cresset.ops.ordering.sorting import argsort, kth_place, sorted_dim
+from cresset.ops.creation.tensors import full, tensor, zeros
+from cresset.ops.indexing.gathering import gather, scatter_put
+from cresset.ops.kinds import special
+from cresset.ops.kinds.widened import copied
+from cresset.ops.operation import called, counted_as, counts_as, method
+from cresset.ops.ordering.sorting import argsort, refuse, sorted_dim
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.arithmetic import lerp
 from cresset.ops.pointwise.comparison import where
-from cresset.ops.reductions.reduction import amax, any, argmax, least, sum
+from cresset.ops.reductions.reduction import any, argmax, least, sum
 from cresset.ops.reductions.scans import running_extreme, shifted
-from cresset.ops.shapes.shape import canonical_dim, movedim, reshape, squeeze
+from cresset.ops.shapes.shape import canonical_dim, movedim, reshape, squeeze, unsqueeze
+from cresset.runtime.program import Program
 
 __all__ = ["kthvalue", "median", "mode", "nanmedian", "nanquantile", "quantile"]
 
@@ -41,6 +46,53 @@ def _at(x, indices, dim, keepdim):
     return (values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))
 
 
+# --- selection ------------------------------------------------------------------------------------
+@called("kthvalue")
+@special
+def kth_least(x: Tensor, k, dim, keepdim, rule):
+    """(values, indices) of the k-th least entry along a dim, from 0; see `kernels.selection`."""
+    refuse("kthvalue", x, types.complex64, types.complex128)
+    kept = tuple(1 if d == dim else n for d, n in enumerate(x.shape))
+    shape = kept if keepdim else kept[:dim] + kept[dim + 1 :]
+    out, indices = Layout.packed(kept, x.dtype), Layout.packed(kept, types.int64)
+    launches, temporaries = kth(x, k, dim, out, indices, (2, 0, 1), 3, rule)
+    outputs = (Layout.packed(shape, x.dtype), Layout.packed(shape, types.int64))
+    return Program("t", outputs, tuple(launches), tuple(temporaries))
+
+
+@kth_least.gradient
+def _kth_gradient(gs, out1, x_layout, dim, keepdim):
+    g = gs[0]
+    if x_layout.ndim and not keepdim:
+        g, out1 = unsqueeze(g, dim), unsqueeze(out1, dim)
+    base = zeros(tuple(x_layout.shape), dtype=g.layout.dtype, device=g.layout.device)
+    return scatter_put(base, dim, out1, g)
+
+
+@called("median")
+@special
+def middle_of_all(x: Tensor, rule):
+    """The lower middle one of all elements."""
+    refuse("median", x, types.complex64, types.complex128)
+    flat = Layout.packed((x.numel,), x.dtype)
+    place, before, temporaries = 1, [], [8]
+    if not x.contiguous:
+        place = 3
+        before = copied((1, x), (3, Layout.packed(x.shape, x.dtype)))
+        temporaries.append(x.nbytes)
+    one = Layout.packed((1,), x.dtype), Layout.packed((1,), types.int64)
+    launches, more = kth(flat, (x.numel - 1) // 2, 0, *one, (place, 0, 2), 2 + len(temporaries),
+                         rule)
+    return Program("t", (Layout.packed((), x.dtype),), (*before, *launches), (*temporaries, *more))
+
+
+@middle_of_all.gradient
+def _middle_gradient(g, x, out):
+    """Those that equal the median share its gradient."""
+    same = x.eq(out) | (x.isnan() & out.isnan())
+    return where(same, g / sum(same), 0.0)
+
+
 def _refuse_bool(name, x):
     if x.layout.dtype is types.bool:
         raise NotImplementedError(f"{name}: not implemented for bool; convert with .int()")
@@ -48,7 +100,6 @@ def _refuse_bool(name, x):
 
 @method()
 @with_out
-@counted_as("kthvalue")
 def kthvalue(input, k, dim=-1, keepdim=False):
     """(values, indices) of the k-th least entry along a dim, counted from 1."""
     _refuse_bool("kthvalue", input)
@@ -58,8 +109,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
             f"kthvalue: selected number k out of range for dimension {d}; got k={k}; need 1 <= k "
             f"<= {size}"
         )
-    indices = kth_place(input.detach(), k - 1, d)
-    return kthvalue_result(_at(input, indices, d, keepdim))
+    return kthvalue_result(kth_least(input, k - 1, d, keepdim, "kth"))
 
 
 # --- medians --------------------------------------------------------------------------------------
@@ -75,8 +125,8 @@ def median(input, dim=None, keepdim=False):
     tensor(2)
     """
     if dim is None:
-        return counts_as(_median_of_all(input, False), "median")
-    return median_result(_median_along("median", input, dim, keepdim, False))
+        return _median_of_all("median", input)
+    return median_result(_median_along("median", input, dim, keepdim))
 
 
 @method()
@@ -84,42 +134,24 @@ def median(input, dim=None, keepdim=False):
 def nanmedian(input, dim=None, keepdim=False):
     """The median of the entries that are not NaN, NaN where there is none."""
     if dim is None:
-        return counts_as(_median_of_all(input, True), "nanmedian")
-    return nanmedian_result(_median_along("nanmedian", input, dim, keepdim, True))
+        return _median_of_all("nanmedian", input)
+    return nanmedian_result(_median_along("nanmedian", input, dim, keepdim))
 
 
-def _median_along(name, x, dim, keepdim, ignore_nan):
+def _median_along(name, x, dim, keepdim):
     _refuse_bool(name, x)
     d, size = _counted_dim(name, x, dim)
-    values, places = _at(x, _middle(x.detach(), d, size, ignore_nan), d, keepdim)
+    values, places = kth_least(x, (size - 1) // 2, d, keepdim, name)
     return counts_as(values, f"{name}#1"), places
 
 
-def _middle(x, dim, size, ignore_nan):
-    """The index of the lower middle entry along a dim, which stays with size 1."""
-    real = x.layout.dtype.is_floating_point
-    if real and ignore_nan:
-        present = size - sum(x.isnan(), dim, True)
-        return gather(argsort(x, dim), dim, ((present - 1) // 2).clamp(0))
-    middle = kth_place(x, (size - 1) // 2, dim)
-    # To argmax NaN is the greatest.
-    return where(any(x.isnan(), dim, True), argmax(x, dim, True), middle) if real else middle
-
-
-def _median_of_all(x, ignore_nan):
-    _refuse_bool("median", x)
-    flat = reshape(x, (-1,))
+def _median_of_all(name, x):
+    _refuse_bool(name, x)
     d = x.layout.dtype
-    if not flat.layout.numel:
-        return full((), float("nan") if d.is_floating_point else least(d), dtype=d,
-                    device=x.layout.device)
-    plain = flat.detach()
-    value = gather(plain, 0, _middle(plain, 0, flat.layout.numel, ignore_nan))
-    other = plain > value
-    if d.is_floating_point:
-        other = other | (plain.isnan() & ~value.isnan())
-    # Of what is left the greatest is the median, and `amax` shares its gradient.
-    return amax(flat.masked_fill(other, least(d)))
+    if x.layout.numel:
+        return counts_as(middle_of_all(x, name), name)
+    return full((), float("nan") if d.is_floating_point else least(d), dtype=d,
+                device=x.layout.device)
 
 
 # --- the most frequent entry ----------------------------------------------------------------------

@@ -8,7 +8,6 @@ from cresset.core.return_types import sort as sort_result
 from cresset.core.return_types import topk as topk_result
 from cresset.core.tensor import Tensor
 from cresset.kernels import sort as kernels
-from cresset.kernels.selection import kth
 from cresset.ops.creation.tensors import zeros
 from cresset.ops.indexing.gathering import scatter_put
 from cresset.ops.kinds import special
@@ -20,7 +19,7 @@ from cresset.runtime.program import Program
 __all__ = ["argsort", "msort", "sort", "topk"]
 
 
-def _refuse(name, x, *refused):
+def refuse(name, x, *refused):
     if x.dtype in refused:
         raise RuntimeError(f"{name}: does not support {x.dtype}; need numbers that have an order")
 
@@ -29,7 +28,7 @@ def _refuse(name, x, *refused):
 @special
 def sorted_dim(x: Tensor, dim, descending):
     """(values, indices) in order along a dim, equals in the order in which they stood."""
-    _refuse("sort", x, types.complex64, types.complex128)
+    refuse("sort", x, types.complex64, types.complex128)
     d = canonical_dim("sort", dim, x.ndim)
     out, indices = x.like(), x.like(types.int64)
     launches, temporaries = kernels.sort(x, d, out, indices, (2, 0, 1), 3, descending)
@@ -40,7 +39,7 @@ def sorted_dim(x: Tensor, dim, descending):
 @special
 def greatest_dim(x: Tensor, k, dim, largest):
     """(values, indices) of the k greatest, or least, along a dim in order."""
-    _refuse("topk", x, types.bool, types.complex64, types.complex128)
+    refuse("topk", x, types.bool, types.complex64, types.complex128)
     d = canonical_dim("topk", dim, x.ndim)
     size = x.shape[d] if x.ndim else 1
     if not 0 <= k <= size:
@@ -54,19 +53,6 @@ def greatest_dim(x: Tensor, k, dim, largest):
     out, indices = Layout.packed(tuple(shape), x.dtype), Layout.packed(tuple(shape), types.int64)
     launches, temporaries = kernels.topk(x, k, d, out, indices, (2, 0, 1), 3, largest)
     return Program("t", (out, indices), tuple(launches), tuple(temporaries))
-
-
-@special
-def kth_place(x: Tensor, k, dim):
-    """Where the k-th least entry along a dim stands, counted from 0 in stable order, as size 1."""
-    _refuse("kthvalue", x, types.complex64, types.complex128)
-    d = canonical_dim("kthvalue", dim, x.ndim)
-    shape = list(x.shape)
-    if shape:
-        shape[d] = 1
-    indices = Layout.packed(tuple(shape), types.int64)
-    launches, temporaries = kth(x, k, d, indices, (1, 0), 2)
-    return Program("t", (indices,), tuple(launches), tuple(temporaries))
 
 
 def _ordered_gradient(gs, out1, x_layout, dim):
