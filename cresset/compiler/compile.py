@@ -257,7 +257,7 @@ class Compiled:
         """What a call has that no recording of its kind fits: what comes latest in a check."""
         if not self._variants:
             return "the first recording"
-        broken = [variant.checks.broken(args, options) for variant in self._variants]
+        broken = [variant.checks.broken(args, options) for variant in self._variants[:NEAR]]
         return f"recorded anew, since {max(broken)[1]} changed"
 
     def _record(self, kind, args, options):

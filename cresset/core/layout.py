@@ -113,8 +113,8 @@ class Layout:
 
     def reach(self) -> int:
         """Elements of storage from the first to one past the last that the layout touches."""
-        if self.numel == 0:
-            return 0
+        if self.numel == 0 or self.dense:
+            return self.numel
         return 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
 
     def __repr__(self) -> str:

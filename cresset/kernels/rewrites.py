@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cresset.core import dtype as types
@@ -18,16 +19,39 @@ NARROWED = types.int32, (1 << 31) - 1  # the type of short positions, and its gr
 
 def rewritten(nest: Nest) -> Nest:
     """The nest as it is run."""
-    return narrow_sums(kept_values(short_positions(truths_in_bytes(nest))))
+    moving = tuple([
+        o.strides is not None and any(o.strides[d] for d in nest.reduced) for o in nest.operands
+    ])
+    held = tuple([o.dtype for o in nest.operands])
+    body, targets = _rewritten(nest.body, held, moving, _counts_short(nest))
+    if not targets:
+        return nest._replace(body=body)
+    operands = (*nest.operands, *(nest.operands[k] for k in targets))
+    return nest._replace(operands=operands, body=body, in_place=True)
+
+
+# Sizes decide nothing here, and many nests differ in these alone.
+@lru_cache(scalar.REMEMBERED)
+def _rewritten(body: tuple, held: tuple, moving: tuple, short: bool) -> tuple[tuple, tuple]:
+    """A body as it is run, and the operands that it reads as further ones, in this order.
+
+    `held` are the types of the operands, `moving` says which change over reduced dims, and `short`
+    whether positions may be counted in 32 bits.
+    """
+    body = truths_in_bytes(body)
+    if short:
+        body = short_positions(body)
+    body, targets = kept_values(body, held, moving)
+    return narrow_sums(body), targets
 
 
 # --- truths ---------------------------------------------------------------------------------------
-def truths_in_bytes(nest: Nest) -> Nest:
-    """The nest with states that are booleans carried as bytes: vectors hold no bits in between."""
+def truths_in_bytes(statements: tuple) -> tuple:
+    """The body with states that are booleans carried as bytes: vectors hold no bits in between."""
     body: list = []
     replaced: dict[Expression, Expression] = {}
     states = 0
-    for s in nest.body:
+    for s in statements:
         if not hasattr(s, "lift"):
             body.append(s._replace(value=scalar.substitute(s.value, replaced)))
             continue
@@ -43,34 +67,34 @@ def truths_in_bytes(nest: Nest) -> Nest:
                 replaced[scalar.accumulator(states + k, types.bool)] = scalar.ne(state, 0)
         states += count
         body.append(s._replace(lift=tuple(lift), merge=tuple(merge)))
-    return nest._replace(body=tuple(body)) if replaced else nest
+    return tuple(body) if replaced else statements
 
 
 # --- sums -----------------------------------------------------------------------------------------
-def narrow_sums(nest: Nest) -> Nest:
-    """The nest with float32 numbers whose sum becomes float32 added up a few at a time first.
+def narrow_sums(statements: tuple) -> tuple:
+    """The body with float32 numbers whose sum becomes float32 added up a few at a time first.
 
     Adding four of them as they are costs an error of two roundings, less than pairwise summation
     has, and saves most of the conversions to float64, in which the sums grow.
     """
     computed = [
-        e for s in nest.body
+        e for s in statements
         for e in scalar.topological(*(s.lift if hasattr(s, "lift") else (s.value,)))
     ]
-    stored = {s.value for s in nest.body if not hasattr(s, "lift")}
+    stored = {s.value for s in statements if not hasattr(s, "lift")}
     used_wide = stored | {
         a for e in computed for a in e.args
         if e.name not in ("cast", "carry") or e.dtype is not types.float32
     }
     body, states = [], 0
-    for s in nest.body:
+    for s in statements:
         if hasattr(s, "lift"):
             sums = [scalar.accumulator(states + k, e.dtype) for k, e in enumerate(s.lift)]
             states += len(sums)
             if used_wide.isdisjoint(sums) and _widens(s):
                 s = s._replace(narrow=tuple(e.args[0] for e in s.lift))
         body.append(s)
-    return nest._replace(body=tuple(body))
+    return tuple(body)
 
 
 def _widens(s) -> bool:
@@ -83,36 +107,39 @@ def _widens(s) -> bool:
 
 
 # --- positions ------------------------------------------------------------------------------------
-def short_positions(nest: Nest) -> Nest:
-    """The nest with positions counted in 32 bits where they fit, so that lanes hold twice as many.
-
-    It is done where a state is a position that merges do nothing with but compare and choose.
-    """
+def _counts_short(nest: Nest) -> bool:
+    """Whether positions fit in 32 bits."""
+    if not nest.position_strides or any(s < 0 for s in nest.position_strides):
+        return False
     last = nest.position_start + sum(
         (n - 1) * s for n, s in zip(nest.shape, nest.position_strides)
     )
+    return 0 <= last < NARROWED[1]
+
+
+def short_positions(statements: tuple) -> tuple:
+    """The body with positions counted in 32 bits, so that lanes hold twice as many.
+
+    It is done where a state is a position that merges do nothing with but compare and choose.
+    """
     position, states = scalar.position(), 0
-    if not nest.position_strides or not 0 <= last < NARROWED[1]:
-        return nest
-    if any(s < 0 for s in nest.position_strides):
-        return nest
     body: list = []
     replaced: dict[Expression, Expression] = {}
-    for s in nest.body:
+    for s in statements:
         if not hasattr(s, "lift"):
             value = scalar.substitute(s.value, replaced)
             if position in scalar.topological(value):
-                return nest
+                return statements
             body.append(s._replace(value=value))
             continue
         short = {k for k, e in enumerate(s.lift) if e is position}
         others = [e for k, e in enumerate(s.lift) if k not in short]
         if position in scalar.topological(*others):
-            return nest
+            return statements
         if short:
             merge = [_retyped(e, short, len(s.lift)) for e in s.merge]
             if None in merge:
-                return nest
+                return statements
             s = s._replace(
                 lift=tuple(
                     scalar.position(NARROWED[0]) if k in short else e for k, e in enumerate(s.lift)
@@ -128,7 +155,7 @@ def short_positions(nest: Nest) -> Nest:
             replaced[state] = scalar.cast(narrow, types.int64)
         states += len(s.lift)
         body.append(s)
-    return nest._replace(body=tuple(body)) if replaced else nest
+    return tuple(body) if replaced else statements
 
 
 def _retyped(merge, short, count):
@@ -148,36 +175,30 @@ def _retyped(merge, short, count):
 
 
 # --- values that are computed once ----------------------------------------------------------------
-def kept_values(nest: Nest) -> Nest:
-    """The nest with a costly value that a fold and a later store both need computed by the fold.
+def kept_values(statements: tuple, held: tuple, moving: tuple) -> tuple[tuple, tuple]:
+    """The body with a costly value that a fold and a later store both need computed by the fold.
 
     The fold leaves it where the store writes, which reads it there: softmax computes every
-    exponential once.
+    exponential once. With it come the operands that are read so, as further ones.
     """
-    body = list(nest.body)
-    operands = list(nest.operands)
-    moving = {
-        scalar.argument(k, o.dtype) for k, o in enumerate(operands)
-        if o.strides is not None and any(o.strides[d] for d in nest.reduced)
-    }
+    body = list(statements)
+    targets: list[int] = []
+    leaves = {scalar.argument(k, held[k]) for k, moves in enumerate(moving) if moves}
     for at, store in enumerate(body):
         if hasattr(store, "lift") or store.kept:
             continue
-        target = operands[store.operand]
         for fold in range(at):
             if not hasattr(body[fold], "lift"):
                 continue
-            e = _shared(body[fold], store, moving)
-            if e is None or e.dtype is not target.dtype:
+            e = _shared(body[fold], store, leaves)
+            if e is None or e.dtype is not held[store.operand]:
                 continue
             body[fold] = body[fold]._replace(keep=(*body[fold].keep, (store.operand, e)))
-            leaf = scalar.argument(len(operands), e.dtype)
-            operands.append(target)
+            leaf = scalar.argument(len(held) + len(targets), e.dtype)
+            targets.append(store.operand)
             body[at] = store._replace(value=scalar.substitute(store.value, {e: leaf}))
             break
-    if len(operands) == len(nest.operands):
-        return nest
-    return nest._replace(operands=tuple(operands), body=tuple(body), in_place=True)
+    return tuple(body), tuple(targets)
 
 
 def _shared(fold, store, moving) -> Expression | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import ctypes
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from cresset.runtime.pool import SHARE_FROM
 from cresset.runtime.program import STATUS, Program, Step
 from cresset.runtime.rejections import rejected
 
-_WORD = (1 << 64) - 1
 RELEASE_FROM = 20_000  # ns of work from which other Python threads may run meanwhile
 
 LETTERS = {"t": 0, "w": 1, "d": 2, "i": 3, "n": 4}
@@ -83,7 +82,8 @@ def pack(program: Program, addresses: Sequence[int], name: str = "program") -> B
     found = [[next(left) for _ in step.parts] for step in program.steps]
     pack_step = partial(_packed_step, program.steps, found, status, head["depth"])
     plan += _packed(items, pack_step, head["depth"], 0)
-    content = struct.pack(f"<{len(plan)}Q", *(word & _WORD for word in plan))
+    # Of words of any sign and size their lowest bits are taken.
+    content = bytes((ctypes.c_int64 * len(plan))(*plan))
     return Bound(content, program, name, reject)
 
 

@@ -7,6 +7,8 @@ derivative reads is saved.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
@@ -65,7 +67,37 @@ class Elementwise(Operation):
 
     def expressions(self, specs):
         """The body's expressions, typed for such operands; operands that are None stay None."""
-        common = self.common(specs)
+        return _typed(self, types.get_default_dtype(), *map(_alike, specs))[1]
+
+    def common(self, specs) -> dtype:
+        """The type that operands of such types are computed in."""
+        return _typed(self, types.get_default_dtype(), *map(_alike, specs))[0]
+
+    def computed_in(self, specs) -> dtype:
+        """The type that the promotion asks for; an error where there is none."""
+        promoted = [
+            s for n, k, s in zip(self.parameter_names, self.parameter_kinds, specs)
+            if k not in ("static", "number") and n not in self.masks
+        ]
+        if not promoted:
+            return types.bool
+        common = kept(self.label, result_type(promoted))
+        if self.promote in NEEDS:
+            required(self.label, NEEDS[self.promote], common)
+        if self.promote == "float" and not common.is_differentiable:
+            return types.get_default_dtype()
+        if self.promote == "same":
+            found = [s.dtype for s in promoted if isinstance(s, Layout)]
+            if len(set(found)) > 1:
+                raise RuntimeError(
+                    f"{self.label}: needs tensors of one type; got "
+                    f"{' and '.join(map(str, found))}; convert one with .to()"
+                )
+            return found[0]
+        return common
+
+    def typed_body(self, common: dtype, specs) -> tuple:
+        """The results of the body on leaves of these types, converted to the common one."""
         leaves, index = [], 0
         for name, kind, spec in zip(self.parameter_names, self.parameter_kinds, specs):
             if kind == "static" or spec is None:
@@ -92,29 +124,6 @@ class Elementwise(Operation):
                 if e.name not in NOT_ARITHMETIC:
                     computed(self.label, common)
         return out
-
-    def common(self, specs) -> dtype:
-        """The type that operands of such types are computed in."""
-        promoted = [
-            s for n, k, s in zip(self.parameter_names, self.parameter_kinds, specs)
-            if k not in ("static", "number") and n not in self.masks
-        ]
-        if not promoted:
-            return types.bool
-        common = kept(self.label, result_type(promoted))
-        if self.promote in NEEDS:
-            required(self.label, NEEDS[self.promote], common)
-        if self.promote == "float" and not common.is_differentiable:
-            return types.get_default_dtype()
-        if self.promote == "same":
-            found = [s.dtype for s in promoted if isinstance(s, Layout)]
-            if len(set(found)) > 1:
-                raise RuntimeError(
-                    f"{self.label}: needs tensors of one type; got "
-                    f"{' and '.join(map(str, found))}; convert one with .to()"
-                )
-            return found[0]
-        return common
 
     def _number(self, index, kind, d: dtype):
         """The leaf of a number; beside operands of less than 32 bits one is rounded as they are."""
@@ -327,6 +336,19 @@ def _with_parts(expressions, inputs, operands, place):
             operands.append(operands[k]._replace(place=place))
             place += 1
     return tuple(scalar.substitute(e, joined) for e in expressions) if joined else expressions
+
+
+def _alike(spec):
+    """What of an operand its types depend on: a layout of its type, with dims or without."""
+    return Layout.packed((1,) if spec.ndim else (), spec.dtype) if type(spec) is Layout else spec
+
+
+# Sizes decide nothing here, and many calls differ in these alone.
+@lru_cache(scalar.REMEMBERED, typed=True)
+def _typed(op: Elementwise, default: dtype, *specs) -> tuple[dtype, tuple]:
+    """The type that a call is computed in, and the body's expressions."""
+    common = op.computed_in(specs)
+    return common, op.typed_body(common, specs)
 
 
 def broadcast_shapes_or_none(*shapes):

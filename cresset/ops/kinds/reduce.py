@@ -7,8 +7,11 @@ merged in a fixed order that sizes alone decide), `finish` turns a state into th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cresset.core import dtype as types
 from cresset.core import scalar
+from cresset.core.dtype import dtype
 from cresset.core.layout import Layout, contiguous_strides
 from cresset.core.scalar import NotComplexError
 from cresset.kernels.nest import Nest, Operand, Reduce, Store, steps
@@ -54,29 +57,26 @@ class Reduction(Operation):
     def options(self, specs) -> dict:
         return dict(zip(self.parameter_names, specs))
 
-    def state(self, specs):
-        """(lift, merge, start, the rule) over argument 0, typed for such an operand."""
-        options = self.options(specs)
-        x = specs[0]
-        leaf = scalar.argument(0, computed(self.label, x.dtype))
-        extra = {k: v for k, v in options.items() if k not in ("x", "dim", "keepdim")}
+    def fold(self, d: dtype, extra: dict):
+        """(lift, merge, start, finish, the rule), typed for an operand of type `d`."""
+        leaf = scalar.argument(0, computed(self.label, d))
         try:
             rule = self.rule(leaf.dtype, **extra)
             lift = _several(rule.lift(leaf, scalar.position()))
-            return self._state(rule, lift)
+            a = tuple(scalar.argument(k, e.dtype) for k, e in enumerate(lift))
+            b = tuple(scalar.argument(len(lift) + k, e.dtype) for k, e in enumerate(lift))
+            merge = tuple(
+                scalar.cast(m, e.dtype) for m, e in zip(_several(rule.merge(a, b)), lift)
+            )
+            states = tuple(scalar.accumulator(k, e.dtype) for k, e in enumerate(lift))
+            # What is computed from a result in the same kernel reads it unrounded.
+            finish = tuple(
+                scalar.carried(e.args[0], e.dtype) if e.name == "cast" else e
+                for e in _several(rule.finish(states))
+            )
         except NotComplexError as problem:
             raise NotComplexError(self.label, problem.dtype) from None
-
-    @staticmethod
-    def _state(rule, lift):
-        count = len(lift)
-        a = tuple(scalar.argument(k, e.dtype) for k, e in enumerate(lift))
-        b = tuple(scalar.argument(count + k, e.dtype) for k, e in enumerate(lift))
-        merge = tuple(
-            scalar.cast(m, e.dtype) for m, e in zip(_several(rule.merge(a, b)), lift)
-        )
-        start = tuple(rule.start())
-        return lift, merge, start, rule
+        return lift, merge, tuple(rule.start()), finish, rule
 
     def _shapes(self, specs):
         options = self.options(specs)
@@ -86,7 +86,8 @@ class Reduction(Operation):
             dims = ()
         if getattr(self.rule, "one_dim", False) and isinstance(options["dim"], tuple):
             raise TypeError(f"{self.label}: dim must be one integer; got {options['dim']}")
-        lift, merge, start, rule = self.state(specs)
+        extra = {k: v for k, v in options.items() if k not in ("x", "dim", "keepdim")}
+        lift, merge, start, finish, rule = _fold(self, types.get_default_dtype(), x.dtype, **extra)
         empty = 0 in (x.shape[d] for d in dims)
         if empty and getattr(rule, "needs_elements", False):
             whole = options["dim"] in (None, ()) and not getattr(self.rule, "one_dim", False)
@@ -98,12 +99,6 @@ class Reduction(Operation):
         kept = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
         keep = options.get("keepdim", False)
         shape = kept if keep else tuple(n for d, n in enumerate(x.shape) if d not in dims)
-        states = tuple(scalar.accumulator(k, e.dtype) for k, e in enumerate(lift))
-        # What is computed from a result in the same kernel reads it unrounded.
-        finish = tuple(
-            scalar.carried(e.args[0], e.dtype) if e.name == "cast" else e
-            for e in _several(rule.finish(states))
-        )
         outs = tuple(Layout.packed(shape, e.dtype) for e in finish)
         return outs, dims, kept, (lift, merge, start, finish)
 
@@ -128,6 +123,12 @@ class Reduction(Operation):
         # The value table holds outputs, then the input, then temporaries.
         launches, temporaries = steps(nest, len(outs) + 1)
         return Program("t", outs, tuple(launches), tuple(temporaries))
+
+
+# Sizes decide nothing here, and many calls differ in these alone.
+@lru_cache(scalar.REMEMBERED, typed=True)
+def _fold(op: Reduction, default: dtype, d: dtype, **extra):
+    return op.fold(d, extra)
 
 
 def _several(thing) -> tuple:
