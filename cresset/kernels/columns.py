@@ -36,7 +36,7 @@ class Columns(Writer):
             elif s.kept:
                 with self._blocks() as (at, _):
                     self._bring(bases, at, [s.value])
-                    value = self.stored(s, self.width)
+                    value = self.stored(s.value, self.width)
                     self.store_block(s.operand, bases[s.operand], self.first + at, value)
             else:
                 self._store_rows(s)
@@ -115,7 +115,7 @@ class Columns(Writer):
             values = [self.value(e, width) for e in lifts]
             for operand, e in s.keep:
                 place = self.first + at
-                self.store_block(operand, bases[operand], place, self.value(e, width))
+                self.store_block(operand, bases[operand], place, self.stored(e, width))
             self.scopes.pop()
             return values
 
@@ -173,7 +173,7 @@ class Columns(Writer):
                 bases, position = self.moved(bases, position, inner, row)
                 with self._blocks() as (at, seen):
                     self._bring(bases, at, [s.value], position)
-                    value = self.stored(s, self.width)
+                    value = self.stored(s.value, self.width)
                     place = self.first + at
                     self.store_block(s.operand, bases[s.operand], place, value,
                                      seen if self.form.in_place else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cresset.core import scalar
-from cresset.kernels.loops import Writer, load, to_memory
+from cresset.kernels.loops import Writer, load
 from cresset.runtime import ir
 
 ADDED_NARROW = 4  # float32 numbers that are added up before their sum is widened
@@ -41,7 +41,7 @@ class KeptLanes(Writer):
             self.load_operands(bases, place, width, [s.value for s in form.body])
             real = None
             for s in form.body:
-                value = self.stored(s, width)
+                value = self.stored(s.value, width)
                 along = form.roles[s.operand].along if width > 1 else ""
                 if along == "re":
                     # Written together with the imaginary part, which is the next statement's.
@@ -89,7 +89,7 @@ class ReducedLanes(Writer):
                     done += 1
             elif s.kept:
                 d = form.roles[s.operand].dtype
-                f.store(to_memory(f, d, self.stored(s, 1)), bases[s.operand], d.itemsize)
+                f.store(self.stored(s.value, 1), bases[s.operand], d.itemsize)
             else:
                 self._store_all(s, bases)
         self.scopes.pop()
@@ -132,7 +132,7 @@ class ReducedLanes(Writer):
                     self.scopes[-1][self.position_leaf] = self.positions(position + at * step, step)
                 lifted = [self.value(e, width) for e in lifts]
                 for operand, e in s.keep:
-                    self.store_block(operand, inner[operand], at, self.value(e, width))
+                    self.store_block(operand, inner[operand], at, self.stored(e, width))
 
                 if width > 1:
                     lifted = self.only_fresh(s, loop.index - at, lifted)
@@ -161,7 +161,8 @@ class ReducedLanes(Writer):
                 self.scopes.append({})
                 self.load_operands(inner, at, width, [s.value], still=False)
                 seen = i - at if self.form.in_place else None
-                self.store_block(s.operand, inner[s.operand], at, self.stored(s, width), seen)
+                value = self.stored(s.value, width)
+                self.store_block(s.operand, inner[s.operand], at, value, seen)
                 self.scopes.pop()
             return ()
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
@@ -27,6 +28,8 @@ from cresset.runtime.ir import Value
 PARTS = {"re": 0, "im": 1}
 # Schedules of which a unit is not a tile of the lane dim, but all of it.
 UNCUT = ("reduced", "whole")
+# Primitives whose results need no rounding to the type of their arguments.
+EXACT = ("neg", "abs", "copysign", "where", "maximum", "minimum", "floor", "ceil", "trunc", "round")
 
 
 class Role(NamedTuple):
@@ -121,11 +124,11 @@ def from_memory(f, d: dtype, value: Value) -> Value:
     return small_floats.widen(f, d, value) if d in small_floats.FORMATS else value
 
 
-def to_memory(f, d: dtype, value: Value) -> Value:
-    """A value in registers as its type lies in memory."""
+def to_memory(f, d: dtype, value: Value, exact: bool = False) -> Value:
+    """A value in registers as its type lies in memory; `exact` says that it needs no rounding."""
     if d.category == d.BOOL:
         return f.convert(value, ir.vector("i8", ir.lanes(value.type)))
-    return small_floats.narrow(f, d, value) if d in small_floats.FORMATS else value
+    return small_floats.narrow(f, d, value, exact) if d in small_floats.FORMATS else value
 
 
 def reads(form: Form) -> list[Expression]:
@@ -253,14 +256,26 @@ class Writer:
             found = self.scopes[-1][e] = self.f.splat(found, lanes)
         return found
 
-    def stored(self, s, lanes: int) -> Value:
-        """What a statement stores; a last conversion from float32 to less is left to the store."""
-        e = s.value
-        if e.name == "cast" and e.dtype in small_floats.FORMATS and (
-            e.args[0].dtype.register == e.dtype.register
-        ):
-            e = e.args[0]
-        return self.value(e, lanes)
+    def stored(self, e: Expression, lanes: int) -> Value:
+        """What is stored of an expression, as it lies in memory, to which it is rounded once."""
+        d = e.dtype
+        exact = d is types.bfloat16 and self._unrounded(e)
+        if e.name == "cast" and d in small_floats.FORMATS:
+            e = scalar.cast(e.args[0], types.float32)
+        return to_memory(self.f, d, self.value(e, lanes), exact)
+
+    def _unrounded(self, e: Expression) -> bool:
+        """Whether an expression in bfloat16 is a number of it before any rounding."""
+        fits: dict[Expression, bool] = {}
+        for part in scalar.topological(e):
+            if part.name == "argument":
+                fits[part] = self.form.roles[part.value].kind == "in"
+            elif part.name == "constant":
+                fits[part] = part.value in range(-256, 257)
+            else:
+                same = (fits[a] for a in part.args if a.dtype is part.dtype)
+                fits[part] = part.name in EXACT and all(same)
+        return fits[e]
 
     def still(self, expressions) -> list[Expression]:
         """The greatest parts of expressions that do not change over reduced dims, no leaves."""
@@ -355,7 +370,6 @@ class Writer:
         """
         f, role = self.f, self.form.roles[k]
         lanes = ir.lanes(value.type)
-        value = to_memory(f, role.dtype, value)
         if seen is None or lanes == 1:
             self._store(k, pointer, at, value)
             return

@@ -93,30 +93,31 @@ def widen(f: Function, d: dtype, bits: Value) -> Value:
     return _as_float(f, out | sign)
 
 
-def narrow(f: Function, d: dtype, x: Value) -> Value:
-    """The bits of float32 values, rounded to a type."""
+def narrow(f: Function, d: dtype, x: Value, exact: bool = False) -> Value:
+    """The bits of float32 values, rounded to a type; `exact` says that they are of it already."""
     form = FORMATS[d]
     count = ir.lanes(x.type)
     if d is types.float16 and host().converts_half:
         return f.bitcast(f.convert(x, ir.vector("half", count)), ir.vector("i16", count))
     word = f.bitcast(x, ir.vector("i32", count))
+    if d is types.bfloat16:
+        return f.convert(_upper_half(f, x, word, exact), ir.vector("i16", count))
     sign = (word & -(1 << 31)).lshr(32 - form.bits)
     size = word & 0x7FFFFFFF
     dropped = FRACTION - form.fraction
     # Half of the last bit that stays, less one unless that bit is set: ties go to even.
     odd = size.lshr(dropped) & 1
     rounded = (size + ((1 << (dropped - 1)) - 1) + odd).lshr(dropped)
-    if form.bias != BIAS:
-        rounded = rounded - ((BIAS - form.bias) << form.fraction)
-        # Below the normal numbers float32 rounds as the type does, when its last bit weighs as
-        # much as the type's: that is what the added number sees to.
-        anchor = BIAS + dropped - form.bias + 1 << FRACTION
-        subnormal = _as_float(f, size) + _as_float(f, f.constant(word.type, anchor))
-        subnormal = f.bitcast(subnormal, word.type) - anchor
-        normal = BIAS - form.bias + 1 << FRACTION
-        rounded = f.select(size.ult(normal), subnormal, rounded)
-        overflow = rounded > form.greatest
-        rounded = f.select(overflow, f.constant(word.type, form.beyond), rounded)
+    rounded = rounded - ((BIAS - form.bias) << form.fraction)
+    # Below the normal numbers float32 rounds as the type does, when its last bit weighs as much as
+    # the type's: that is what the added number sees to.
+    anchor = BIAS + dropped - form.bias + 1 << FRACTION
+    subnormal = _as_float(f, size) + _as_float(f, f.constant(word.type, anchor))
+    subnormal = f.bitcast(subnormal, word.type) - anchor
+    normal = BIAS - form.bias + 1 << FRACTION
+    rounded = f.select(size.ult(normal), subnormal, rounded)
+    overflow = rounded > form.greatest
+    rounded = f.select(overflow, f.constant(word.type, form.beyond), rounded)
     payload = f.constant(word.type, form.nan)
     if form.bits == 16:
         payload = size.lshr(dropped) & ((1 << form.fraction) - 1) | payload
@@ -126,6 +127,14 @@ def narrow(f: Function, d: dtype, x: Value) -> Value:
     else:
         rounded = rounded | f.select(rounded.eq(0), f.constant(word.type, 0), sign)
     return f.convert(rounded, ir.vector(f"i{form.bits}", count))
+
+
+def _upper_half(f, x, word, exact):
+    """The bits of bfloat16, in the low half of words: a rounding up carries as it should."""
+    if exact:
+        return word.lshr(16)
+    odd = word.lshr(16) & 1
+    return f.select(x.unordered(x), word | 1 << 22, word + odd + 0x7FFF).lshr(16)
 
 
 def _word(f, bits):
