@@ -35,7 +35,7 @@ def arithmetic():
     yield from elementwise("abs", plane, ulps=2, meaning=np.abs)
     yield once("square", plane).within(2)
     yield once("reciprocal", off_axes).within(4)
-    for exponent in (0, 1, 2, 3, -1, 0.5, -0.5, 2.5, 1.5 - 0.5j):
+    for exponent in (0, 1, 2, 3, 4, -1, -2, 0.5, -0.5, 2.5, 1.5 - 0.5j):
         yield once("pow", off_axes, exponent).within(16)
     yield once("pow", off_axes, plane).within(64)
     yield once("pow", positive, plane).within(64)

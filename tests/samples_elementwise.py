@@ -45,7 +45,7 @@ def arithmetic():
     yield from elementwise("round", real, meaning=np.round)
     yield from elementwise("round", real, decimals=1)
     yield from elementwise("pow", positive, real, ulps=4)
-    for exponent in (0, 1, 2, 3, -1, 0.5, -0.5, 2.5, 5):
+    for exponent in (0, 1, 2, 3, 4, -1, -2, 0.5, -0.5, 2.5, 5):
         yield from elementwise("pow", positive, exponent, ulps=4)
     yield from elementwise("pow", 2, real, ulps=4)
     yield from elementwise("Tensor.__rpow__", real, 2, ulps=4)

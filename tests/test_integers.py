@@ -65,6 +65,25 @@ def test_division(d):
         lambda x, y: cresset.div(x, y, rounding_mode="trunc"), d, chosen, truncated)
 
 
+@every_integer
+def test_division_of_all_sizes(d):
+    """Blocks go through floats where these hold every lane: at the edge of that, and around it."""
+    random = np.random.default_rng(4)
+    bits = 8 * d.itemsize - d.is_signed
+    edge = [n for k in range(bits) for n in (2**k - 1, 2**k, 2**k + 1) if n < 2**bits]
+    any_size = (random.integers(0, 2**63, 600, np.uint64) >> random.integers(0, 63, 600, np.uint64))
+    for numbers in (edge, [int(n) % 2**min(bits, 50) for n in any_size], [*map(int, any_size)]):
+        x, y = (random.permutation(np.array(numbers, object) % 2**bits) for _ in range(2))
+        near = y * (x // np.maximum(y, 1)) - 1  # just below a multiple
+        x, y = np.concatenate([x, np.maximum(near, 0)]), np.concatenate([y, y])
+        sign = 2 * random.integers(0, 2, (2, len(x))) - 1 if d.is_signed else [1, 1]
+        chosen = [(int(a), int(b)) for a, b in zip(x * sign[0], y * sign[1]) if b]
+        every_pair(lambda x, y: x // y, d, chosen, lambda a, b: a // b)
+        every_pair(lambda x, y: x % y, d, chosen, lambda a, b: a % b)
+        every_pair(cresset.fmod, d, chosen, lambda a, b: a - truncated(a, b) * b)
+        every_pair(DIVISIONS["div"], d, chosen, truncated)
+
+
 DIVISIONS = {
     "floor_divide": lambda x, y: x // y,
     "remainder": lambda x, y: x % y,

@@ -13,6 +13,7 @@ import pytest
 
 import cresset
 from cresset.kernels.mathematics import TABLE
+from cresset.ops.pointwise.arithmetic import SHORT_POWERS
 from cresset.runtime import ir
 from cresset.runtime.codegen import assemble
 from cresset.runtime.loader import load
@@ -196,6 +197,15 @@ def test_every_number_of_16_bits(name, dtype):
         close = (np.abs(got - exact) <= unit) & (np.signbit(got) == np.signbit(exact))
     right = close | (got == exact) | np.isnan(got) & np.isnan(exact)
     assert right.all(), [(given[k], got[k], exact[k]) for k in np.flatnonzero(~right)[:5]]
+
+
+@pytest.mark.parametrize("exponent", [power for power in SHORT_POWERS if power % 1 == 0])
+def test_short_powers_over_the_whole_range(exponent):
+    """The whole powers that do without logarithms: within 2 units, as the long way is."""
+    x = floats()
+    with np.errstate(all="ignore"):
+        exact = x.astype(np.float64) ** exponent
+    assert_close(f"power {exponent} of", cresset.pow(cresset.tensor(x), exponent).numpy(), exact, x)
 
 
 def test_the_cosine_of_zero_is_one():

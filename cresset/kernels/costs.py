@@ -10,7 +10,8 @@ from cresset.core.scalar import Expression
 # What costs so much that computing it twice costs more than storing and loading it.
 HEAVY = frozenset(
     "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh sigmoid erf erfc erfinv normal_weight lgamma digamma pow fmod remainder".split()
+    "acosh atanh sigmoid erf erfc erfinv normal_weight lgamma digamma pow fmod remainder "
+    "floor_divide trunc_divide".split()
 )
 # Costly, and yet short enough that a block of many lanes keeps its values in registers.
 SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf erfinv normal_weight".split())

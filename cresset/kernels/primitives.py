@@ -10,6 +10,7 @@ from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
 from cresset.kernels import mathematics, small_floats
+from cresset.kernels.mathematics import division
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Value
 
@@ -133,26 +134,16 @@ def _safe_divisor(f, kind, x, y):
     return f.select(bad, f.constant(y.type, 1), y)
 
 
-def _quotient(f, kind, x, y):
-    y = _safe_divisor(f, kind, x, y)
-    return x / y if kind.is_signed else x.udiv(y)
-
-
 def _truncating_division(f, kind, x, y):
     if kind.category == dtype.FLOAT:
         return f.intrinsic("trunc", x / y)
-    return _quotient(f, kind, x, y)
+    return division.quotient(f, x, _safe_divisor(f, kind, x, y), "trunc", kind.is_signed)
 
 
 def _floor_division(f, kind, x, y):
     if kind.category == dtype.FLOAT:
         return _float_floor_division(f, x, y)
-    quotient = _quotient(f, kind, x, y)
-    if not kind.is_signed:
-        return quotient
-    rest = x - quotient * y
-    inexact = rest.ne(0) & ((rest < 0) ^ (y < 0)) & y.ne(0)
-    return f.select(inexact, quotient - 1, quotient)
+    return division.quotient(f, x, _safe_divisor(f, kind, x, y), "floor", kind.is_signed)
 
 
 def _float_floor_division(f, x, y):
@@ -174,21 +165,13 @@ def _remainder(f, kind, x, y):
         rest = mathematics.TABLE["fmod"](f, x, y)
         wrong = rest.ne(0) & ((rest < 0) ^ (y < 0))
         return f.select(wrong, rest + y, f.intrinsic("copysign", rest, y))
-    rest = _integer_fmod(f, kind, x, y)
-    if not kind.is_signed:
-        return rest
-    return f.select(rest.ne(0) & ((rest < 0) ^ (y < 0)), rest + y, rest)
-
-
-def _integer_fmod(f, kind, x, y):
-    safe = _safe_divisor(f, kind, x, y)
-    return x.srem(safe) if kind.is_signed else x.urem(safe)
+    return division.rest(f, x, _safe_divisor(f, kind, x, y), "floor", kind.is_signed)
 
 
 def _fmod(f, kind, x, y):
     if kind.category == dtype.FLOAT:
         return mathematics.TABLE["fmod"](f, x, y)
-    return _integer_fmod(f, kind, x, y)
+    return division.rest(f, x, _safe_divisor(f, kind, x, y), "trunc", kind.is_signed)
 
 
 def _rounding(name):

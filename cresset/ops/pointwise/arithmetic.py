@@ -297,6 +297,21 @@ def cube(x):
 
 
 @called("pow")
+@elementwise
+def fourth_power(x):
+    """x ** 4."""
+    return (x * x) * (x * x)
+
+
+@called("pow")
+@elementwise
+def reciprocal_square(x):
+    """x ** -2, from 1 / x: the square of a small x is not a normal number before that is."""
+    inverse = 1.0 / x
+    return inverse * inverse
+
+
+@called("pow")
 @elementwise(promote="numbers", fits=True)
 def power(x, y):
     """x ** y for any exponent; `pow` takes shorter ways for the common ones."""
@@ -314,8 +329,8 @@ def reverse_power(x, y):
 def pow(input, exponent, *, out=None):
     """input ** exponent.
 
-    Exponents 2, 3, 1/2, -1/2 and -1 have kernels without logarithms. A negative integer exponent
-    of integers is refused.
+    Exponents 2, 3, 4, 1/2, -1/2, -1 and -2 have kernels without logarithms. A negative integer
+    exponent of integers is refused.
 
     >>> import cresset
     >>> cresset.pow(cresset.tensor([1.0, 2.0, 3.0]), 2)
@@ -347,7 +362,7 @@ def _short_power(d, exponent, kind):
                 f"pow: integers to negative integer powers are not allowed; got exponent "
                 f"{exponent}; convert the base to a floating type"
             )
-        if exponent in (2, 3) and d is not types.bool:
+        if exponent in (2, 3, 4) and d is not types.bool:
             return SHORT_POWERS[exponent]
     return None
 
@@ -370,7 +385,10 @@ def rsqrt(x):
     return scalar.rsqrt(x)
 
 
-SHORT_POWERS = {2: square, 3: cube, 0.5: sqrt, -0.5: rsqrt, -1: reciprocal, 1: positive}
+SHORT_POWERS = {
+    2: square, 3: cube, 4: fourth_power, 0.5: sqrt, -0.5: rsqrt, -1: reciprocal,
+    -2: reciprocal_square, 1: positive,
+}  # fmt: skip
 
 
 def _bits(operation, *operands, booleans=True):
