@@ -49,6 +49,14 @@ def copied(source: tuple[int, Layout], target: tuple[int, Layout]) -> list:
     return steps(nest)[0]
 
 
+def packed_as(kind: dtype, place: int, layout: Layout, temporary: int):
+    """(steps, bytes of temporaries, place): the value packed and of a type, a copy if need be."""
+    if layout.contiguous and layout.dtype is kind:
+        return [], [], place
+    target = Layout.packed(layout.shape, kind)
+    return copied((place, layout), (temporary, target)), [target.nbytes], temporary
+
+
 def through_float32(half: dtype, plan, specs, kinds) -> Program:
     """The program that `plan` makes of float32 layouts, over values that are half."""
     inner = plan(tuple(map(wide, specs)))

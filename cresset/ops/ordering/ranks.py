@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from cresset.core import dtype as types
-from cresset.core.layout import Layout
+from cresset.core.layout import Layout, contiguous_strides
 from cresset.core.return_types import kthvalue as kthvalue_result
 from cresset.core.return_types import median as median_result
 from cresset.core.return_types import mode as mode_result
 from cresset.core.return_types import nanmedian as nanmedian_result
 from cresset.core.tensor import Tensor
+from cresset.kernels.runs import modes
 from cresset.kernels.selection import kth
-from cresset.ops.creation.counted import arange
+from cresset.kernels.sort import sort as sort_rows
 from cresset.ops.creation.tensors import full, tensor, zeros
 from cresset.ops.indexing.gathering import gather, scatter_put
 from cresset.ops.kinds import special
-from cresset.ops.kinds.widened import copied
-from cresset.ops.operation import called, counted_as, counts_as, method
-from cresset.ops.ordering.sorting import argsort, refuse, sorted_dim
+from cresset.ops.kinds.widened import packed_as
+from cresset.ops.operation import called, counts_as, method
+from cresset.ops.ordering.sorting import refuse, sorted_dim
 from cresset.ops.out import with_out
 from cresset.ops.pointwise.arithmetic import lerp
 from cresset.ops.pointwise.comparison import where
-from cresset.ops.reductions.reduction import any, argmax, least, sum
-from cresset.ops.reductions.scans import running_extreme, shifted
-from cresset.ops.shapes.shape import canonical_dim, movedim, reshape, squeeze, unsqueeze
+from cresset.ops.reductions.reduction import any, least, sum
+from cresset.ops.shapes.shape import canonical_dim, movedim, reshape, unsqueeze
 from cresset.runtime.program import Program
 
 __all__ = ["kthvalue", "median", "mode", "nanmedian", "nanquantile", "quantile"]
@@ -40,10 +42,10 @@ def _counted_dim(name, x, dim):
     return d, size
 
 
-def _at(x, indices, dim, keepdim):
-    """(values, indices) at the one index along a dim, which `indices` has with size 1."""
-    values = gather(x, dim, indices)
-    return (values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))
+def _reduced(x, dim, keepdim):
+    """The shape with a dim of size 1, and that of results."""
+    kept = tuple(1 if d == dim else n for d, n in enumerate(x.shape))
+    return kept, kept if keepdim else kept[:dim] + kept[dim + 1 :]
 
 
 # --- selection ------------------------------------------------------------------------------------
@@ -52,8 +54,7 @@ def _at(x, indices, dim, keepdim):
 def kth_least(x: Tensor, k, dim, keepdim, rule):
     """(values, indices) of the k-th least entry along a dim, from 0; see `kernels.selection`."""
     refuse("kthvalue", x, types.complex64, types.complex128)
-    kept = tuple(1 if d == dim else n for d, n in enumerate(x.shape))
-    shape = kept if keepdim else kept[:dim] + kept[dim + 1 :]
+    kept, shape = _reduced(x, dim, keepdim)
     out, indices = Layout.packed(kept, x.dtype), Layout.packed(kept, types.int64)
     launches, temporaries = kth(x, k, dim, out, indices, (2, 0, 1), 3, rule)
     outputs = (Layout.packed(shape, x.dtype), Layout.packed(shape, types.int64))
@@ -74,16 +75,11 @@ def _kth_gradient(gs, out1, x_layout, dim, keepdim):
 def middle_of_all(x: Tensor, rule):
     """The lower middle one of all elements."""
     refuse("median", x, types.complex64, types.complex128)
-    flat = Layout.packed((x.numel,), x.dtype)
-    place, before, temporaries = 1, [], [8]
-    if not x.contiguous:
-        place = 3
-        before = copied((1, x), (3, Layout.packed(x.shape, x.dtype)))
-        temporaries.append(x.nbytes)
+    line = Layout.packed((x.numel,), x.dtype)
+    before, copy, place = packed_as(x.dtype, 1, x, 3)
     one = Layout.packed((1,), x.dtype), Layout.packed((1,), types.int64)
-    launches, more = kth(flat, (x.numel - 1) // 2, 0, *one, (place, 0, 2), 2 + len(temporaries),
-                         rule)
-    return Program("t", (Layout.packed((), x.dtype),), (*before, *launches), (*temporaries, *more))
+    launches, room = kth(line, (x.numel - 1) // 2, 0, *one, (place, 0, 2), 3 + len(copy), rule)
+    return Program("t", (Layout.packed((), x.dtype),), (*before, *launches), (8, *copy, *room))
 
 
 @middle_of_all.gradient
@@ -155,9 +151,29 @@ def _median_of_all(name, x):
 
 
 # --- the most frequent entry ----------------------------------------------------------------------
+@called("mode")
+@special
+def most_frequent(x: Tensor, dim, keepdim):
+    """(values, indices) of the most frequent entry along a dim."""
+    refuse("mode", x, types.complex64, types.complex128)
+    kept, shape = _reduced(x, dim, keepdim)
+    size = x.shape[dim] if x.ndim else 1
+    # Sorted rows lie one after another.
+    strides = [s * size for s in contiguous_strides(kept)]
+    if x.ndim:
+        strides[dim] = 1
+    ordered, order = (Layout.of(x.shape, tuple(strides), d) for d in (x.dtype, types.int64))
+    sorting, room = sort_rows(x, dim, ordered, order, (2, 3, 4), 5)
+    finding, _ = modes(x.dtype, prod(kept), size, (3, 4, 0, 1))
+    outputs = (Layout.packed(shape, x.dtype), Layout.packed(shape, types.int64))
+    return Program("t", outputs, (*sorting, *finding), (ordered.nbytes, order.nbytes, *room))
+
+
+most_frequent.gradient(_kth_gradient)
+
+
 @method()
 @with_out
-@counted_as("mode")
 def mode(input, dim=-1, keepdim=False):
     """(values, indices) of the most frequent entry along a dim, the least of several such.
 
@@ -169,17 +185,8 @@ def mode(input, dim=-1, keepdim=False):
     values=tensor(1),
     indices=tensor(3))
     """
-    d, size = _counted_dim("mode", input, dim)
-    if not input.layout.ndim:
-        return mode_result(_at(input, argsort(input, 0), 0, True))
-    ordered, order = sorted_dim(input.detach(), d, False)
-    shape = (size, *[1] * (input.layout.ndim - 1 - d))
-    places = reshape(arange(size, device=input.layout.device), shape)
-    # Where runs of equals begin in the sorted entries, and so how long each is so far.
-    begins = ordered.ne(shifted(ordered, d, 0, False)) | places.eq(0)
-    first = running_extreme(where(begins, places, 0), d, True)[0]
-    longest = argmax(places - first, d, True)
-    return mode_result(_at(input, gather(order, d, longest), d, keepdim))
+    d, _ = _counted_dim("mode", input, dim)
+    return mode_result(most_frequent(input, d, keepdim))
 
 
 # --- quantiles ------------------------------------------------------------------------------------

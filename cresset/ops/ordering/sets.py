@@ -5,21 +5,65 @@ from __future__ import annotations
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.kernels.runs import runs as find_runs
+from cresset.kernels.sort import sort as sort_rows
 from cresset.ops.creation.tensors import empty, tensor, zeros
 from cresset.ops.indexing.masks import nonzero
-from cresset.ops.kinds import hosted
+from cresset.ops.kinds import hosted, special
 from cresset.ops.kinds.hosted import np
 from cresset.ops.kinds.promotion import result_type
-from cresset.ops.operation import method
+from cresset.ops.kinds.widened import packed_as
+from cresset.ops.operation import called, method
 from cresset.ops.ordering.histograms import searchsorted
-from cresset.ops.ordering.sorting import sorted_dim
+from cresset.ops.ordering.sorting import refuse, sorted_dim
 from cresset.ops.out import with_out
 from cresset.ops.reductions.reduction import any
 from cresset.ops.reductions.scans import cumsum_dim
 from cresset.ops.shapes.joining import cat
 from cresset.ops.shapes.shape import canonical_dim, movedim, narrow, reshape
+from cresset.runtime.program import Program
 
 __all__ = ["isin", "unique", "unique_consecutive"]
+
+IDLE = 1 << 16  # bytes that a result may leave unused
+
+
+@called("unique")
+@special(takes_complex=True)
+def runs(x: Tensor, in_order, inverse, sized):
+    """(their number, the first of each run of equal elements, the run of each element, lengths).
+
+    What is not asked for is left out. There is room for as many runs as there are elements, which
+    are sorted first if asked for `in_order`.
+    """
+    line, count = Layout.packed((x.numel,), x.dtype), Layout.packed((x.numel,), types.int64)
+    outputs = [Layout.packed((), types.int64), line]
+    groups = len(outputs) if inverse else None
+    outputs += [Layout.packed(x.shape, types.int64)] * inverse
+    sizes = len(outputs) if sized else None
+    outputs += [count] * sized
+    here = len(outputs)
+    launches, temporaries, place = packed_as(x.dtype, here, x, here + 1)
+    order = None
+    if in_order:
+        refuse("unique", x, types.complex64, types.complex128)
+        places = (place, here + 1 + len(temporaries), here + 2 + len(temporaries))
+        sorting, room = sort_rows(line, 0, line, count, places, places[2] + 1)
+        launches = [*launches, *sorting]
+        temporaries = [*temporaries, line.nbytes, count.nbytes, *room]
+        _, place, order = places
+    finding, _ = find_runs(line, (place, 0, 1), order, groups, sizes)
+    return Program("t", tuple(outputs), (*launches, *finding), tuple(temporaries))
+
+
+def _cut(x, count):
+    """A vector of so many elements that were put at the beginning of a longer one.
+
+    It takes over the memory, but where that would be much, and most of it lie idle.
+    """
+    if x.layout.nbytes > IDLE and 2 * count < x.layout.numel:
+        return narrow(x, 0, 0, count).clone()
+    return x.resize_(count)
 
 
 def _begins(rows):
@@ -90,12 +134,12 @@ def _distinct(name, x, dim, in_order, inverse, sized):
     """
     x = x.detach()
     if dim is None:
-        flat = reshape(x, (-1,))
-        entries, order = sorted_dim(flat, 0, False) if in_order else (flat, None)
-        firsts, groups, counts = _grouped(entries, order, inverse, sized)
-        if inverse:
-            groups = reshape(groups, tuple(x.layout.shape))
-        return _asked(entries[firsts], inverse, groups, sized, counts)
+        total, values, *more = runs(x, in_order, bool(inverse), bool(sized))
+        count = total.item()
+        if sized:
+            more[-1] = _cut(more[-1], count)
+        values = _cut(values, count)
+        return (values, *more) if more else values
     d, rows = _rows(name, x, dim)
     order = None
     if in_order and rows.layout.numel:
