@@ -90,6 +90,18 @@ def test_retain_graph():
         y.backward()
 
 
+def test_what_no_gradient_reaches_is_released_as_well():
+    # The second derivative of leaky_relu is nothing, so nothing goes on to what it was made of.
+    x = cresset.ones(3, requires_grad=True)
+    inner = x.exp()
+    out = cresset.nn.functional.leaky_relu(inner) * 2
+    (g,) = cresset.autograd.grad(out.sum(), x, create_graph=True)
+    (g * 3).sum().backward()
+    assert inner.grad_fn.saved is None
+    with pytest.raises(RuntimeError, match="second time"):
+        out.sum().backward()
+
+
 def test_allow_unused_and_materialize_grads():
     x, y = leaf(1.0), leaf(2.0, 3.0)
     with pytest.raises(RuntimeError, match="allow_unused"):

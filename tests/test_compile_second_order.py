@@ -21,12 +21,13 @@ def rows(count, *shape):
     return [(cresset.randn(shape),) for _ in range(count)]
 
 
-def test_a_step_with_a_gradient_penalty():
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.LeakyReLU])
+def test_a_step_with_a_gradient_penalty(activation):
     batches = [cresset.randn(9, 4) for _ in range(6)]
 
     def train(wrap):
         cresset.manual_seed(0)
-        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.LayerNorm(8), nn.Linear(8, 1))
+        model = nn.Sequential(nn.Linear(4, 8), activation(), nn.LayerNorm(8), nn.Linear(8, 1))
         optimizer = cresset.optim.Adam(model.parameters(), lr=0.01)
 
         def step(x):

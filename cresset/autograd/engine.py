@@ -196,6 +196,8 @@ def carry(roots, keep, create_graph, accumulate, only, ends, useful):
     pending: dict = {}
     heap: list = []
     found: dict = {}
+    # Where no gradient went on to, as no result depends on these to the first order.
+    missed: list = []
     for node, g in roots:
         if node in pending:
             g = pending[node] + g
@@ -235,7 +237,10 @@ def carry(roots, keep, create_graph, accumulate, only, ends, useful):
         if type(g) is list:
             g = node.complete(g)
         for edge, layout, part in zip(node.edges, node.layouts, node.apply(g)):
-            if edge is None or part is None or (useful is not None and edge not in useful):
+            if edge is None or (useful is not None and edge not in useful):
+                continue
+            if part is None:
+                missed.append((edge, None))
                 continue
             if part.layout is not layout:
                 part = undo_broadcast(part, layout)
@@ -248,6 +253,9 @@ def carry(roots, keep, create_graph, accumulate, only, ends, useful):
         if not keep:
             node.release()
         part = held = None
+    if missed and not keep:
+        for node in reached_from(missed):
+            node.release()
     return found
 
 
