@@ -5,6 +5,7 @@ import pytest
 
 import cresset
 from cresset.compiler.inspection.show import show
+from cresset.kernels import nest
 from cresset.kernels.columns import COLUMNS
 from cresset.kernels.turned import SIDE
 
@@ -122,6 +123,33 @@ def test_positions_are_short_where_they_fit():
     (listing,) = show(lambda x: x.argmax(1), cresset.zeros(4, 100), stages=("loops",)).loops
     assert "position() : i32" in listing
     assert cresset.zeros(4, 100).argmax(1).dtype is cresset.int64
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_large_results_go_past_the_caches(dtype, monkeypatch):
+    """Wherever they lie: only what is aligned can. Sizes are ones that no other test plans."""
+    monkeypatch.setattr(nest, "PAST_CACHES", 0)
+    for size in (1, 7, 19, 97, 131, 1021, 20_011):
+        a = numbers(size, 3, dtype=dtype)
+        x = cresset.from_numpy(a)
+        assert np.array_equal((x + x).numpy(), a + a)
+        for offset in (0, 1, 2):
+            room = cresset.zeros(3 * size + 2 + offset, dtype=x.dtype)
+            target = room[offset : offset + 3 * size].view(size, 3)
+            cresset.add(x, x, out=target)
+            assert np.array_equal(target.numpy(), a + a)
+            assert not room[:offset].any() and not room[offset + 3 * size :].any()
+            assert np.array_equal(target.copy_(x).numpy(), a)
+            assert np.array_equal(target.clone().numpy(), a)
+        wide = cresset.from_numpy(a).unsqueeze(1).expand(size, 4, 3)
+        assert np.array_equal((wide + 0).numpy(), np.repeat(a[:, None], 4, 1) + 0)
+
+
+def test_a_large_result_goes_past_the_caches():
+    x = cresset.ones(1 << 22)
+    assert "past caches" in str(show(lambda x: x + 1, x, stages=("loops",)))
+    assert "past caches" not in str(show(lambda x: x + 1, x[: 1 << 20], stages=("loops",)))
+    assert (x + 1).eq(2).all()
 
 
 def test_sums_are_as_good_as_pairwise_ones():

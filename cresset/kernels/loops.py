@@ -13,7 +13,9 @@ doing a lane twice would show, that block goes a way of its own, which leaves al
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 from cresset.core import dtype as types
@@ -23,11 +25,13 @@ from cresset.core.scalar import Expression
 from cresset.kernels import primitives, small_floats
 from cresset.runtime import ir
 from cresset.runtime.ir import Value
+from cresset.runtime.target import host
 
 # Where the parts of a complex number stand in it.
 PARTS = {"re": 0, "im": 1}
 # Schedules of which a unit is not a tile of the lane dim, but all of it.
 UNCUT = ("reduced", "whole")
+LEAST_PAST = 16  # bytes of a vector that is stored past the caches
 # Primitives whose results need no rounding to the type of their arguments.
 EXACT = ("neg", "abs", "copysign", "where", "maximum", "minimum", "floor", "ceil", "trunc", "round")
 
@@ -53,7 +57,7 @@ class Form(NamedTuple):
     `lanes` names the schedule: "kept" or "reduced", after the innermost dim that the vector lanes
     run along, "columns" for lanes along a kept dim with states of many columns in memory, "turned"
     for copies through tiles, "whole" for rows that are not cut (`epilogue`). `rows` are taken at
-    once: of columns, rows to be added up.
+    once: of columns, rows to be added up. `past` says that results go past the caches.
     """
 
     kept: int
@@ -64,6 +68,7 @@ class Form(NamedTuple):
     roles: tuple[Role, ...]
     body: tuple
     in_place: bool
+    past: bool = False
 
     def key(self) -> str:
         return listing(self)
@@ -76,7 +81,7 @@ def listing(form: Form) -> str:
     lines = [
         f"nest kept={form.kept} reduced={form.reduced} width={form.width}"
         f"{f' rows={form.rows}' if form.rows > 1 else ''} lanes={form.lanes}"
-        f"{' in place' if form.in_place else ''}"
+        f"{' in place' if form.in_place else ''}{' past caches' if form.past else ''}"
     ]
     for k, role in enumerate(form.roles):
         still = " still" if role.still and form.reduced else ""
@@ -314,13 +319,17 @@ class Writer:
             for e, number in zip(s.lift, s.start)
         ]
 
-    def positions(self, start: Value, step: Value | None) -> Value:
-        """The positions of a block, from `start` in steps; the same for all lanes without."""
+    def bring_positions(self, start: Value | None, at: Value):
+        """Bring into scope the positions of a block, `at` steps from one; None without any."""
+        if start is None:
+            return
         f, type = self.f, self.position_leaf.dtype.llvm
-        vector = f.splat(f.convert(start, type), self.width)
-        if step is None or self.width == 1:
-            return vector
-        return vector + f.lane_numbers(vector.type) * f.splat(f.convert(step, type), self.width)
+        step = self.position_strides[self.lane_dim]
+        vector = f.splat(f.convert(start + at * step, type), self.width)
+        if self.width > 1:
+            steps = f.splat(f.convert(step, type), self.width)
+            vector = vector + f.lane_numbers(vector.type) * steps
+        self.scopes[-1][self.position_leaf] = vector
 
     # --- loads and stores -------------------------------------------------------------------------
     def load_operands(self, bases, at, lanes, expressions, still=None):
@@ -396,7 +405,16 @@ class Writer:
         f, role = self.f, self.form.roles[k]
         lanes, size = ir.lanes(value.type), role.dtype.itemsize
         if role.along == "1":
-            f.store(value, f.offset(pointer, at, role.dtype.llvm), size)
+            target = f.offset(pointer, at, role.dtype.llvm)
+            aligned = min(lanes * size, host().vector_bytes)
+            if self.form.past and aligned >= LEAST_PAST:
+                f.either(
+                    (f.convert(target, "i64") & (aligned - 1)).eq(0),
+                    lambda: f.store(value, target, aligned, past=True),
+                    lambda: f.store(value, target, size),
+                )
+            else:
+                f.store(value, target, size)
             return
         stride = self.strides[k][self.lane_dim]
         target = f.offset(pointer, at * stride)
@@ -436,6 +454,20 @@ class Writer:
     def write(self):
         """The kernel: a unit is a point of the outer kept dims, and a tile of the inner ones."""
         f, form = self.f, self.form
+    def passes(self) -> Iterator[list]:
+        """The statements that one loop does: a fold, or stores, those at every point first.
+
+        All that stores read they read before they write, so they may overwrite it.
+        """
+        for folding, statements in groupby(self.form.body, lambda s: hasattr(s, "lift")):
+            if folding:
+                yield from ([s] for s in statements)
+                continue
+            stores = list(statements)
+            for kept in (False, True):
+                if any(s.kept == kept for s in stores):
+                    yield [s for s in stores if s.kept == kept]
+
         outer = form.kept - {"reduced": 0, "turned": 2}.get(form.lanes, 1)
         with f.units() as unit:
             rest, tiles = unit, []
@@ -450,7 +482,13 @@ class Writer:
                 rest = rest if whole else rest.udiv(self.tiles)
             bases, position = self.outward(self.pointers, self.position, outer - 1, rest)
             self.unit(bases, position, tiles)
-        f.ret()
+        self.finish()
+
+    def finish(self):
+        """Return, once what was stored past the caches is in its place."""
+        if self.form.past:
+            self.f.fence()
+        self.f.ret()
 
     def outward(self, bases, position, dim, number):
         """The pointers and the position at a point of the dims up to one, by its number."""

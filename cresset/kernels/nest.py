@@ -120,6 +120,7 @@ SPLIT_FROM = 1 << 17  # reduced elements from which few rows are cut into chunks
 CHUNK = 1 << 15  # elements of such a chunk
 FEW_ROWS = 8
 COLUMNS = (256, 512)  # columns of a unit that folds rows, the least and the most
+PAST_CACHES = 3 << 22  # bytes of a result from which it goes past the caches
 ROWS = 4  # that are joined before the state of every column takes them in
 TURNED = (512, 64)  # rows and columns of a unit that turns operands over
 TURN_FROM = 16  # rows and columns
@@ -260,10 +261,13 @@ def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
     ])
     # Blocks of one lane do not overlap, and where nothing is read nothing can be read back.
     in_place = nest.in_place and width > 1 and any(role.kind == "in" for role in roles)
-    form = loops.Form(
-        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, nest.body, in_place
-    )
     points = prod(nest.shape)
+    past = lanes == "kept" and not nest.in_place and PAST_CACHES <= points * max(
+        roles[k].dtype.itemsize for k in written
+    )
+    form = loops.Form(
+        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, nest.body, in_place, past
+    )
     units = prod(n for n, _ in kept_dims)
     tiling: list[int] = []
     if lanes not in loops.UNCUT:

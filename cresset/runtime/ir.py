@@ -27,6 +27,7 @@ from functools import cache
 BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "bfloat": 16,
         "float": 32, "double": 64, "ptr": 64}
 FLOATS = frozenset({"half", "bfloat", "float", "double"})
+PAST = "!0 = !{i32 1}"  # what marks stores past the caches
 SELDOM = "noinline optnone"  # attributes of a function that is seldom run: made with little effort
 
 
@@ -276,8 +277,19 @@ class Function:
         """Load; unless told otherwise the address is aligned to one element only."""
         return self.emit(type, f"load {type}, ptr {pointer.text}, align {align or size(type)}")
 
-    def store(self, value, pointer, align=None):
-        self.emit(None, f"store {value}, ptr {pointer.text}, align {align or size(value.type)}")
+    def store(self, value, pointer, align=None, past=False):
+        """Store; `past` the caches, where it is not before the next fence that others see it."""
+        hint = ""
+        if past:
+            hint = ", !nontemporal !0"
+            if PAST not in self.module.globals:
+                self.module.globals.append(PAST)
+        address = f"ptr {pointer.text}, align {align or size(value.type)}"
+        self.emit(None, f"store {value}, {address}{hint}")
+
+    def fence(self):
+        """Everything stored before is seen by whoever sees what is stored afterwards."""
+        self.emit(None, "fence seq_cst")
 
     def prefetch(self, pointer, write=True):
         """Have the cache line at an address, which need not exist, fetched to be written or read.
