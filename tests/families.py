@@ -219,6 +219,23 @@ for _type in ("float32", "int64", "bfloat16", "complex64"):
                     F.linear(a, turned), x @ b, cresset.outer(a[:, 0], b[0])]
 
 
+for _type in ("float32", "float64"):
+    @family(f"packed products {_type}", (301,),
+            lambda n, d=_type: numbers(n, 700, dtype=d),
+            lambda n, d=_type: numbers(700, 2 * n + 1, dtype=d))
+    def _(x, y):
+        columns, rows = x.t().contiguous().t(), y.t().contiguous().t()
+        return [x @ y, columns @ y, x @ rows, columns @ rows, x[:, ::2] @ y[::2, ::2]]
+
+
+for _type in ("float32", "int8", "complex64"):
+    @family(f"empty products {_type}", (0, 3), lambda n: numbers(n, 0), lambda n: numbers(0, 4),
+            lambda n: numbers(0, n))
+    def _(x, y, z, d=_type):
+        x, y, z = (operand.to(getattr(cresset, d)) for operand in (x, y, z))
+        return [x @ y, y.t() @ z, z @ x]
+
+
 @family("solving", (1, 4, 7, 8, 17, 65), lambda n: numbers(2, n, n),
         lambda n: numbers(2, n, 3))
 def _(x, b):

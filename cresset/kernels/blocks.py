@@ -33,10 +33,10 @@ def tiles(tile: Tile) -> Module:
 
     Words: pointers a, b, c, bias; m, n, k, the length of a stretch, rows and columns of a unit,
     number of row and of column blocks, how panels are copied; the share of every tile in fetching
-    the next panel, and its lines as of `lines_ahead`; strides in a of a panel's row (0: it is not
-    packed), of a row and from k to k; in b of a panel (0: it is not packed), of a column and from k
-    to k; of a row of c; of a row and a column (1 or 0) of bias, and whether there is one; the batch
-    of (a, b, c, bias); the epilogue.
+    the next panel, and its lines as of `lines_ahead`; strides in a from k to k between stretches,
+    of a panel's row (0: it is not packed), of a row and from k to k; in b of a panel (0: it is not
+    packed), of a column and from k to k; of a row of c; of a row and a column (1 or 0) of bias, and
+    whether there is one; the batch of (a, b, c, bias); the epilogue.
     """
     module = Module()
     f = module.kernel()
@@ -44,7 +44,8 @@ def tiles(tile: Tile) -> Module:
     pointers = [words.pointer() for _ in range(4)]
     m, n, k, deep, tall, wide, row_blocks, column_blocks, copying, share = words.integers(10)
     run, beside, onward = words.integers(3)
-    a_panel, a_row, a_step, b_panel, b_column, b_step, c_row = words.integers(7)
+    a_onward, a_panel, a_row, a_step = words.integers(4)
+    b_panel, b_column, b_step, c_row = words.integers(4)
     bias_row, bias_column, biased = words.integers(3)
     batch = Batch(words, 4)
     scratch = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
@@ -89,7 +90,7 @@ def tiles(tile: Tile) -> Module:
                               f.select(last, 0, number + 1))
             apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
             sums = product(f, tile, f.minimum(deep, k - start),
-                           f.offset(x, start * a_step + apart, tile.type),
+                           f.offset(x, start * a_onward + apart, tile.type),
                            in_step(f, tile, a_row), a_step, panel, step)
 
             def bias():

@@ -40,7 +40,7 @@ def byte_matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: m
 
 def _wide(schedule, dtype, shape, x: matmul.Operand) -> matmul.Operand:
     """An operand in two bytes, copied over the dims that move."""
-    kept = tuple(n if step else 1 for n, step in zip(shape, x.strides))
+    kept = tuple(n if step else min(n, 1) for n, step in zip(shape, x.strides))
     packed = contiguous_strides(kept)
     target = schedule.temporary(prod(kept) * types.int16.itemsize)
     _copy(schedule, kept, (Operand(x.place, dtype, x.strides),

@@ -99,6 +99,8 @@ def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operan
     negative. c is memory apart from the others. Temporaries are the values `first_temporary`,
     `first_temporary + 1`, ... of the program.
     """
+    if not prod(batch) * m * n:
+        return [], []
     if dtype.is_complex:
         from cresset.kernels.complex_matmul import complex_matmul
 
@@ -110,14 +112,13 @@ def matmul(batch: Sequence[int], m: int, n: int, k: int, dtype: dtype, a: Operan
         return byte_matmul(
             batch, m, n, k, dtype, a, b, c, bias, first_temporary=first_temporary)
     schedule = Schedule(first_temporary)
-    if prod(batch) * m * n:
-        problem = _simplified(Problem(tuple(batch), m, n, k, a, b, c, bias))
-        if _suits_dots(dtype, problem):
-            _dots(schedule, dtype, problem)
-        elif problem.m == 1 and problem.n * problem.k * dtype.itemsize > STREAMED_BYTES:
-            _row_sums(schedule, dtype, problem)
-        else:
-            _tiles(schedule, dtype, problem)
+    problem = _simplified(Problem(tuple(batch), m, n, k, a, b, c, bias))
+    if _suits_dots(dtype, problem):
+        _dots(schedule, dtype, problem)
+    elif problem.m == 1 and problem.n * problem.k * dtype.itemsize > STREAMED_BYTES:
+        _row_sums(schedule, dtype, problem)
+    else:
+        _tiles(schedule, dtype, problem)
     return schedule.result()
 
 
@@ -218,8 +219,9 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
         problem = problem._replace(b=_packed_columns(schedule, dtype, tile, problem))
         b_panel = k * tile.columns
     if _packs_rows(dtype, problem):
-        a_panel = k
-        problem = problem._replace(a=_packed_rows(schedule, dtype, tile, problem))
+        a_panel = deep
+        problem = problem._replace(a=_packed_rows(schedule, dtype, tile, problem, stretches))
+    a_onward = _rounded(m, tile.rows) if a_panel else problem.a.matrix[1]
     if problem.bias and problem.bias.matrix[1] > 1:
         rows = problem._replace(a=problem.bias, k=n)
         problem = problem._replace(bias=_packed_rows(schedule, dtype, Tile.of(dtype, 1), rows))
@@ -234,8 +236,8 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
                   wide, overlap=rest < tile.lanes)
     _launch(schedule, f"tiles_{tile.name}", lambda: blocks.tiles(tile), problem,
             (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks,
-             blocks.COPIES.index(copying), share, *ahead, a_panel, *problem.a.matrix, b_panel,
-             b_column, b_step, problem.c.matrix[0], *problem.operands[3].matrix,
+             blocks.COPIES.index(copying), share, *ahead, a_onward, a_panel, *problem.a.matrix,
+             b_panel, b_column, b_step, problem.c.matrix[0], *problem.operands[3].matrix,
              problem.bias is not None),
             problem.matrices * row_blocks * column_blocks,
             problem.matrices * m * n * (k + tile.lanes) / PACE["tiles"], tiled)
@@ -279,12 +281,15 @@ def _packs_rows(dtype: dtype, problem: Problem) -> bool:
     return problem.n >= PACKED_COLUMNS and size > PACKED_BYTES and problem.k >= PACKED_DEPTH
 
 
-def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:
-    """a in panels of the tile's rows."""
+def _packed_rows(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem,
+                 stretches: int = 1) -> Operand:
+    """a in panels of the tile's rows, k in stretches."""
     m, k, (row, step) = problem.m, problem.k, problem.a.matrix
-    pack = partial(pack_rows, schedule, dtype, tile, problem.a.place, m, k, row, step)
-    matrix = (k, 1) if tile.rows == 1 else (1, tile.rows)
-    return _packed(problem, problem.a, pack, _rounded(m, tile.rows) * k, matrix)
+    deep = -(-k // stretches)
+    pack = partial(pack_rows, schedule, dtype, tile, problem.a.place, m, k, row, step,
+                   stretches=stretches)
+    matrix = (deep, 1) if tile.rows == 1 else (1, tile.rows)
+    return _packed(problem, problem.a, pack, _rounded(m, tile.rows) * stretches * deep, matrix)
 
 
 def _packed_columns(schedule: Schedule, dtype: dtype, tile: Tile, problem: Problem) -> Operand:

@@ -1,7 +1,7 @@
 """Packing: rows or columns of a matrix copied side by side, k by k, for the tile kernel.
 
-The tile kernel copies panels of b itself, as it comes to them; `pack_rows` copies all of a
-beforehand. A group that would pass the last row or column starts earlier, as the kernel's tiles do.
+All of a matrix is packed beforehand, or a panel of b by the tile kernel, as it comes to it. A group
+that would pass the last row or column starts earlier, as the kernel's tiles do.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
 
 PACE = 1  # elements copied in a nanosecond
+LINES = 8  # of k that are packed at a time where each is read along its columns
 
 
 def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: int, k: int,
               row: int, step: int, sizes: Sequence[int] = (), strides: Sequence[int] = (),
-              inner: int = 0) -> int:
+              inner: int = 0, stretches: int = 1) -> int:
     """Panels of `tile.rows` rows of a matrix, as a temporary.
 
     `source` is a value of the program; `row` and `step` are the strides of a row and along k,
-    `strides` those of the batch `sizes`, of which the last `inner` lie within a panel: the
-    temporary is (*sizes[:-inner], panels, *sizes[-inner:], k, tile.rows).
+    `strides` those of the batch `sizes`, of which the last `inner` lie within a panel. k is cut
+    into even stretches, of `deep` terms but for the last: the temporary is
+    (*sizes[:-inner], stretches, panels, *sizes[-inner:], deep, tile.rows).
     """
     panels = -(-rows // tile.rows)
+    deep = -(-k // stretches)
     outer = len(sizes) - inner
-    shape = (*sizes[:outer], panels, *sizes[outer:], k * tile.rows)
+    shape = (*sizes[:outer], stretches, panels, *sizes[outer:], deep * tile.rows)
     packed = list(contiguous_strides(shape)[:-1])
-    panel = packed.pop(outer)
+    stretch, panel = packed.pop(outer), packed.pop(outer)
     units = panels * prod(sizes)
     size = prod(shape)
     target = schedule.temporary(size * dtype.itemsize)
@@ -42,8 +45,9 @@ def pack_rows(schedule: Schedule, dtype: dtype, tile: Tile, source: int, rows: i
     schedule.launch(
         f"pack_{tile.type}_{tile.rows}x{tile.lanes}_{reading}", lambda: row_panels(tile, reading),
         (source, target),
-        (rows, k, row, step, panels, panel, *batch_words(sizes, (strides, packed))), units,
-        size / PACE,
+        (rows, k, deep, row, step, panels, stretch, panel,
+         *batch_words(sizes, (strides, packed))),
+        units, size / PACE,
     )
     return target
 
@@ -59,18 +63,45 @@ def pack_columns(schedule: Schedule, dtype: dtype, tile: Tile, source: int, colu
     shape = (*sizes, panels, k, tile.columns)
     target = schedule.temporary(prod(shape) * dtype.itemsize)
     reading = reading_of(column, step)
+    along = reading == "along"
     schedule.launch(
         f"pack_{tile.type}_{reading}_{tile.vectors}x{tile.lanes}",
-        lambda: column_panels(tile, reading), (source, target),
+        lambda: line_panels(tile) if along else column_panels(tile, reading), (source, target),
         (columns, k, column, step, panels,
          *batch_words(sizes, (strides, contiguous_strides(shape)[: len(sizes)]))),
-        panels * prod(sizes), prod(shape) / PACE,
+        (-(-k // LINES) if along else panels) * prod(sizes), prod(shape) / PACE,
     )
     return target
 
 
+def line_panels(tile: Tile) -> Module:
+    """The kernel of `pack_columns` for columns side by side; a unit is `LINES` of k in all panels.
+
+    Words: as of `column_panels`.
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    source, target = words.pointer(), words.pointer()
+    columns, k, column, step, panels = words.integers(5)
+    batch = Batch(words, 2)
+    parts = (k + (LINES - 1)).udiv(LINES)
+    with f.units() as unit:
+        read, write = batch.offsets(f, unit.udiv(parts))
+        first = unit.urem(parts) * LINES
+        lines = f.offset(source, read + first * step, tile.type)
+        out = f.offset(target, write + first * tile.columns, tile.type)
+        with f.each(0, panels, carry=[out]) as turns:
+            out, = turns.values
+            copy_panel(f, tile, "along", lines, turns.index * tile.columns, columns, column, step,
+                       out, f.minimum(k - first, LINES))
+            turns.next(f.offset(out, k * tile.columns, tile.type))
+    f.ret()
+    return module
+
+
 def column_panels(tile: Tile, reading: str) -> Module:
-    """The kernel of `pack_columns`; a unit is a panel.
+    """The kernel of `pack_columns` for other columns; a unit is a panel.
 
     Words: pointers source, target; columns, k, strides of a column and along k, panels of a matrix;
     the batch of (source, target).
@@ -120,30 +151,35 @@ def copy_panel(f: Function, tile: Tile, reading: str, source: Value, first: Valu
 def row_panels(tile: Tile, reading: str) -> Module:
     """The kernel of `pack_rows`; a unit is a panel; `reading` is that of `reading_of`.
 
-    Words: pointers source, target; rows, k, strides of a row and along k, panels of a matrix and
-    their stride; the batch of (source, target).
+    Words: pointers source, target; rows, k, the length of a stretch, strides of a row and along k,
+    panels of a matrix, strides of a stretch of them and of a panel; the batch of (source, target).
     """
     module = Module()
     f = module.kernel()
     words = Words(f)
     source, target = words.pointer(), words.pointer()
-    rows, k, row, step, panels, pitch = words.integers(6)
+    rows, k, deep, row, step, panels, stretch, pitch = words.integers(8)
     batch = Batch(words, 2)
     with f.units() as unit:
         read, write = batch.offsets(f, unit.udiv(panels))
         panel = unit.urem(panels)
         read = read + f.minimum(panel * tile.rows, rows - tile.rows) * row
-        group = f.offset(source, read, tile.type)
-        out = f.offset(target, write + panel * pitch, tile.type)
-        for start in range(0, tile.rows, tile.lanes):
-            width = min(tile.lanes, tile.rows - start)
-            part = f.offset(group, row * start, tile.type)
-            into = f.offset(out, start, tile.type)
-            if reading == "along":
-                copy_along(f, tile, [part], into, tile.rows, k, step, [width])
-            else:
-                copy = copy_across if reading == "across" else copy_strided
-                copy(f, tile, width, part, row, step, into, tile.rows, k)
+        ends = [f.offset(source, read, tile.type),
+                f.offset(target, write + panel * pitch, tile.type)]
+        with f.each(0, k, deep, carry=ends) as turns:
+            group, out = turns.values
+            depth = f.minimum(k - turns.index, deep)
+            for start in range(0, tile.rows, tile.lanes):
+                width = min(tile.lanes, tile.rows - start)
+                part = f.offset(group, row * start, tile.type)
+                into = f.offset(out, start, tile.type)
+                if reading == "along":
+                    copy_along(f, tile, [part], into, tile.rows, depth, step, [width])
+                else:
+                    copy = copy_across if reading == "across" else copy_strided
+                    copy(f, tile, width, part, row, step, into, tile.rows, depth)
+            turns.next(f.offset(group, deep * step, tile.type),
+                       f.offset(out, stretch, tile.type))
     f.ret()
     return module
 
