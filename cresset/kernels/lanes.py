@@ -35,7 +35,9 @@ class KeptLanes(Writer):
             place = f.minimum(i, final)
             seen = i - place if form.in_place else None
             self.scopes.append({})
-            self.bring_positions(position, place)
+            if position is not None:
+                step = self.position_strides[self.lane_dim]
+                self.scopes[-1][self.position_leaf] = self.positions(position + place * step, step)
             self.load_operands(bases, place, width, [s.value for s in form.body])
             real = None
             for s in form.body:
@@ -80,17 +82,16 @@ class ReducedLanes(Writer):
             if role.kind == "in" and role.still:
                 self.scopes[-1][scalar.argument(k, role.dtype)] = load(f, role.dtype, bases[k], 1)
         done = 0
-        for first, *others in self.passes():
-            if hasattr(first, "lift"):
-                for state, e in zip(self._folded(first, bases, position), first.lift):
+        for s in form.body:
+            if hasattr(s, "lift"):
+                for state, e in zip(self._folded(s, bases, position), s.lift):
                     self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
                     done += 1
-            elif first.kept:
-                for s in (first, *others):
-                    d = form.roles[s.operand].dtype
-                    f.store(self.stored(s.value, 1), bases[s.operand], d.itemsize)
+            elif s.kept:
+                d = form.roles[s.operand].dtype
+                f.store(self.stored(s.value, 1), bases[s.operand], d.itemsize)
             else:
-                self._store_all([first, *others], bases, position)
+                self._store_all(s, bases)
         self.scopes.pop()
 
     def _prepare(self, expressions):
@@ -126,7 +127,9 @@ class ReducedLanes(Writer):
                 at = f.minimum(loop.index, last)
                 self.scopes.append({})
                 self.load_operands(inner, at, width, computed, still=False)
-                self.bring_positions(position, at)
+                if position is not None:
+                    step = self.position_strides[self.lane_dim]
+                    self.scopes[-1][self.position_leaf] = self.positions(position + at * step, step)
                 lifted = [self.value(e, width) for e in lifts]
                 for operand, e in s.keep:
                     self.store_block(operand, inner[operand], at, self.stored(e, width))
@@ -156,17 +159,14 @@ class ReducedLanes(Writer):
             with f.each(0, count, width) as i:
                 at = f.minimum(i, last)
                 self.scopes.append({})
-                self.load_operands(inner, at, width, values, still=False)
-                self.bring_positions(position, at)
+                self.load_operands(inner, at, width, [s.value], still=False)
                 seen = i - at if self.form.in_place else None
-                for s in stores:
-                    value = self.stored(s.value, width)
-                    self.store_block(s.operand, inner[s.operand], at, value, seen)
+                value = self.stored(s.value, width)
+                self.store_block(s.operand, inner[s.operand], at, value, seen)
                 self.scopes.pop()
             return ()
 
-        written = [s.operand for s in stores]
-        self.over(dims, self._moving(bases, values, written), position, (), turn)
+        self.over(dims, self._moving(bases, [s.value], [s.operand]), None, (), turn)
 
 
 def halves(f, value):

@@ -13,9 +13,7 @@ doing a lane twice would show, that block goes a way of its own, which leaves al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import groupby
 from typing import NamedTuple
 
 from cresset.core import dtype as types
@@ -319,17 +317,13 @@ class Writer:
             for e, number in zip(s.lift, s.start)
         ]
 
-    def bring_positions(self, start: Value | None, at: Value):
-        """Bring into scope the positions of a block, `at` steps from one; None without any."""
-        if start is None:
-            return
+    def positions(self, start: Value, step: Value | None) -> Value:
+        """The positions of a block, from `start` in steps; the same for all lanes without."""
         f, type = self.f, self.position_leaf.dtype.llvm
-        step = self.position_strides[self.lane_dim]
-        vector = f.splat(f.convert(start + at * step, type), self.width)
-        if self.width > 1:
-            steps = f.splat(f.convert(step, type), self.width)
-            vector = vector + f.lane_numbers(vector.type) * steps
-        self.scopes[-1][self.position_leaf] = vector
+        vector = f.splat(f.convert(start, type), self.width)
+        if step is None or self.width == 1:
+            return vector
+        return vector + f.lane_numbers(vector.type) * f.splat(f.convert(step, type), self.width)
 
     # --- loads and stores -------------------------------------------------------------------------
     def load_operands(self, bases, at, lanes, expressions, still=None):
@@ -454,20 +448,6 @@ class Writer:
     def write(self):
         """The kernel: a unit is a point of the outer kept dims, and a tile of the inner ones."""
         f, form = self.f, self.form
-    def passes(self) -> Iterator[list]:
-        """The statements that one loop does: a fold, or stores, those at every point first.
-
-        All that stores read they read before they write, so they may overwrite it.
-        """
-        for folding, statements in groupby(self.form.body, lambda s: hasattr(s, "lift")):
-            if folding:
-                yield from ([s] for s in statements)
-                continue
-            stores = list(statements)
-            for kept in (False, True):
-                if any(s.kept == kept for s in stores):
-                    yield [s for s in stores if s.kept == kept]
-
         outer = form.kept - {"reduced": 0, "turned": 2}.get(form.lanes, 1)
         with f.units() as unit:
             rest, tiles = unit, []
