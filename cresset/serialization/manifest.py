@@ -23,6 +23,10 @@ from cresset.serialization.storage import StorageReader, StorageWriter, dtype_na
 _ARRAY_KINDS = "biufc"
 
 
+class NotPlainError(TypeError):
+    """A value is neither a tensor nor a plain Python value, or contains itself."""
+
+
 class Encoder:
     """Makes JSON of a value; the memory of its tensors gathers in `storages`."""
 
@@ -53,14 +57,11 @@ class Encoder:
             return {"device": str(value)}
         if isinstance(value, (numpy.ndarray, numpy.generic)):
             return self._array(value, place)
-        raise TypeError(
-            f"save: {place} is a {kind.__module__}.{kind.__qualname__}, which cannot be stored; "
-            "need tensors and plain Python values; of a module or optimizer save state_dict()"
-        )
+        raise NotPlainError(f"{place} is a {kind.__module__}.{kind.__qualname__}")
 
     def _container(self, value: Any, kind: type, place: str) -> Any:
         if id(value) in self._open:
-            raise ValueError(f"save: {place} contains itself; need values that end somewhere")
+            raise NotPlainError(f"{place} contains itself")
         self._open.add(id(value))
         if isinstance(value, dict):
             pairs = [
@@ -79,7 +80,7 @@ class Encoder:
 
     def _tensor(self, tensor: Tensor, place: str) -> Any:
         if tensor.device.type == "meta":
-            raise TypeError(f"save: {place} is a meta tensor, which has no values to store")
+            raise NotPlainError(f"{place} is a meta tensor")
         record = self.storages.add(tensor)
         record["requires_grad"] = bool(tensor.requires_grad)
         return {"parameter" if isinstance(tensor, Parameter) else "tensor": record}
@@ -87,9 +88,7 @@ class Encoder:
     def _array(self, value: Any, place: str) -> Any:
         array = numpy.asarray(value)
         if array.dtype.kind not in _ARRAY_KINDS:
-            raise TypeError(
-                f"save: {place} is a NumPy array of {array.dtype}; need bools or numbers"
-            )
+            raise NotPlainError(f"{place} is a NumPy array of {array.dtype}")
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         record = {
             "storage": self.storages.add_array(array),

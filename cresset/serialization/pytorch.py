@@ -2,7 +2,8 @@
 
 Their values are pickled, and a pickle is a program. Here it runs with nothing to call but the
 stand-ins below: they describe tensors, dtypes and containers, can be neither called to any effect
-nor changed, and are made into real ones only after the pickle has ended.
+nor changed, and are made into real ones only after the pickle has ended. Objects of other classes,
+where they are trusted, need real tensors at once.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any, NoReturn
 import cresset
 from cresset import Tensor
 from cresset.nn.parameter import Parameter
+from cresset.serialization import objects
 from cresset.serialization.archive import Archive
-from cresset.serialization.storage import DTYPES, StorageReader, dtype_named
+from cresset.serialization.storage import DTYPES, StorageReader, dtype_name, dtype_named
 
 _STORAGE_DTYPES = {
     "BoolStorage": "bool",
@@ -169,18 +171,60 @@ class _Unpickler(pickle.Unpickler):
             return _Named(name)
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
-        raise RuntimeError(
-            f"load: the checkpoint asks for {module}.{name}, which only running code could "
-            "restore; need tensors and plain Python values; in PyTorch save a state_dict() instead"
-        )
+        raise objects.refusal(f"{module}.{name}")
 
     def persistent_load(self, identity: Any) -> _Storage:
-        if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
-            raise pickle.UnpicklingError(f"unknown reference {identity!r}")
-        return _Storage(identity)
+        return _storage(identity)
 
 
-def load(archive: Archive, map_location: Any) -> Any:
+def _storage(identity: Any) -> _Storage:
+    if not isinstance(identity, tuple) or len(identity) != 5 or identity[0] != "storage":
+        raise pickle.UnpicklingError(f"unknown reference {identity!r}")
+    return _Storage(identity)
+
+
+def _restored(content: bytes, builder: _Builder, trusting: bool) -> Any:
+    """The value of a pickle with objects of classes that are trusted, or all if `trusting`."""
+    def made(describe: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: builder.build(describe(*map(named, args)))
+
+    def named(value: Any) -> Any:
+        return _Named(dtype_name(value)) if isinstance(value, cresset.dtype) else value
+
+    ours = {
+        "torch._utils._rebuild_tensor": made(_described_v2),
+        "torch._utils._rebuild_tensor_v2": made(_described_v2),
+        "torch._utils._rebuild_tensor_v3": made(_described_v3),
+        "torch._utils._rebuild_parameter": lambda x, wanted, hooks: Parameter(x, wanted),
+        "torch.Size": cresset.Size,
+        "torch.device": cresset.device,
+    }
+
+    class Unpickler(pickle.Unpickler if trusting else objects.Guarded):  # type: ignore[misc]
+        def find_class(self, module: str, name: str) -> Any:
+            full = f"{module}.{name}"
+            if module in ("torch", "torch.storage") and name in _STORAGE_DTYPES:
+                return _Named(name)
+            if module == "torch" and name in DTYPES:
+                return dtype_named(name)
+            if full in ours:
+                return ours[full]
+            if module.partition(".")[0] == "torch":
+                raise objects.RefusedError(
+                    f"load: the checkpoint holds a {full} of PyTorch's own, which only PyTorch can "
+                    "restore; there, save its state_dict() instead"
+                )
+            if not objects.trusted(full, trusting):
+                raise objects.refusal(full)
+            return super().find_class(module, name)
+
+        def persistent_load(self, identity: Any) -> _Storage:
+            return _storage(identity)
+
+    return Unpickler(io.BytesIO(content)).load()
+
+
+def load(archive: Archive, map_location: Any, trusting: bool) -> Any:
     """The value in an archive of PyTorch's."""
     pickles = [name for name in archive.names() if name.endswith("/data.pkl")]
     if len(pickles) != 1:
@@ -192,9 +236,11 @@ def load(archive: Archive, map_location: Any) -> Any:
     if folder + "byteorder" in archive and archive.read(folder + "byteorder") != b"little":
         raise RuntimeError("load: the checkpoint is big-endian; need a little-endian one")
     try:
-        described = _Unpickler(io.BytesIO(archive.read(pickles[0]))).load()
-        return _Builder(archive, folder, map_location).build(described)
-    except RuntimeError:
+        content, builder = archive.read(pickles[0]), _Builder(archive, folder, map_location)
+        if trusting or objects.get_safe_globals():
+            return _restored(content, builder, trusting)
+        return builder.build(_Unpickler(io.BytesIO(content)).load())
+    except (objects.RefusedError, RuntimeError):
         raise
     except RecursionError:
         raise RuntimeError("load: the checkpoint is damaged: values lie too deep in it") from None

@@ -110,6 +110,16 @@ class StorageWriter:
         self._stretches.append((array.ctypes.data, array.ctypes.data + array.nbytes))
         return len(self._stretches) - 1
 
+    def add_bytes(self, content: bytes) -> int:
+        """The number of a storage with these bytes."""
+        return self.add_array(numpy.frombuffer(content, numpy.uint8))
+
+    def add_storage(self, storage: Any) -> int:
+        """The number of a storage that is kept as a whole."""
+        self._kept.append(storage)
+        self._stretches.append((storage.ptr, storage.ptr + storage.nbytes))
+        return len(self._stretches) - 1
+
     def _add_stretch(self, base: int, start: int, size: int) -> int:
         # Stretches begin at a multiple of the widest element, so that all elements stay aligned.
         end = start + size
@@ -140,6 +150,7 @@ class StorageReader:
         self._names = names
         self._map_location = map_location
         self._bases: dict[int, Tensor] = {}
+        self._storages: dict[int, Any] = {}
 
     def tensor(
         self,
@@ -175,12 +186,25 @@ class StorageReader:
                 base = base.view(dtype)
             return base.as_strided(tuple(shape), tuple(strides), offset)
 
+    def storage(self, number: Any) -> Any:
+        """Storage `number` as a whole, with exactly the bytes that it has."""
+        if number not in self._storages:
+            name = self._name(number)
+            base = cresset.empty(self._archive.size(name), dtype=cresset.uint8)
+            self._archive.read_into(name, memory_of(base.data_ptr(), base.numel()))
+            self._storages[number] = self._placed(base, "cpu").memory
+        return self._storages[number]
+
     def array(self, number: Any, dtype: numpy.dtype, shape: tuple[int, ...]) -> numpy.ndarray:
         """A NumPy array of the bytes of storage `number`, which must be of exactly its size."""
         array = numpy.empty(shape, dtype)
         target = memory_of(array.ctypes.data, array.nbytes)
         self._archive.read_into(self._name(number), target)
         return array
+
+    def content(self, number: Any) -> bytes:
+        """The bytes of storage `number`."""
+        return self._archive.read(self._name(number))
 
     def check_array(self, number: Any, size: int) -> None:
         """Raises RuntimeError unless storage `number` has exactly `size` bytes."""
