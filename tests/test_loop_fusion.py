@@ -150,3 +150,27 @@ def test_blocks_are_no_longer_than_columns_are_neighbours():
     x, y = cresset.randn(20, 4, 16), cresset.randn(4, 1)
     assert launches(compiled(lambda x, y: x.sum(0) + y, x, y)) == 1
     assert launches(compiled(lambda x, y: (x * y).sum(0), x, y)) == 1
+
+
+@pytest.mark.parametrize("function", [
+    lambda x, y: x.softmax(1) * y,
+    lambda x, y: (x.softmax(1) * y, x.softmax(1)),
+    lambda x, y: x.masked_fill(x > 1, -1e9).softmax(1).triu(),
+    lambda x, y: x.softmax(0) * y + 1,
+    lambda x, y: x.log_softmax(1) * y,
+    lambda x, y: (x.log_softmax(1) * y).sum(1),
+    lambda x, y: x.log_softmax(1).exp(),
+    lambda x, y: x.logsumexp(1, keepdim=True) - x,
+    lambda x, y: cresset.nn.functional.gelu(cresset.nn.functional.layer_norm(x, (100,))).sum(1),
+    lambda x, y: (x / x.norm(dim=1, keepdim=True)).triu(),
+    lambda x, y: (x.sum(1) + x.var(1), (x * y).double().sum(1)),
+    lambda x, y: (x.argmax(0), (x - x.mean(0)).tril()),
+    lambda x, y: (x.softmax(1).bfloat16() * 2, x.softmax(1)),
+])
+@pytest.mark.parametrize("shape", [(64, 100), (3, 5), (5, 1000)], ids=str)
+def test_what_follows_a_fold_is_one_launch_with_it(function, shape):
+    """Costly values are computed once, and kept where a result will be."""
+    x, y = cresset.randn(shape), cresset.randn(shape[1])
+    if "layer_norm" in function.__code__.co_names and shape[1] != 100:
+        return
+    assert launches(compiled(function, x, y)) <= 2

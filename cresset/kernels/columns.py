@@ -28,18 +28,16 @@ class Columns(Writer):
         # What is known of every column: states, and what follows from them.
         self.scratch: dict[Expression, tuple[Value, str]] = {}
         done = 0
-        for s in self.form.body:
-            if hasattr(s, "lift"):
-                states = [scalar.accumulator(done + k, e.dtype) for k, e in enumerate(s.lift)]
-                self._fold(s, states)
+        for first, *others in self.passes():
+            if hasattr(first, "lift"):
+                states = [scalar.accumulator(done + k, e.dtype) for k, e in enumerate(first.lift)]
+                self._fold(first, states)
                 done += len(states)
-            elif s.kept:
-                with self._blocks() as (at, _):
-                    self._bring(bases, at, [s.value])
-                    value = self.stored(s.value, self.width)
-                    self.store_block(s.operand, bases[s.operand], self.first + at, value)
+            elif first.kept:
+                with self._blocks() as (at, seen):
+                    self._store_columns([first, *others], bases, at, seen)
             else:
-                self._store_rows(s)
+                self._store_rows([first, *others])
 
     @contextmanager
     def _blocks(self):
@@ -80,8 +78,7 @@ class Columns(Writer):
             else:
                 stack.extend(e.args)
         self.load_operands(bases, self.first + at, self.width, leaves)
-        if position is not None:
-            self.scopes[-1][self.position_leaf] = self.positions(position, None)
+        self.bring_positions(position, self.first + at)
 
     def _settle(self, expressions):
         """Compute once for each column what does not change from row to row."""
@@ -100,7 +97,7 @@ class Columns(Writer):
 
     def _fold(self, s, states):
         f, width = self.f, self.width
-        rows = self.form.rows
+        rows = s.block[1] or self.form.rows
         narrow = s.narrow if rows > 1 else ()
         lifts = narrow or s.lift
         computed = [*lifts, *(e for _, e in s.keep)]
@@ -163,21 +160,26 @@ class Columns(Writer):
         bases = self.needed(self.bases, computed, [k for k, _ in s.keep])
         self.over(outer, bases, self.place, (), turn)
 
-    def _store_rows(self, s):
+    def _store_columns(self, stores, bases, at, seen, position=None):
+        """Store a block of columns, of which so many were seen."""
+        self._bring(bases, at, [s.value for s in stores], position)
+        for s in stores:
+            value = self.stored(s.value, self.width)
+            self.store_block(s.operand, bases[s.operand], self.first + at, value,
+                             seen if self.form.in_place else None)
+
+    def _store_rows(self, stores):
         f = self.f
-        self._settle([s.value])
+        values = [s.value for s in stores]
+        self._settle(values)
         outer, inner = self._rows()
 
         def turn(bases, position, _):
             with f.each(0, self.sizes[inner]) as row:
                 bases, position = self.moved(bases, position, inner, row)
                 with self._blocks() as (at, seen):
-                    self._bring(bases, at, [s.value], position)
-                    value = self.stored(s.value, self.width)
-                    place = self.first + at
-                    self.store_block(s.operand, bases[s.operand], place, value,
-                                     seen if self.form.in_place else None)
+                    self._store_columns(stores, bases, at, seen, position)
             return ()
 
-        bases = self.needed(self.bases, [s.value], [s.operand])
+        bases = self.needed(self.bases, values, [s.operand for s in stores])
         self.over(outer, bases, self.place, (), turn)

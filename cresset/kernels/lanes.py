@@ -35,9 +35,7 @@ class KeptLanes(Writer):
             place = f.minimum(i, final)
             seen = i - place if form.in_place else None
             self.scopes.append({})
-            if position is not None:
-                step = self.position_strides[self.lane_dim]
-                self.scopes[-1][self.position_leaf] = self.positions(position + place * step, step)
+            self.bring_positions(position, place)
             self.load_operands(bases, place, width, [s.value for s in form.body])
             real = None
             for s in form.body:
@@ -82,16 +80,17 @@ class ReducedLanes(Writer):
             if role.kind == "in" and role.still:
                 self.scopes[-1][scalar.argument(k, role.dtype)] = load(f, role.dtype, bases[k], 1)
         done = 0
-        for s in form.body:
-            if hasattr(s, "lift"):
-                for state, e in zip(self._folded(s, bases, position), s.lift):
+        for first, *others in self.passes():
+            if hasattr(first, "lift"):
+                for state, e in zip(self._folded(first, bases, position), first.lift):
                     self.scopes[-1][scalar.accumulator(done, e.dtype)] = state
                     done += 1
-            elif s.kept:
-                d = form.roles[s.operand].dtype
-                f.store(self.stored(s.value, 1), bases[s.operand], d.itemsize)
+            elif first.kept:
+                for s in (first, *others):
+                    d = form.roles[s.operand].dtype
+                    f.store(self.stored(s.value, 1), bases[s.operand], d.itemsize)
             else:
-                self._store_all(s, bases)
+                self._store_all([first, *others], bases, position)
         self.scopes.pop()
 
     def _prepare(self, expressions):
@@ -108,7 +107,8 @@ class ReducedLanes(Writer):
 
     def _folded(self, s, bases, position):
         """The states of all elements."""
-        f, width = self.f, self.width
+        f, width = self.f, s.block[0] or self.form.width
+        self.width = width
         narrow = s.narrow if width >= ADDED_NARROW else ()
         lifts = narrow or s.lift
         held = width // ADDED_NARROW if narrow else width
@@ -127,9 +127,7 @@ class ReducedLanes(Writer):
                 at = f.minimum(loop.index, last)
                 self.scopes.append({})
                 self.load_operands(inner, at, width, computed, still=False)
-                if position is not None:
-                    step = self.position_strides[self.lane_dim]
-                    self.scopes[-1][self.position_leaf] = self.positions(position + at * step, step)
+                self.bring_positions(position, at)
                 lifted = [self.value(e, width) for e in lifts]
                 for operand, e in s.keep:
                     self.store_block(operand, inner[operand], at, self.stored(e, width))
@@ -149,9 +147,11 @@ class ReducedLanes(Writer):
             states = self.merged(s, *zip(*(halves(f, v) for v in states)))
         return states
 
-    def _store_all(self, s, bases):
-        f, width = self.f, self.width
-        dims = self._prepare([s.value])
+    def _store_all(self, stores, bases, position):
+        f, width = self.f, self.form.width
+        self.width = width
+        values = [s.value for s in stores]
+        dims = self._prepare(values)
         count = self.sizes[self.lane_dim]
         last = count - width
 
@@ -159,14 +159,17 @@ class ReducedLanes(Writer):
             with f.each(0, count, width) as i:
                 at = f.minimum(i, last)
                 self.scopes.append({})
-                self.load_operands(inner, at, width, [s.value], still=False)
+                self.load_operands(inner, at, width, values, still=False)
+                self.bring_positions(position, at)
                 seen = i - at if self.form.in_place else None
-                value = self.stored(s.value, width)
-                self.store_block(s.operand, inner[s.operand], at, value, seen)
+                for s in stores:
+                    value = self.stored(s.value, width)
+                    self.store_block(s.operand, inner[s.operand], at, value, seen)
                 self.scopes.pop()
             return ()
 
-        self.over(dims, self._moving(bases, [s.value], [s.operand]), None, (), turn)
+        written = [s.operand for s in stores]
+        self.over(dims, self._moving(bases, values, written), position, (), turn)
 
 
 def halves(f, value):

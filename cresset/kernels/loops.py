@@ -13,7 +13,9 @@ doing a lane twice would show, that block goes a way of its own, which leaves al
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 from cresset.core import dtype as types
@@ -102,7 +104,10 @@ def listing(form: Form) -> str:
     for s in form.body:
         if hasattr(s, "lift"):
             first = f"{spell(*s.narrow)} first, " if s.narrow else ""
-            lines.append(f"  reduce {first}{spell(*s.lift)} from {s.start!r} by {spell(*s.merge)}")
+            blocks = f" in blocks of {s.block}" if any(s.block) else ""
+            lines.append(
+                f"  reduce {first}{spell(*s.lift)} from {s.start!r} by {spell(*s.merge)}{blocks}"
+            )
             lines += [f"  keep a{operand} = {spell(e)}" for operand, e in s.keep]
         else:
             lines.append(f"  store a{s.operand}{' once' if s.kept else ''} = {spell(s.value)}")
@@ -317,13 +322,17 @@ class Writer:
             for e, number in zip(s.lift, s.start)
         ]
 
-    def positions(self, start: Value, step: Value | None) -> Value:
-        """The positions of a block, from `start` in steps; the same for all lanes without."""
+    def bring_positions(self, start: Value | None, at: Value):
+        """Bring into scope the positions of a block, `at` steps from one; None without any."""
+        if start is None:
+            return
         f, type = self.f, self.position_leaf.dtype.llvm
-        vector = f.splat(f.convert(start, type), self.width)
-        if step is None or self.width == 1:
-            return vector
-        return vector + f.lane_numbers(vector.type) * f.splat(f.convert(step, type), self.width)
+        step = self.position_strides[self.lane_dim]
+        vector = f.splat(f.convert(start + at * step, type), self.width)
+        if self.width > 1:
+            steps = f.splat(f.convert(step, type), self.width)
+            vector = vector + f.lane_numbers(vector.type) * steps
+        self.scopes[-1][self.position_leaf] = vector
 
     # --- loads and stores -------------------------------------------------------------------------
     def load_operands(self, bases, at, lanes, expressions, still=None):
@@ -445,6 +454,20 @@ class Writer:
         return numbers >= self.f.splat(self.f.convert(seen, "i32"), self.width)
 
     # --- loops ------------------------------------------------------------------------------------
+    def passes(self) -> Iterator[list]:
+        """The statements that one loop does: a fold, or stores, those at every point first.
+
+        All that stores read they read before they write, so they may overwrite it.
+        """
+        for folding, statements in groupby(self.form.body, lambda s: hasattr(s, "lift")):
+            if folding:
+                yield from ([s] for s in statements)
+                continue
+            stores = list(statements)
+            for kept in (False, True):
+                if any(s.kept == kept for s in stores):
+                    yield [s for s in stores if s.kept == kept]
+
     def write(self):
         """The kernel: a unit is a point of the outer kept dims, and a tile of the inner ones."""
         f, form = self.f, self.form

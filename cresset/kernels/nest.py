@@ -70,7 +70,8 @@ class Reduce(NamedTuple):
     `start` is the state of nothing. Later passes read the state as accumulators, numbered through.
     On the way expressions are written to outputs, where a later store finds them: `keep` holds
     (operand, expression). `narrow` are float32 numbers that may be added up a few at a time before
-    they are lifted.
+    they are lifted. `block` is (lanes, rows) that are folded at once, (0, 0) where that is as in
+    the rest of the nest.
     """
 
     lift: tuple[Expression, ...]
@@ -78,6 +79,7 @@ class Reduce(NamedTuple):
     start: tuple
     keep: tuple = ()
     narrow: tuple[Expression, ...] = ()
+    block: tuple[int, int] = (0, 0)
 
 
 class Store(NamedTuple):
@@ -92,7 +94,7 @@ class Nest(NamedTuple):
     """The work itself: space, reduced dims, operands and the passes over them, in order.
 
     `position_strides` give the flat index that `position` reads; `in_place` says that an output may
-    lie exactly over an input. With a `width` it has blocks of so many lanes along reduced dims.
+    lie exactly over an input. `lanes` names the schedule where that may be no other.
     """
 
     shape: tuple[int, ...]
@@ -102,7 +104,7 @@ class Nest(NamedTuple):
     position_strides: tuple[int, ...] = ()
     position_start: int = 0
     in_place: bool = False
-    width: int = 0
+    lanes: str = ""
 
     @property
     def folds(self) -> bool:
@@ -185,14 +187,25 @@ class Arrangement(NamedTuple):
     rows: int
 
     def order(self) -> tuple:
-        """What the order depends on in which elements are folded, and so the bits of states."""
-        width = self.width if self.lanes == "reduced" else None
-        return [n for n, _ in self.reduced], self.lanes, width, self.rows
+        """What the order depends on in which elements are folded, but for the blocks of folds."""
+        return [n for n, _ in self.reduced], self.lanes
 
 
 def arranged(nest: Nest) -> Arrangement:
     """The loops that a nest becomes on the machine that code is written for."""
     return _arranged(nest, host().vector_bytes)
+
+
+def settled(nest: Nest) -> Nest:
+    """The nest with the order settled in which it folds, whatever else is done in its passes."""
+    own = arranged(nest)
+    # Lanes along a kept dim fold for themselves, however many there are.
+    block = own.width if own.lanes == "reduced" else 0, own.rows
+    body = tuple([
+        s._replace(block=block) if isinstance(s, Reduce) and s.block == (0, 0) else s
+        for s in nest.body
+    ])
+    return nest._replace(body=body, lanes=own.lanes)
 
 
 # Fusion asks several times for each nest.
@@ -210,15 +223,15 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     if nest.folds and not reduced_dims:
         reduced_dims = [single]
     where = {k: column for column, k in enumerate(arrays)}
-    lanes = _schedule(nest, kept_dims, reduced_dims, where)
+    lanes = nest.lanes or _schedule(nest, kept_dims, reduced_dims, where)
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     extent = min(extent, SIDE) if lanes == "turned" else extent
     one_row = len(kept_dims) == 1 and not reduced_dims
     width = block_width(nest, extent, vector_bytes, one_row)
     if half_will_do(nest, lanes, reduced_dims or kept_dims):
         width = min(width, max(block_width(nest, 1 << 30, vector_bytes) // 2, LEAST))
-    # Lanes along a kept dim fold for themselves, however many there are.
-    width, rows = nest.width if nest.width and lanes == "reduced" else width, 1
+    blocks = [s.block[0] for s in nest.body if isinstance(s, Reduce) and s.block[0]]
+    width, rows = min(blocks, default=width), 1
     if lanes == "columns" and reduced_dims[-1][0] >= ROWS and not heavy(*computed(nest.body)):
         rows = ROWS
     return Arrangement(kept_dims, reduced_dims, where, lanes, width, rows)
@@ -261,12 +274,19 @@ def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
     ])
     # Blocks of one lane do not overlap, and where nothing is read nothing can be read back.
     in_place = nest.in_place and width > 1 and any(role.kind == "in" for role in roles)
+    body = nest.body
+    if nest.lanes:
+        own = (width, rows) if lanes == "reduced" else (0, rows)
+        body = tuple([
+            s._replace(block=(0, 0)) if isinstance(s, Reduce) and s.block == own else s
+            for s in body
+        ])
     points = prod(nest.shape)
     past = lanes == "kept" and not nest.in_place and PAST_CACHES <= points * max(
         roles[k].dtype.itemsize for k in written
     )
     form = loops.Form(
-        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, nest.body, in_place, past
+        len(kept_dims), len(reduced_dims), lanes, width, rows, roles, body, in_place, past
     )
     units = prod(n for n, _ in kept_dims)
     tiling: list[int] = []
@@ -427,6 +447,11 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
     if reduced_strides[0] == 1 and reduced_size >= 8:
         return False
     return kept_size > reduced_size
+
+
+def folded_dims(nest: Nest) -> list[int]:
+    """The reduced dims that have elements to fold, from the outermost to the innermost."""
+    return [d for d in _ordered(nest)[1] if nest.shape[d] != 1]
 
 
 def positioned(body) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import Expression
-from cresset.kernels.costs import HEAVY
+from cresset.kernels.kept_values import kept_values
 
 if TYPE_CHECKING:
     from cresset.kernels.nest import Nest
@@ -172,45 +172,3 @@ def _retyped(merge, short, count):
         narrow = e.dtype is types.int64 and args != e.args
         done[e] = scalar.node(e.name, NARROWED[0] if narrow else e.dtype, args, e.value)
     return done[merge]
-
-
-# --- values that are computed once ----------------------------------------------------------------
-def kept_values(statements: tuple, held: tuple, moving: tuple) -> tuple[tuple, tuple]:
-    """The body with a costly value that a fold and a later store both need computed by the fold.
-
-    The fold leaves it where the store writes, which reads it there: softmax computes every
-    exponential once. With it come the operands that are read so, as further ones.
-    """
-    body = list(statements)
-    targets: list[int] = []
-    leaves = {scalar.argument(k, held[k]) for k, moves in enumerate(moving) if moves}
-    for at, store in enumerate(body):
-        if hasattr(store, "lift") or store.kept:
-            continue
-        for fold in range(at):
-            if not hasattr(body[fold], "lift"):
-                continue
-            e = _shared(body[fold], store, leaves)
-            if e is None or e.dtype is not held[store.operand]:
-                continue
-            body[fold] = body[fold]._replace(keep=(*body[fold].keep, (store.operand, e)))
-            leaf = scalar.argument(len(held) + len(targets), e.dtype)
-            targets.append(store.operand)
-            body[at] = store._replace(value=scalar.substitute(store.value, {e: leaf}))
-            break
-    return tuple(body), tuple(targets)
-
-
-def _shared(fold, store, moving) -> Expression | None:
-    """The one greatest costly expression that both compute, which changes over reduced dims."""
-    lifted = set(scalar.topological(*fold.lift))
-    moves: dict[Expression, bool] = {}
-    costs: dict[Expression, bool] = {}
-    for e in scalar.topological(store.value):
-        moves[e] = e in moving or any(moves[a] for a in e.args)
-        costs[e] = moves[e] and (e.name in HEAVY or any(costs[a] for a in e.args))
-    found = [e for e in costs if costs[e] and e in lifted]
-    inner = {a for e in found for a in scalar.topological(*e.args)}
-    greatest = [e for e in found if e not in inner]
-    plain = len(greatest) == 1 and greatest[0].dtype in (types.float32, types.float64)
-    return greatest[0] if plain else None

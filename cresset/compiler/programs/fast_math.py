@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from cresset.compiler.programs.joining import as_run
 from cresset.compiler.programs.loop_fusion import Launch, located
 from cresset.core import dtype as types
 from cresset.core import scalar
@@ -33,7 +34,7 @@ def _loosened(entry: Launch) -> Launch:
     if nest is None:
         return entry
     made = _Algebra(nest).nest()
-    return entry if made.body == nest.body else entry._replace(step=launch(made))
+    return entry if made.body == nest.body else entry._replace(step=launch(as_run(made)))
 
 
 def rule(name: str):

@@ -12,12 +12,13 @@ from bisect import bisect, insort
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from cresset.compiler.programs.arena import in_use
-from cresset.compiler.programs.loop_fusion import Launch, located, without_unread
+from cresset.compiler.programs.joining import as_run, in_order, without_unread
+from cresset.compiler.programs.loop_fusion import Launch, located
 from cresset.core import scalar
 from cresset.core.scalar import Expression
 from cresset.kernels import nest as nests
 from cresset.kernels.costs import heavy
-from cresset.kernels.nest import Nest, Reduce, Store, arranged, computed, outputs
+from cresset.kernels.nest import Nest, Reduce, Store, computed, outputs
 
 # Bytes in use at once from which on it is worth the while, the part of them that has to be saved.
 FROM = 1 << 20
@@ -144,9 +145,9 @@ def _repeated(entry: Launch, value: int, there: Container[int]) -> Launch | None
     reads = {o.place for o in alone.operands if o.strides is not None} - {value}
     if heavy(*computed(alone.body)) or not all(place in there for place in reads):
         return None
-    if alone.folds and arranged(alone).order() != arranged(entry.step.nest).order():
+    if alone.folds and in_order(alone) != in_order(nest):
         return None
-    step = nests.launch(alone)
+    step = nests.launch(as_run(alone))
     return Launch(step, frozenset(reads), frozenset({value}), entry.entries, again=True)
 
 
@@ -154,9 +155,7 @@ def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
     """The nest, which reads what it has stored where that is there, and stores `value` alone."""
     operands = list(nest.operands)
     read: dict[Expression, Expression] = {}
-    stores = [(s.operand, s.value) for s in nest.body if isinstance(s, Store)]
-    stores += [pair for s in nest.body if isinstance(s, Reduce) for pair in s.keep]
-    for k, e in stores:
+    for k, e in (s[:2] for s in nest.body if isinstance(s, Store)):
         if operands[k].place != value and operands[k].place in there and e.name != "argument":
             read[e] = scalar.argument(len(operands), e.dtype)
             operands.append(operands[k])
@@ -168,12 +167,11 @@ def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
             # What is added up before it is lifted is what is lifted.
             lift = tuple(scalar.cast(n, e.dtype) for n, e in zip(narrow, s.lift))
             lift = lift or tuple(scalar.substitute(e, read) for e in s.lift)
-            keep = tuple(pair for pair in s.keep if operands[pair[0]].place == value)
-            folds.append(s._replace(lift=lift, narrow=narrow, keep=keep))
+            folds.append(s._replace(lift=lift, narrow=narrow))
         elif operands[s.operand].place == value:
             made.append(s._replace(value=scalar.substitute(s.value, read)))
     if any(e.name == "accumulator" for e in scalar.topological(*(s.value for s in made))):
         return nest._replace(operands=tuple(operands), body=(*folds, *made))
     # Everything that was folded is there.
     body = tuple([s._replace(kept=False) for s in made])
-    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset())
+    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset(), lanes="")
