@@ -106,8 +106,8 @@ def _write_runs(kind: dtype, ordered: bool, grouped: bool, sized: bool) -> Modul
         rest = (count - 1) & 3
         # The element before is carried, not loaded again: a load from where in its page something
         # has just been stored in another waits for that.
+        carry = [f.constant("i64", 1), *line.load(0)]
         for start, stop, turn in ((1, count - rest, 4), (count - rest, count, 1)):
-            carry = loop.results if turn == 1 else [f.constant("i64", 1), *line.load(0)]
             with f.loop(start, stop, turn, carry=carry) as loop:
                 number, *before = loop.values
                 for k in range(turn):
@@ -115,7 +115,8 @@ def _write_runs(kind: dtype, ordered: bool, grouped: bool, sized: bool) -> Modul
                     number = enter(loop.index + k, line.begins(element, before), element, number)
                     before = element
                 loop.next(number, *before)
-        f.store(loop.results[0], found)
+            carry = loop.results
+        f.store(carry[0], found)
     number = f.load("i64", found)
     f.store(number, total)
     if sized:

@@ -9,6 +9,7 @@ The schedule returns (steps, bytes of each temporary).
 
 from __future__ import annotations
 
+from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.kernels.words import Words
@@ -25,7 +26,8 @@ def search(boundaries: Layout, values: Layout, sorter: Layout | None, out: Layou
 
     All are packed. Boundaries are one row, or as many as values have rows, of one type with them;
     a sorter names their order. NaN is greater than all. `places` are (boundaries, values, sorter,
-    out) in the value table, without the sorter if there is none.
+    out) in the value table, without the sorter if there is none. A boolean `out` tells instead
+    whether the value is a boundary; there is at least one then.
     """
     if out.numel == 0:
         return (), ()
@@ -71,7 +73,11 @@ def _write(kind: dtype, result: dtype, right: bool, sorted_by: bool, by_rows: bo
                 place + further(row, place, left - rest, value)
                 for place, row, value in zip(places, rows, wanted)
             ])
-        for index, place in zip(indices, loop.results[1:]):
+        for index, row, place, value in zip(indices, rows, loop.results[1:], wanted):
+            if result is types.bool:
+                last = row + f.minimum(place, length - 1)
+                place = f.load(kind.llvm, f.offset(boundaries, last, kind.llvm)).eq(value)
+                place = f.convert(place, "i64")
             f.store(f.convert(place, result.llvm), f.offset(out, index, result.llvm))
 
     def further(row, place, half, value):

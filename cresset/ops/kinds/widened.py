@@ -57,6 +57,21 @@ def packed_as(kind: dtype, place: int, layout: Layout, temporary: int):
     return copied((place, layout), (temporary, target)), [target.nbytes], temporary
 
 
+def all_packed(kind: dtype, first: int, layouts, temporary: int):
+    """(type, steps, bytes of temporaries, places) of values from `first` on, as `packed_as`.
+
+    The type is float32 where a half one is asked for.
+    """
+    kind = types.float32 if kind in types.HALVES else kind
+    launches, temporaries, places = [], [], []
+    for number, layout in enumerate(layouts, first):
+        copies, bytes, place = packed_as(kind, number, layout, temporary + len(temporaries))
+        launches += copies
+        temporaries += bytes
+        places.append(place)
+    return kind, launches, temporaries, places
+
+
 def through_float32(half: dtype, plan, specs, kinds) -> Program:
     """The program that `plan` makes of float32 layouts, over values that are half."""
     inner = plan(tuple(map(wide, specs)))

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from math import isfinite, prod
 
 from cresset.core import dtype as types
 from cresset.core.layout import Layout
 from cresset.core.return_types import histogram as histogram_result
 from cresset.core.return_types import histogramdd as histogramdd_result
-from cresset.core.tensor import Tensor
-from cresset.kernels.counting import count_places
+from cresset.core.tensor import Number, Tensor
+from cresset.kernels.counting import check_least, count_places, make_range
 from cresset.kernels.search import search
 from cresset.ops.creation.spaces import linspace
 from cresset.ops.creation.tensors import tensor
 from cresset.ops.indexing.selecting import index_add
 from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed, result_type
+from cresset.ops.kinds.widened import all_packed, packed_as
 from cresset.ops.operation import called, method
 from cresset.ops.out import with_out
-from cresset.ops.pointwise.comparison import where
 from cresset.ops.reductions.extremes import aminmax
-from cresset.ops.reductions.reduction import any, sum
-from cresset.ops.shapes.shape import narrow, reshape
+from cresset.ops.reductions.reduction import any, extremes, sum
+from cresset.ops.shapes.shape import reshape
 from cresset.ops.shapes.splitting import unbind
 from cresset.runtime.program import Program
 
@@ -29,16 +30,40 @@ __all__ = ["bincount", "bucketize", "histc", "histogram", "histogramdd", "search
 
 
 # --- search ---------------------------------------------------------------------------------------
-@special
-def searched(boundaries: Tensor, values: Tensor, sorter: Tensor | None, right, kind):
-    """Where values belong among packed boundaries of their type, as integers of a `kind`."""
-    out = Layout.packed(values.shape, kind)
-    computed("searchsorted", values.dtype)
-    operands = [x for x in (boundaries, values, sorter) if x is not None]
-    places = (*range(1, 1 + len(operands)), 0)
-    launches, temporaries = search(boundaries, values, sorter, out, places, right)
+@called("searchsorted")
+@special(keeps=("boundaries", "values", "sorter"))
+def searched(boundaries: Tensor, values: Tensor, sorter: Tensor | None, right, out_int32):
+    """Where values belong among boundaries, both as of their common type."""
+    d = computed("searchsorted", result_type([boundaries, values]))
+    if d is types.bool or d.is_complex:
+        raise NotImplementedError(f"searchsorted: not implemented for {d}; need numbers that have "
+                                  "an order; convert with .int()")
+    shape, wanted = boundaries.shape, values.shape
+    if not shape:
+        raise RuntimeError("searchsorted: boundaries tensor should have positive dimension, but "
+                           "got 0 dimension")
+    if len(shape) > 1 and (shape[:-1] != wanted[:-1] or len(shape) != len(wanted)):
+        raise RuntimeError(
+            "searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            f"boundaries tensor and input value tensor must match; got {list(shape)} and "
+            f"{list(wanted)}"
+        )
+    out = Layout.packed(wanted, types.int32 if out_int32 else types.int64)
+    d, launches, temporaries, places = all_packed(d, 1, (boundaries, values), 4)
+    if sorter is not None:
+        copy, more, place = packed_as(types.int64, 3, sorter, 4 + len(temporaries))
+        launches, temporaries, places = launches + copy, temporaries + more, [*places, place]
+    finding, _ = search(boundaries.cast(d), values.cast(d), sorter, out, (*places, 0), right)
     letters = "ttn" if sorter is None else "ttt"
-    return Program(letters, (out,), tuple(launches), tuple(temporaries))
+    return Program(letters, (out,), (*launches, *finding), tuple(temporaries))
+
+
+def _extremes(x, place, least, greatest, first_temporary):
+    """(steps, bytes of temporaries) that find the extremes of a packed value."""
+    inner = extremes.op.program((Layout.packed((x.numel,), x.dtype), None, False))
+    table = [least, greatest, place]
+    table += range(first_temporary, first_temporary + len(inner.temporaries))
+    return [step.over(lambda k: (table[k], 0)) for step in inner.steps], inner.temporaries
 
 
 @called("bincount")
@@ -48,6 +73,45 @@ def counts(places: Tensor, size):
     out = Layout.packed((size,), types.int64)
     launches, temporaries = count_places(places, out, (1, 0), 2)
     return Program("t", (out,), tuple(launches), tuple(temporaries))
+
+
+@called("bincount")
+@special
+def last_place(places: Tensor):
+    """The greatest of integers, none of which is negative."""
+    before, copy, place = packed_as(places.dtype, 1, places, 3)
+    finding, room = _extremes(places, place, 2, 0, 3 + len(copy))
+
+    def explain(least, *_):
+        raise RuntimeError("bincount: only supports 1-d non-negative integral inputs; the least is "
+                           f"{least}")
+
+    launches = (*before, *finding, check_least(places.dtype, 2))
+    out = Layout.packed((), places.dtype)
+    return Program("t", (out,), launches, (places.dtype.itemsize, *copy, *room), explain)
+
+
+@called("histc")
+@special
+def binned(x: Tensor, bins, low: Number, high: Number, found):
+    """How many elements are in each part of [low, high], or of the range `found` for them."""
+    d = x.dtype
+    ends = 4, (5, 6) if found else (2, 3)
+    launches, copy, place = packed_as(d, 1, x, 7)
+    temporaries = [2 * d.itemsize, d.itemsize, d.itemsize, *copy]
+    if found:
+        finding, room = _extremes(x, place, 5, 6, 4 + len(temporaries))
+        launches, temporaries = [*launches, *finding], [*temporaries, *room]
+    out = Layout.packed((bins,), d)
+    counting, room = count_places(Layout.packed((x.numel,), d), out, (place, 0, 4),
+                                  4 + len(temporaries))
+
+    def explain(*words):
+        low, high = struct.unpack("<2d", struct.pack("<2q", *words[:2]))
+        raise RuntimeError(f"histc: range of [{low}, {high}] is not finite")
+
+    launches = (*launches, make_range(d, *ends, found), *counting)
+    return Program("tdd", (out,), launches, (*temporaries, *room), explain)
 
 
 @with_out
@@ -65,34 +129,23 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     tensor([1, 3])
     """
     boundaries = sorted_sequence
-    if side not in (None, "left", "right"):
-        raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
-    if side == "left" and right:
-        raise RuntimeError("searchsorted: side and right can't be set to opposites; got side of "
-                           "left while right was True")
-    where = boundaries.layout.device
-    values = input if isinstance(input, Tensor) else tensor(input, device=where)
-    asked = values.layout if isinstance(input, Tensor) else type(input)
-    d = result_type([boundaries.layout, asked])
-    if d is types.bool or d.is_complex:
-        raise NotImplementedError(f"searchsorted: not implemented for {d}; need numbers that have "
-                                  "an order; convert with .int()")
-    shape, wanted = boundaries.layout.shape, values.layout.shape
-    if not shape:
-        raise RuntimeError("searchsorted: boundaries tensor should have positive dimension, but "
-                           "got 0 dimension")
-    if len(shape) > 1 and (shape[:-1] != wanted[:-1] or len(shape) != len(wanted)):
-        raise RuntimeError(
-            "searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of "
-            f"boundaries tensor and input value tensor must match; got {list(shape)} and "
-            f"{list(wanted)}"
-        )
+    if side is not None:
+        if side not in ("left", "right"):
+            raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
+        if side == "left" and right:
+            raise RuntimeError("searchsorted: side and right can't be set to opposites; got side "
+                               "of left while right was True")
+        right = side == "right"
     if sorter is not None:
         _check_sorter(sorter, boundaries)
-        sorter = sorter.contiguous()
-    kind = types.int32 if out_int32 else types.int64
-    boundaries, values = (x.detach().to(d).contiguous() for x in (boundaries, values))
-    return searched(boundaries, values, sorter, bool(right or side == "right"), kind)
+    return _placed(input, boundaries, sorter, right, out_int32)
+
+
+def _placed(x, boundaries, sorter, right, out_int32):
+    if not isinstance(x, Tensor):
+        d = result_type([boundaries.layout, type(x)])
+        x = tensor(x, dtype=d, device=boundaries.layout.device)
+    return searched(boundaries, x, sorter, bool(right), bool(out_int32))
 
 
 def _check_sorter(sorter, boundaries):
@@ -115,7 +168,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     if boundaries.layout.ndim != 1:
         raise RuntimeError(f"bucketize: boundaries tensor must be 1 dimension, but got "
                            f"dim({boundaries.layout.ndim})")
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+    return _placed(input, boundaries, None, right, out_int32)
 
 
 # --- counts of integers ---------------------------------------------------------------------------
@@ -143,11 +196,7 @@ def bincount(input, weights=None, minlength=0):
                            f"{tuple(weights.layout.shape)}")
     count = minlength
     if input.layout.numel:
-        least, greatest = (bound.item() for bound in aminmax(input))
-        if least < 0:
-            raise RuntimeError("bincount: only supports 1-d non-negative integral inputs; the "
-                               f"least is {least}")
-        count = max(count, greatest + 1)
+        count = max(count, last_place(input).item() + 1)
     if weights is None:
         return counts(input, count)
     if weights.layout.dtype not in (types.float32, types.float64):
@@ -193,14 +242,9 @@ def histc(input, bins=100, min=0, max=0):
     """
     _check_real("histc", input)
     _check_bins("histc", bins)
-    if input.layout.device == "meta":
-        return input.new_empty(bins)
-    x = reshape(input.detach(), (-1,))
-    low, high = _bounds("histc", x, None if min == max == 0 else (min, max))
-    inside = (x >= low) & (x <= high)
-    places = ((x - low) * bins / (high - low)).masked_fill(~inside, 0).long()
-    places = where(inside, places.clamp(0, bins - 1), bins)
-    return narrow(bincount(places, minlength=bins + 1), 0, 0, bins).to(x.layout.dtype)
+    found = min == max == 0 and input.layout.numel > 0
+    low, high = (0.0, 0.0) if found else _bounds("histc", input, (min, max))
+    return binned(input.detach(), bins, low, high, found)
 
 
 @method()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from cresset.core import dtype as types
+from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
+from cresset.kernels.nest import Nest, Operand, Store, steps
 from cresset.kernels.runs import runs as find_runs
+from cresset.kernels.search import search
 from cresset.kernels.sort import sort as sort_rows
-from cresset.ops.creation.tensors import empty, tensor, zeros
+from cresset.ops.creation.tensors import empty, tensor
 from cresset.ops.indexing.masks import nonzero
 from cresset.ops.kinds import hosted, special
 from cresset.ops.kinds.hosted import np
-from cresset.ops.kinds.promotion import result_type
-from cresset.ops.kinds.widened import packed_as
+from cresset.ops.kinds.promotion import computed, result_type
+from cresset.ops.kinds.widened import all_packed, packed_as
 from cresset.ops.operation import called, method
-from cresset.ops.ordering.histograms import searchsorted
-from cresset.ops.ordering.sorting import refuse, sorted_dim
+from cresset.ops.ordering.sorting import refuse
 from cresset.ops.out import with_out
 from cresset.ops.reductions.reduction import any
 from cresset.ops.reductions.scans import cumsum_dim
@@ -56,6 +58,30 @@ def runs(x: Tensor, in_order, inverse, sized):
     return Program("t", tuple(outputs), (*launches, *finding), tuple(temporaries))
 
 
+@called("isin")
+@special(keeps=("x", "tests"))
+def member(x: Tensor, tests: Tensor):
+    """Which elements are among the tests, both as of their common type."""
+    if types.bool in (x.dtype, tests.dtype):
+        raise RuntimeError("isin: Unsupported input type encountered for isin(): Bool; convert "
+                           "with .to(cresset.uint8)")
+    d = computed("isin", result_type([x, tests]))
+    refuse("isin", x.cast(d), types.complex64, types.complex128)
+    out = Layout.packed(x.shape, types.bool)
+    if not tests.numel:
+        operand = Operand(0, out.dtype, out.strides)
+        nothing = Store(0, scalar.constant(False, types.bool), False)
+        launches, _ = steps(Nest(tuple(out.shape), frozenset(), (operand,), (nothing,)))
+        return Program("tt", (out,), tuple(launches))
+    d, launches, temporaries, places = all_packed(d, 1, (x, tests), 3)
+    line, ordered = Layout.packed((tests.numel,), d), 3 + len(temporaries)
+    order = line.cast(types.int64)
+    sorting, room = sort_rows(line, 0, line, order, (places[1], ordered, ordered + 1), ordered + 2)
+    finding, _ = search(line, Layout.packed(x.shape, d), None, out, (ordered, places[0], 0), False)
+    temporaries += [line.nbytes, order.nbytes, *room]
+    return Program("tt", (out,), (*launches, *sorting, *finding), tuple(temporaries))
+
+
 def _cut(x, count):
     """A vector of so many elements that were put at the beginning of a longer one.
 
@@ -63,7 +89,7 @@ def _cut(x, count):
     """
     if x.layout.nbytes > IDLE and 2 * count < x.layout.numel:
         return narrow(x, 0, 0, count).clone()
-    return x.resize_(count)
+    return x.detach().resize_(count)
 
 
 def _begins(rows):
@@ -191,21 +217,16 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     >>> cresset.isin(cresset.tensor([1, 2, 3]), cresset.tensor([3, 1]))
     tensor([ True, False,  True])
     """
-    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
-        raise TypeError("isin(): elements or test_elements must be a Tensor; got two numbers")
-    specs = [x.layout if isinstance(x, Tensor) else type(x) for x in (elements, test_elements)]
-    d = result_type(specs)
-    if types.bool in (s.dtype for s in specs if not isinstance(s, type)):
-        raise RuntimeError("isin: Unsupported input type encountered for isin(): Bool; convert "
-                           "with .to(cresset.uint8)")
-    where = (elements if isinstance(elements, Tensor) else test_elements).device
-    x, tests = (t.detach() if isinstance(t, Tensor) else tensor(t, device=where)
-                for t in (elements, test_elements))
-    x, tests = x.to(d), reshape(tests, (-1,)).to(d)
-    if not tests.layout.numel:
-        found = zeros(tuple(x.layout.shape), dtype=types.bool, device=where)
-    else:
-        ordered = sorted_dim(tests, 0, False)[0]
-        places = searchsorted(ordered, x).clamp(max=tests.layout.numel - 1)
-        found = ordered[places].eq(x)
+    if not isinstance(elements, Tensor):
+        if not isinstance(test_elements, Tensor):
+            raise TypeError("isin(): elements or test_elements must be a Tensor; got two numbers")
+        elements = _beside(test_elements, elements)
+    elif not isinstance(test_elements, Tensor):
+        test_elements = _beside(elements, test_elements)
+    found = member(elements, test_elements)
     return ~found if invert else found
+
+
+def _beside(x, number):
+    """A number as a tensor of the type that it has beside x."""
+    return tensor(number, dtype=result_type([x.layout, type(number)]), device=x.layout.device)
