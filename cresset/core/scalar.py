@@ -385,7 +385,8 @@ acosh = primitive(
                             else rsqrt(x * x - 1.0)),),
 )
 atanh = primitive("atanh", 1, "float", lambda g, out, x: (g / (1.0 - x * x),))
-sigmoid = primitive("sigmoid", 1, "float", lambda g, out, x: (g * (1.0 - out) * out,))
+softplus = primitive("softplus", 1, "float", lambda g, out, x: (g * sigmoid(x),))
+sigmoid: Primitive = primitive("sigmoid", 1, "float", lambda g, out, x: (g * (1.0 - out) * out,))
 erf = primitive(
     "erf", 1, "float", lambda g, out, x: (g * (2.0 / math.sqrt(math.pi)) * exp(-(x * x)),)
 )

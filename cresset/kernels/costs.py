@@ -11,10 +11,12 @@ from cresset.core.scalar import Expression
 HEAVY = frozenset(
     "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
     "acosh atanh sigmoid erf erfc erfinv normal_weight lgamma digamma pow fmod remainder "
-    "floor_divide trunc_divide".split()
+    "floor_divide trunc_divide softplus".split()
 )
 # Costly, and yet short enough that a block of many lanes keeps its values in registers.
-SHORT = frozenset("exp exp2 expm1 log log2 log10 sigmoid tanh erf erfinv normal_weight".split())
+SHORT = frozenset(
+    "exp exp2 expm1 log log2 log10 sigmoid softplus tanh erf erfinv normal_weight".split()
+)
 
 
 def computed(body) -> tuple[Expression, ...]:

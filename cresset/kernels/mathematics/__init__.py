@@ -50,6 +50,7 @@ from cresset.kernels.mathematics.orthogonal import (
 from cresset.kernels.mathematics.power import pow
 from cresset.kernels.mathematics.representation import exponent, nextafter, signbit, significand
 from cresset.kernels.mathematics.rounding import ceil, floor, fmod, round, rsqrt, sqrt, trunc
+from cresset.kernels.mathematics.softplus import softplus
 from cresset.kernels.mathematics.trigonometric import cos, sin, tan
 from cresset.kernels.mathematics.zeta import zeta
 from cresset.runtime import ir
@@ -58,7 +59,7 @@ TABLE: dict[str, Callable[..., ir.Value]] = {
     function.__name__: function
     for function in (
         exp, exp2, expm1, sigmoid, tanh,
-        log, log2, log10, log1p, pow,
+        log, log2, log10, log1p, pow, softplus,
         sin, cos, tan, asin, acos, atan, atan2,
         sinh, cosh, asinh, acosh, atanh,
         erf, erfc, erfinv, lgamma, digamma,

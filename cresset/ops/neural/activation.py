@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cresset.core import scalar
-from cresset.core.scalar import exp, expm1, log1p, sigmoid, tanh, where
+from cresset.core.scalar import exp, expm1, sigmoid, tanh, where
 from cresset.core.special import normal_weight
 from cresset.core.tensor import Number
 from cresset.ops.kinds import elementwise
@@ -93,15 +93,17 @@ def silu(x):
 @elementwise(promote="floating")
 def mish(x):
     """x * tanh(softplus(x)) (Misra 2019)."""
-    return x * tanh(scalar.maximum(x, 0.0) + log1p(exp(-scalar.absolute(x))))
+    # With e^x = u the tangent is n / (n + 2), n = (1 + u)^2 - 1; from 20 on it is one.
+    u = exp(scalar.minimum(x, 20.0))
+    n = u * (u + 2.0)
+    return x * (n / (n + 2.0))
 
 
 @elementwise(promote="floating")
 def softplus(x, beta: Number = 1.0, threshold: Number = 20.0):
     """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold."""
     scaled = x * beta
-    smooth = scalar.maximum(scaled, 0.0) + log1p(exp(-scalar.absolute(scaled)))
-    return where(scaled > threshold, x, smooth / beta)
+    return where(scaled > threshold, x, scalar.softplus(scaled) / beta)
 
 
 @softplus.gradient
@@ -119,7 +121,7 @@ def softsign(x):
 @elementwise(promote="floating")
 def logsigmoid(x):
     """log(sigmoid(x)) without overflow."""
-    return scalar.minimum(x, 0.0) - log1p(exp(-scalar.absolute(x)))
+    return -scalar.softplus(-x)
 
 
 @logsigmoid.gradient

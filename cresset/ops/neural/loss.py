@@ -113,7 +113,7 @@ def _binary_cross_entropy_gradient(g, x, target):
 @elementwise(promote="floating")
 def binary_cross_entropy_logit_terms(x, target, pos_weight=None):
     """-(pos_weight target log s(x) + (1 - target) log(1 - s(x))), s the sigmoid, no overflow."""
-    smooth = log1p(exp(-absolute(x))) + maximum(-x, 0.0)
+    smooth = scalar.softplus(-x)
     if pos_weight is None:
         return (1.0 - target) * x + smooth
     return (1.0 - target) * x + (1.0 + (pos_weight - 1.0) * target) * smooth
@@ -121,7 +121,7 @@ def binary_cross_entropy_logit_terms(x, target, pos_weight=None):
 
 @binary_cross_entropy_logit_terms.gradient
 def _logit_gradient(g, x, target, pos_weight):
-    smooth = log1p(exp(-absolute(x))) + maximum(-x, 0.0)
+    smooth = scalar.softplus(-x)
     s = scalar.sigmoid(x)
     if pos_weight is None:
         return g * (s - target), g * -x, None

@@ -45,6 +45,7 @@ ALIASES = {
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
     "arctanh": "atanh",
 }
+LOG2_E = 1.0 / math.log(2.0)
 __all__ = ["arctan2", "atan2", "deg2rad", "float_power", "hypot", "logaddexp", "logaddexp2",
            "logit", "rad2deg", "sinc", "xlogy", "xlogy_", *FUNCTIONS, *ALIASES]
 
@@ -196,25 +197,28 @@ def _wide(x):
 Tensor.float_power, Tensor.float_power_ = float_power, float_power_
 
 
-def _log_of_sum(x, y, power, logarithm_of_one_more, of_two):
-    """The logarithm of the sum of the powers of x and y, without overflow."""
+def _log_of_sum(x, y, of_one_and, of_two):
+    """The logarithm of the sum of the powers of x and y, without overflow.
+
+    `of_one_and(d)` is that of 1 and the power of d, which is not positive.
+    """
     if x.dtype.is_complex:
         first = scalar.ge(scalar.real(x), scalar.real(y))
         high, low = scalar.where(first, x, y), scalar.where(first, y, x)
     else:
         high, low = scalar.maximum(x, y), scalar.minimum(x, y)
     # Equal infinities have no difference.
-    return scalar.where(scalar.eq(high, low), high + of_two,
-                        high + logarithm_of_one_more(power(low - high)))
+    return scalar.where(scalar.eq(high, low), high + of_two, high + of_one_and(low - high))
 
 
 @method()
 @elementwise
 def logaddexp(x, y: Tensor):
     """log(exp(x) + exp(y)) without overflow."""
-    if not x.dtype.is_complex:
-        floating("logaddexp", x, y)
-    return _log_of_sum(x, y, scalar.exp, scalar.log1p, math.log(2.0))
+    if x.dtype.is_complex:
+        return _log_of_sum(x, y, lambda d: scalar.log1p(scalar.exp(d)), math.log(2.0))
+    floating("logaddexp", x, y)
+    return _log_of_sum(x, y, scalar.softplus, math.log(2.0))
 
 
 @logaddexp.gradient
@@ -233,7 +237,7 @@ def logaddexp2(x, y: Tensor):
     tensor([  2., 501.])
     """
     floating("logaddexp2", x, y)
-    return _log_of_sum(x, y, scalar.exp2, lambda p: scalar.log1p(p) / math.log(2.0), 1.0)
+    return _log_of_sum(x, y, lambda d: scalar.log1p(scalar.exp2(d)) * LOG2_E, 1.0)
 
 
 @logaddexp2.gradient
