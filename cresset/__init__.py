@@ -23,6 +23,7 @@ from cresset.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from cresset.autograd import foresight as _foresight
 from cresset.autograd import methods as _methods
 from cresset.autograd import rebase as _rebase
 from cresset.autograd import record as _record
@@ -82,6 +83,7 @@ for _module, _names in _ALSO.items():
     globals().update({_name: _found[_name] for _name in _names})
 Tensor.hardshrink = globals()["hardshrink"]
 _guard_methods(Tensor)
+_generated.hang_operators(Tensor)
 detach, detach_ = Tensor.detach, Tensor.detach_
 globals().update(_guard(globals(), ("can_cast", "detach", "detach_")))
 globals().update(ops.functions("neural.layer_forms"))
@@ -95,6 +97,7 @@ _generated.fill(
     bind=_graph.bind,
     bind_write=_graph.bind_write,
     compose=_fuse.compose,
+    foresee=_foresight.foresee,
 )
 
 

@@ -19,6 +19,7 @@ from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor, tensor_types
 from cresset.ops.arguments import guarded
 from cresset.runtime import build, native
+from cresset.runtime.ahead import settle
 
 # The table is emptied when it holds this many plans; a plan is made again in microseconds.
 MOST_PLANS = 1 << 15
@@ -34,6 +35,9 @@ WORD = 1 << 63
 # Operations on integers that are those of numbers modulo 2**64.
 MODULAR = {"add", "sub", "reverse_sub", "mul", "bitwise_and", "bitwise_or", "bitwise_xor", "eq",
            "ne"}
+
+# Operations that answer for operands of every class.
+EQUALITIES = {"eq", "ne"}
 
 # Operations that take numbers alone, and give a tensor.
 OF_NUMBERS = {"add", "sub", "mul", "div", "floor_divide"}
@@ -63,15 +67,15 @@ namespace: dict = {
 
 def key_of(op, args) -> tuple:
     """The plan table's key of a call, as the generated functions build it."""
-    key = [op]
-    for kind, a in zip(op.parameter_kinds, args):
-        if kind == "static":
-            key.append(a)
-        elif isinstance(a, Tensor):
-            key.append(a.layout)
-        else:
-            key.append(type(a) if a is not None or kind == "operand" else None)
-    return tuple(key)
+    return key_for(op, specs_of(op, args))
+
+
+def key_for(op, specs) -> tuple:
+    """The key of calls with such operands."""
+    return (op, *[
+        type(s) if s is None and kind == "operand" else s
+        for kind, s in zip(op.parameter_kinds, specs)
+    ])
 
 
 def spec_of(kind: str, a):
@@ -206,15 +210,21 @@ def remember(key, launcher):
 
 def forget():
     """Drop all plans, where something changes that is part of them and not of their keys."""
+    settle()
     plans.clear()
 
 
 def launcher_of(op, args):
     """The launcher of a call, planned now unless the table has it."""
-    key = key_of(op, args)
+    return launcher_for(op, specs_of(op, args))
+
+
+def launcher_for(op, specs):
+    """The launcher of calls with such operands."""
+    key = key_for(op, specs)
     found = plans.get(key)
     if found is None:
-        found = remember(key, op.plan(specs_of(op, args)))
+        found = remember(key, op.plan(specs))
     return found
 
 
@@ -231,8 +241,38 @@ def miss(op, args):
         return namespace["bind"](op, args)
     out = launcher_of(op, args)(*operands(op, args))
     if tracked(args):
-        return namespace["record"](op, out, args)
+        out = namespace["record"](op, out, args)
+        if build.is_compiling():
+            namespace["foresee"](out, args)
     return out
+
+
+def miss_operator(op, args):
+    """`miss`, of a call by an operator; arrays are tested for being equal element by element."""
+    if op.name in EQUALITIES:
+        args = tuple([namespace["tensor"](a) if _is_array(a) else a for a in args])
+    return NotImplemented if left_to(op, args) else miss(op, args)
+
+
+def miss_augmented(op, args, out):
+    """`miss_into`, of a call by an augmented assignment."""
+    return NotImplemented if left_to(op, args) else miss_into(op, args, out)
+
+
+def left_to(op, args) -> bool:
+    """Whether another class may answer an operator: Python asks it next.
+
+    Python's own know nothing of tensors, but for being unequal.
+    """
+    return any(
+        not isinstance(a, (Tensor, numbers.Number))
+        and (type(a).__module__ != "builtins" or op.name in EQUALITIES)
+        for a in args
+    )
+
+
+def _is_array(a) -> bool:
+    return not isinstance(a, (Tensor, numbers.Number)) and hasattr(a, "__array_interface__")
 
 
 @guarded
@@ -274,14 +314,15 @@ def made_anew(method):
     """Decorator of a method that a recorded call makes anew whenever it is played.
 
     So is done what depends on numbers that change from call to call, such as an optimizer's step. A
-    call with further arguments is recorded as others are.
+    call that is given tensors or functions is recorded as others are.
     """
 
     @wraps(method)
     def call(self, *args, **options):
-        if tape is None or args or options:
+        given = (*args, *options.values())
+        if tape is None or any(isinstance(a, Tensor) or callable(a) for a in given):
             return method(self, *args, **options)
-        return tape.live(self, partial(method, self))
+        return tape.live(partial(method, self, *args, **options))
 
     return call
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import types
 from functools import cache
+from types import MappingProxyType
 
 from cresset.ops import dispatch
 from cresset.ops.casting import FULL, LOWER
@@ -22,16 +23,29 @@ ALPHA = PARAMETER("alpha", PARAMETER.KEYWORD_ONLY, default=1)
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 
-def functional(op):
+def functional(op, slots=MappingProxyType({})):
     """The function `op(input, ..., *, out=None)`."""
     aliases = [PARAMETER(name, PARAMETER.KEYWORD_ONLY, default=None) for name in _aliases(op)]
     more = [*aliases, *_factor(op), *[OUT] * op.has_out]
-    return _function(op, op.name, _functional_lines, more)
+    return _function(op, op.name, _functional_lines, more, slots)
 
 
-def in_place(op):
+def in_place(op, slots=MappingProxyType({})):
     """The function `op_(input, ...)`, which overwrites its first operand with the result."""
-    return _function(op, op.name + "_", _in_place_lines, _factor(op))
+    return _function(op, op.name + "_", _in_place_lines, _factor(op), slots)
+
+
+def hang_operators(cls):
+    """Put operators on a class that leave operands of other classes to answer them."""
+    slots = {"miss": dispatch.miss_operator, "miss_into": dispatch.miss_augmented}
+    made = {}
+    for name, function in list(vars(cls).items()):
+        op = getattr(function, "op", None)
+        if name.startswith("__") and op is not None and len(op.parameters) > 1:
+            if function not in made:
+                form = in_place if function.lines is _in_place_lines else functional
+                made[function] = form(op, slots)
+            setattr(cls, name, made[function])
 
 
 def source(function) -> str:
@@ -51,9 +65,9 @@ def _code(text: str):
     return next(c for c in module.co_consts if isinstance(c, types.CodeType))
 
 
-def _function(op, name, lines, more):
+def _function(op, name, lines, more, slots):
     # A plain dict: Python looks names up in any other at every use, and built-in ones by an error.
-    scope = dict(dispatch.namespace)
+    scope = {**dispatch.namespace, **slots}
     scope["op"] = op
     if op.scaled is not None:
         scope["scaled"] = op.scaled

@@ -89,6 +89,11 @@ def trusted(full_name: str, trusting: bool) -> bool:
     return trusting or full_name in _PLAIN or full_name in _trusted
 
 
+def full_name(module: str, name: str) -> str:
+    """What a pickle names; those before protocol 3 have Python 2's names."""
+    return f"{module.replace('__builtin__', 'builtins')}.{name}"
+
+
 class RefusedError(pickle.UnpicklingError):
     """A pickle names what is not trusted, or cannot be restored."""
 
@@ -142,7 +147,7 @@ def unpickled(
     """The value of a pickle that `pickled` made."""
     class Unpickler(pickle_module.Unpickler if trusting else Guarded):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
-            full = f"{module}.{name}"
+            full = full_name(module, name)
             if full == _REBUILT:
                 return _rebuilt
             if not trusted(full, trusting):

@@ -202,7 +202,7 @@ def _restored(content: bytes, builder: _Builder, trusting: bool) -> Any:
 
     class Unpickler(pickle.Unpickler if trusting else objects.Guarded):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
-            full = f"{module}.{name}"
+            full = objects.full_name(module, name)
             if module in ("torch", "torch.storage") and name in _STORAGE_DTYPES:
                 return _Named(name)
             if module == "torch" and name in DTYPES:

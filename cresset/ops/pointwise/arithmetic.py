@@ -6,6 +6,7 @@ from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import NotComplexError
 from cresset.core.tensor import Number, Tensor
+from cresset.ops import dispatch
 from cresset.ops.kinds import elementwise
 from cresset.ops.operation import called, counts_as, method
 from cresset.ops.pointwise.floating_point import floating
@@ -367,7 +368,15 @@ def _short_power(d, exponent, kind):
     return None
 
 
-Tensor.__pow__ = Tensor.pow = pow
+def _pow(x, exponent):
+    """The operator `**`."""
+    kind = type(exponent)
+    if kind is not int and kind is not float and dispatch.left_to(power.op, (exponent,)):
+        return NotImplemented
+    return pow(x, exponent)
+
+
+Tensor.pow, Tensor.__pow__ = pow, _pow
 Tensor.pow_ = Tensor.__ipow__ = pow_
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from numbers import Number
 
 from cresset.core import dtype as types
 from cresset.core import scalar
@@ -217,7 +216,7 @@ ger = outer
 
 
 def _rmatmul(x, other):
-    if isinstance(other, Number):
+    if not hasattr(other, "__array_interface__"):
         return NotImplemented
     return matmul(dispatch.namespace["tensor"](other), x)
 
