@@ -128,13 +128,14 @@ def tiles(tile: Tile) -> Module:
                     panel = [f.select(lies, there, f.offset(copied, within, tile.type))
                              for there, within in zip(panel, in_line(f, tile))]
                     step = f.select(lies, b_step, tile.columns)
-                # The panel that the unit meets next: that of the next columns, or the next stretch.
+                # The panel met next: of the next columns, the next stretch or the next unit.
                 coming = column + tile.columns
-                more = coming < end_column
-                coming = f.select(more, coming, first_column)
+                more, last = coming < end_column, start + deep >= k
+                coming = f.select(more | last, coming, first_column)
                 there = f.select(b_panel.eq(0), coming * b_column,
                                  coming.udiv(tile.columns) * b_panel)
-                there = there + f.select(more, start, start + deep) * b_step
+                onset = f.select(more, start, f.select(last, 0, start + deep))
+                there = there + onset * b_step
                 following = [f.offset(y, there, tile.type), f.constant("i64", 0)]
                 with f.loop(first_row, end_row, tile.rows,
                             carry=[*passes.values, *following]) as turns:
