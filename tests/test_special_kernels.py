@@ -7,7 +7,7 @@ import pytest
 from steps import guarded, layout, run
 
 from cresset.core.generator import EXCHANGED, Generator
-from cresset.kernels import compaction, index, random, scan, sort
+from cresset.kernels import compaction, index, random, scan, sort, topk
 from cresset.runtime.target import host
 
 TYPES = ["f4", "f8", "i8", "i4", "i2", "u1", "i1", "?"]
@@ -19,7 +19,7 @@ WIDTHS = [16, 32, 64]
 def write_for(monkeypatch, width):
     """Have kernels written for a width of vectors: any processor runs them, if not as quickly."""
     target = host()._replace(vector_bytes=width)
-    for module in (index, compaction, random, scan, sort):
+    for module in (index, compaction, random, scan, sort, topk):
         monkeypatch.setattr(module, "host", lambda: target)
 
 
@@ -527,7 +527,7 @@ def test_sort_and_topk(trial):
             if k == shape[dim]:
                 schedule = sort.sort(layout(x), dim, *layouts, descending)
             else:
-                schedule = sort.topk(layout(x), k, dim, *layouts, descending)
+                schedule = topk.topk(layout(x), k, dim, *layouts, descending)
             done(schedule, [x, out, places])
             assert equal(places, want)
             assert np.array(out).tobytes() == np.take_along_axis(x, want, dim).tobytes()

@@ -1,13 +1,10 @@
-"""Sorting: sort and topk, with the places that the elements come from.
+"""Sorting: sort, with the places that the elements come from.
 
 Every element becomes an unsigned key whose order is the one asked for: descending is the complement
 of ascending, NaN counts as the greatest and -0 equals 0. Rows of a few elements are sorted by rank,
 counting for each element those before it. Longer ones go through a radix sort by bytes of the key,
 from the last to the first, and a byte that all share is skipped; of 64 bits the leading 32 in which
-the row's keys differ are enough but for some neighbours. Some of the greatest of a long row are
-picked by bytes from the first to the last, and only they are sorted. Where few are asked for, those
-of the row's first part set a limit, and of the rest only what is beyond it is looked at. All of it
-is stable.
+the row's keys differ are enough but for some neighbours. All of it is stable.
 
 An item is a key and a place: packed in one word where the key has up to 32 bits, else two words.
 
@@ -17,11 +14,14 @@ table. `indices` is int64.
 
 from __future__ import annotations
 
-from math import isqrt, prod
+from math import prod
 
+from cresset.core import scalar
 from cresset.core.dtype import dtype
-from cresset.core.layout import Layout
+from cresset.core.layout import Layout, contiguous_strides
 from cresset.kernels.batch import Batch, batch_words, merge
+from cresset.kernels.nest import Nest, Operand, Store
+from cresset.kernels.nest import steps as nest_steps
 from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module, Value
@@ -29,12 +29,10 @@ from cresset.runtime.program import Step
 from cresset.runtime.target import host
 
 FEW = 64  # elements up to which sorting by rank is quicker
-FEW_KEPT = 160  # elements up to which it finds the first of them more quickly
-SIEVED = 16  # times as many elements as are asked for, from which on a limit pays
-PAD = 16  # items that may be read behind the last
+PAD = 32  # items that may be read and written behind the last
 BUCKETS = 256
 TURN = 4  # items that a turn of a loop takes, a power of two
-PACE = {"rank": 12, "radix": 12, "select": 4, "sieve": 1}  # nanoseconds an element takes
+PACE = {"rank": 6, "radix": 12}  # nanoseconds an element takes
 PIECES = 64  # of shared work at most; each has room of its own
 ROOM = 64 << 20  # bytes that the pieces should take together, if there are more than FEWEST
 FEWEST = 4
@@ -44,16 +42,11 @@ def sort(x: Layout, dim: int, out: Layout, indices: Layout, values, first_tempor
          descending: bool = False):
     """out = x sorted along dim, indices = where its elements stood; equals keep their order."""
     count = x.shape[dim] if x.ndim else 1
-    return _order(x, dim, count, out, indices, values, first_temporary, descending)
+    return first_of_sorted(x, count, dim, out, indices, values, first_temporary, descending)
 
 
-def topk(x: Layout, k: int, dim: int, out: Layout, indices: Layout, values, first_temporary: int,
-         largest: bool = True):
-    """out = the k greatest (or least) of x along dim in order; of equals the first come first."""
-    return _order(x, dim, k, out, indices, values, first_temporary, largest)
-
-
-def _order(x, dim, k, out, indices, values, first_temporary, descending):
+def first_of_sorted(x, k, dim, out, indices, values, first_temporary, descending):
+    """`sort`, of which only the first k are written."""
     if out.numel == 0:
         return (), ()
     axes = [*zip(x.shape, x.strides, out.strides, indices.strides)] or [(1, 1, 1, 1)]
@@ -61,16 +54,11 @@ def _order(x, dim, k, out, indices, values, first_temporary, descending):
     sizes, *strides = zip(*axes) if axes else ((), (), (), ())
     sizes, strides = merge(sizes, strides)
     rows = prod(sizes)
-    method = "rank" if count <= FEW else "select" if 4 * k <= count else "radix"
-    if method == "select" and SIEVED * k <= count and steps[0] == 1:
-        method = "sieve"
+    method = "rank" if count <= FEW else "radix"
     capacity = count + PAD
     room = room_of(x.dtype, capacity)
     grain = -(-rows // pieces_of(rows, room))
-    # Limits are set anew while lists are short, else just once: for a random row one list of items
-    # then is as long as the other.
-    first, growth = (max(k, 32), 4) if 5 * k <= FEW_KEPT else (isqrt(k * count), count)
-    words = (count, k, first, growth, *steps, capacity, room, grain, *batch_words(sizes, strides))
+    words = (count, k, *steps, capacity, room, grain, *batch_words(sizes, strides))
     type, width = x.dtype, host().vector_bytes
     order = "descending" if descending else "ascending"
     step = Step(
@@ -79,6 +67,23 @@ def _order(x, dim, k, out, indices, values, first_temporary, descending):
         (*values, first_temporary), words, rows, grain, rows * count * PACE[method],
     )
     return (step,), (-(-rows // grain) * room,)
+
+
+def lined_up(x: Layout, dim: int, place: int, temporary: int):
+    """(steps, bytes of temporaries, layout, place) of x with rows along dim that are packed.
+
+    What is not is copied.
+    """
+    if x.strides[dim] == 1:
+        return [], [], x, place
+    rows = [n for d, n in enumerate(x.shape) if d != dim]
+    strides = list(contiguous_strides((*rows, x.shape[dim])))
+    strides.insert(dim, strides.pop())
+    line = x.restride(x.shape, strides)
+    operands = Operand(place, x.dtype, x.strides), Operand(temporary, x.dtype, line.strides)
+    copy = Store(1, scalar.argument(0, x.dtype), False)
+    launches, _ = nest_steps(Nest(tuple(x.shape), frozenset(), operands, (copy,)))
+    return launches, [x.nbytes], line, temporary
 
 
 def pieces_of(rows, room):
@@ -221,13 +226,55 @@ def in_order(f: Function, count: Value, visit):
         visit(i)
 
 
+# --- rows -----------------------------------------------------------------------------------------
+class Row:
+    """A row to be sorted, at offsets from x, out and indices, with steps along them."""
+
+    def __init__(self, f: Function, pointers, offsets, steps, type: dtype, descending: bool):
+        self.f = f
+        elements = (type.llvm, type.llvm, "i64")
+        self.x, self.out, self.indices = (
+            f.offset(pointer, offset, element)
+            for pointer, offset, element in zip(pointers, offsets, elements)
+        )
+        self.steps = steps
+        self.type = type
+        self.descending = descending
+
+    def element(self, place: Value) -> Value:
+        f, type = self.f, self.type.llvm
+        return f.load(type, f.offset(self.x, place * self.steps[0], type))
+
+    def key(self, place: Value) -> Value:
+        return key_of(self.f, self.element(place), self.type, self.descending)
+
+    def item(self, place: Value):
+        return make_item(self.f, self.element(place), place, self.type, self.descending)
+
+    def write(self, item, rank, least: Value | int | None = 0):
+        """Write an element: an integer as its key tells it, which is `least` more than it says.
+
+        What the key does not tell whole, where `least` is None, is read where it stands.
+        """
+        f, type, place = self.f, self.type, place_of(item)
+        if least is None or type.is_floating_point:
+            value = self.element(place)
+        else:
+            key = item[0] if len(item) == 2 else item[0].lshr(32) + least
+            value = element_of(f, key, type, self.descending)
+        f.store(value, f.offset(self.out, rank * self.steps[1], type.llvm))
+        f.store(place, f.offset(self.indices, rank * self.steps[2], "i64"))
+
+    def write_first(self, sorted: Items, k: Value, least: Value | int | None = 0):
+        in_order(self.f, k, lambda rank: self.write(sorted.load(rank), rank, least))
+
+
 # --- kernels --------------------------------------------------------------------------------------
 def _write(method, type, descending, width):
     """The kernel of a method; a unit is a row.
 
-    Words: x, out, indices, room; count, k; elements that set the first limit, and how many times as
-    many have been looked at when the next is set; steps of the three; capacity of a list, bytes of
-    room and rows of a piece; batch.
+    Words: x, out, indices, room; count, k; steps of the three; capacity of a list, bytes of room
+    and rows of a piece; batch.
     """
     module = Module()
     f = module.kernel()
@@ -235,131 +282,82 @@ def _write(method, type, descending, width):
     words = Words(f)
     pointers = [words.pointer() for _ in range(3)]
     room = words.pointer()
-    count, k, first, growth = words.integers(4)
+    count, k = words.integers(2)
     steps = words.integers(3)
     capacity, bytes, grain = words.integers(3)
     batch = Batch(words, 3)
-    elements = (type.llvm, type.llvm, "i64")
     items = Items(f, f.offset(room, begin.udiv(grain) * bytes), capacity, type.itemsize == 8)
     other = items.at(items.end)
     buckets = Buckets(f, other.end)
-    with f.loop(begin, end) as row:
-        x, out, indices = (
-            f.offset(pointer, offset, element)
-            for pointer, offset, element in zip(pointers, batch.offsets(f, row), elements)
-        )
+    with f.loop(begin, end) as number:
+        row = Row(f, pointers, batch.offsets(f, number), steps, type, descending)
 
-        def make(i):
-            value = f.load(type.llvm, f.offset(x, i * steps[0], type.llvm))
-            item = make_item(f, value, i, type, descending)
-            items.store(item, i)
-            return item
+        def by_all_bytes():
+            buckets.clear(type.itemsize)
 
-        def write(item, rank, least=0):
-            """Write an element: an integer as its key tells it, which is `least` more than it says.
+            def enter(i):
+                item = row.item(i)
+                items.store(item, i)
+                for byte in range(type.itemsize):
+                    buckets.of(byte).count(digit_of(item, byte))
 
-            What the key does not tell whole, where `least` is None, is read where it stands.
-            """
-            place = place_of(item)
-            if least is None or type.is_floating_point:
-                value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
-            else:
-                key = item[0] if len(item) == 2 else item[0].lshr(32) + least
-                value = element_of(f, key, type, descending)
-            f.store(value, f.offset(out, rank * steps[1], type.llvm))
-            f.store(place, f.offset(indices, rank * steps[2], "i64"))
-
-        def write_first(sorted, least=0):
-            in_order(f, k, lambda rank: write(sorted.load(rank), rank, least))
-
-        def count_bytes(item):
-            for byte in range(type.itemsize):
-                buckets.of(byte).count(digit_of(item, byte))
+            in_order(f, count, enter)
+            row.write_first(_through_bytes(f, items, other, buckets, count, type.itemsize), k)
 
         if method == "rank":
             with f.loop(0, count) as i:
-                make(i)
-            _by_rank(f, items, count, k, write, width)
-        elif method == "radix":
-            def by_all_bytes():
-                buckets.clear(type.itemsize)
-                in_order(f, count, lambda i: count_bytes(make(i)))
-                write_first(_by_radix(f, items, other, buckets, count, type.itemsize))
-
-            if type.itemsize < 8:
-                by_all_bytes()
-            else:
-                def full_key(place):
-                    value = f.load(type.llvm, f.offset(x, place * steps[0], type.llvm))
-                    return key_of(f, value, type, descending)
-
-                sorted, good, least, whole = _by_leading_bits(f, items, buckets, count, full_key)
-
-                def write_leading():
-                    f.either(whole, lambda: write_first(sorted, least),
-                             lambda: write_first(sorted, None))
-
-                f.either(good, write_leading, by_all_bytes)
+                items.store(row.item(i), i)
+            by_rank(f, items, other, count, k, row.write, width)
+        elif type.itemsize < 8:
+            by_all_bytes()
         else:
-            top = type.itemsize - 1
-            highest = buckets.of(top)
+            sorted, good, least, whole = _by_leading_bits(f, items, buckets, count, row.key)
 
-            def select(source, target, many):
-                """Leave the first k of so many items in another list; equal ones are in order."""
-                def by_bytes():
-                    highest.clear()
-                    in_order(f, many, lambda i: highest.count(digit_of(source.load(i), top)))
-                    _select(f, source, target, buckets, many, k, top)
+            def write_leading():
+                f.either(whole, lambda: row.write_first(sorted, k, least),
+                         lambda: row.write_first(sorted, k, None))
 
-                def by_rank():
-                    _by_rank(f, source, many, k, target.store, width)
-
-                f.either(many <= FEW_KEPT, by_rank, by_bytes)
-
-            if method == "select":
-                highest.clear()
-                in_order(f, count, lambda i: highest.count(digit_of(make(i), top)))
-                _select(f, items, other, buckets, count, k, top)
-                chosen, spare = other, items
-            else:
-                with f.loop(0, first) as i:
-                    make(i)
-                with f.repeat(first, first, items.keys, other.keys) as loop:
-                    at, many, *lists = loop.values
-                    source, target = map(items.at, lists)
-                    select(source, target, many)
-                    stop = f.minimum(at * growth, count)
-                    many = _beyond(f, x, at, stop, target, k, type, descending, width)
-                    loop.again(at < count, stop, many, target.keys, source.keys)
-                chosen, spare = map(items.at, loop.results[2:])
-
-            def long():
-                buckets.clear(type.itemsize)
-                in_order(f, k, lambda i: count_bytes(chosen.load(i)))
-                write_first(_by_radix(f, chosen, spare, buckets, k, type.itemsize))
-
-            f.either(k <= FEW, lambda: _by_rank(f, chosen, k, k, write, width), long)
+            f.either(good, write_leading, by_all_bytes)
     f.ret()
     return module
 
 
-def _by_rank(f: Function, items, count, k, write, width):
-    """Write each item of rank below k: its rank is the number of items before it."""
+def by_rank(f: Function, items: Items, spare: Items, count, k, write, width):
+    """Write each item of rank below k: its rank is the number of items before it.
+
+    Lanes are items to be ranked, which are compared with one item after another.
+    """
     lanes = width // 8
     type = ir.vector("i64", lanes)
-    items.store([f.constant(type, -1), f.constant(type, (1 << 63) - 1)], count)
+    with f.loop(0, count, 2 * lanes) as block:
+        halves = [items.load(block + half * lanes, lanes) for half in range(2)]
+        with f.loop(0, count, carry=[f.constant(type, 0)] * 2) as loop:
+            other = [f.splat(word, lanes) for word in items.load(loop.index)]
+            before = [_precedes(other, half) for half in halves]
+            loop.next(*(ranks - f.emit(type, f"sext {test} to {type}")
+                        for ranks, test in zip(loop.values, before)))
+        for half, ranks in enumerate(loop.results):
+            f.store(ranks, f.offset(spare.keys, block + half * lanes, "i64"))
     with f.loop(0, count) as i:
-        item = items.load(i)
-        wide = [f.splat(word, lanes) for word in item]
-        with f.loop(0, count, lanes, carry=[f.constant(type, 0)]) as loop:
-            before = _precedes(items.load(loop.index, lanes), wide)
-            loop.next(loop.values[0] + f.convert(before, type))
-        rank = f.intrinsic("vector.reduce.add", loop.results[0], returns="i64")
+        (rank, *_) = spare.load(i)
         with f.when(rank < k):
-            write(item, rank)
+            write(items.load(i), rank)
 
 
-def _by_radix(f: Function, items, other, buckets, count, bytes):
+def by_radix(f: Function, items: Items, other: Items, buckets: Buckets, count, bytes: int):
+    """Sort items by all bytes of their keys; returns the list they end up in."""
+    buckets.clear(bytes)
+
+    def enter(i):
+        item = items.load(i)
+        for byte in range(bytes):
+            buckets.of(byte).count(digit_of(item, byte))
+
+    in_order(f, count, enter)
+    return _through_bytes(f, items, other, buckets, count, bytes)
+
+
+def _through_bytes(f: Function, items, other, buckets, count, bytes):
     """Sort items that the buckets have counted by every byte; returns the list they end up in."""
     with f.loop(0, bytes, carry=[items.keys, other.keys]) as loop:
         source, target = (items.at(keys) for keys in loop.values)
@@ -408,7 +406,7 @@ def _by_leading_bits(f: Function, room, buckets, count, full_key):
             buckets.of(byte).count(digit_of(item, byte))
 
     in_order(f, count, make)
-    sorted = _by_radix(f, items, other, buckets, count, 4)
+    sorted = _through_bytes(f, items, other, buckets, count, 4)
 
     def leading(word):
         return word.lshr(32)
@@ -438,101 +436,3 @@ def _by_leading_bits(f: Function, room, buckets, count, full_key):
                         lambda: f.constant("i64", 0))
         loop.next(moved + more)
     return sorted, loop.results[0] <= count, least, whole
-
-
-def _select(f: Function, items, other, buckets, count, k, top):
-    """Leave the first k items in `other`, equal ones in order; the top byte has been counted.
-
-    By each byte, the items left fall into those that are in, those that are out, and those in the
-    bucket where the k-th lies, which the next byte divides.
-    """
-    zero = f.constant("i64", 0)
-    with f.loop(0, top + 1, carry=[count, k, zero]) as loop:
-        left, missing, taken = loop.values
-        byte = top - loop.index
-        sizes = buckets.of(byte)
-
-        def divide():
-            with f.when(byte < top):
-                sizes.clear()
-                in_order(f, left, lambda i: sizes.count(digit_of(items.load(i), byte)))
-            with f.loop(0, BUCKETS, carry=[zero, zero, zero]) as each:
-                edge, below, passed = each.values
-                short = passed < missing
-                each.next(f.select(short, each.index, edge), f.select(short, passed, below),
-                          passed + sizes.size(each.index))
-            edge, below, _ = each.results
-            with f.loop(0, left, carry=[taken, zero]) as each:
-                item = items.load(each.index)
-                digit = digit_of(item, byte)
-                for target, end in zip((other, items), each.values):
-                    target.store(item, end)
-                each.next(each.values[0] + f.convert(digit < edge, "i64"),
-                          each.values[1] + f.convert(digit.eq(edge), "i64"))
-            return each.results[1], missing - below, each.results[0]
-
-        loop.next(*f.either(left.eq(missing), lambda: (left, missing, taken), divide))
-    _, missing, taken = loop.results
-    with f.loop(0, missing) as i:
-        other.store(items.load(i), taken + i)
-
-
-def _beyond(f: Function, x, first, count, chosen, k, type, descending, width):
-    """Add the elements first..count that come before all k `chosen` ones; returns how many are
-    there then.
-
-    They are compared by vectors, several at a time, since hardly any passes.
-    """
-    key, vectors = f"i{8 * type.itemsize}", 4
-    lanes = width // type.itemsize
-
-    def last_of(i, limit):
-        """The greatest key of those chosen: of equals the first come first, so none is beyond."""
-        word = chosen.load(i)[0]
-        return f.select(word.ugt(limit), word, limit)
-
-    with f.loop(0, k, carry=[f.constant("i64", 0)]) as loop:
-        loop.next(last_of(loop.index, loop.values[0]))
-    limit = loop.results[0] if type.itemsize == 8 else loop.results[0].lshr(32)
-    limit = f.convert(limit, key)
-    limits = f.splat(limit, lanes)
-
-    def beyond(i, lanes, limit):
-        value = f.load(ir.vector(type.llvm, lanes), f.offset(x, i, type.llvm))
-        return key_of(f, value, type, descending).ult(limit)
-
-    def add(i, end):
-        value = f.load(type.llvm, f.offset(x, i, type.llvm))
-        chosen.store(make_item(f, value, i, type, descending), end)
-
-    block = lanes * vectors
-    whole = count - (count - first).urem(block)
-    with f.loop(first, whole, block, carry=[k]) as loop:
-        tests = [beyond(loop.index + v * lanes, lanes, limits) for v in range(vectors)]
-        some = tests[0]
-        for test in tests[1:]:
-            some = some | test
-
-        def gather():
-            end = loop.values[0]
-            for v, test in enumerate(tests):
-                bits = f.bitcast(test, f"i{lanes}")
-                if lanes < 64:
-                    bits = f.emit("i64", f"zext {bits} to i64")
-                with f.loop(0, f.intrinsic("ctpop", bits), carry=[bits, end]) as each:
-                    left, at = each.values
-                    lane = f.intrinsic("cttz", left, f.constant("i1", 1), suffix=".i64")
-                    add(loop.index + v * lanes + lane, at)
-                    each.next(left & (left - 1), at + 1)
-                end = each.results[1]
-            return end
-
-        any = f.intrinsic("vector.reduce.or", some, returns="i1")
-        loop.next(f.either(any, gather, lambda: loop.values[0]))
-    with f.loop(whole, count, carry=[loop.results[0]]) as rest:
-        (end,) = rest.values
-        passed = beyond(rest.index, 1, limit)
-        with f.when(passed):
-            add(rest.index, end)
-        rest.next(end + f.convert(passed, "i64"))
-    return rest.results[0]

@@ -7,12 +7,14 @@ from cresset.core.layout import Layout
 from cresset.core.return_types import sort as sort_result
 from cresset.core.return_types import topk as topk_result
 from cresset.core.tensor import Tensor
-from cresset.kernels import sort as kernels
+from cresset.kernels.sort import sort as sort_rows
+from cresset.kernels.topk import topk as topk_rows
 from cresset.ops.creation.tensors import zeros
 from cresset.ops.indexing.gathering import scatter_put
 from cresset.ops.kinds import special
 from cresset.ops.operation import called, method
 from cresset.ops.out import with_out
+from cresset.ops.reductions.reduction import max_with_index, min_with_index
 from cresset.ops.shapes.shape import canonical_dim
 from cresset.runtime.program import Program
 
@@ -31,7 +33,7 @@ def sorted_dim(x: Tensor, dim, descending):
     refuse("sort", x, types.complex64, types.complex128)
     d = canonical_dim("sort", dim, x.ndim)
     out, indices = x.like(), x.like(types.int64)
-    launches, temporaries = kernels.sort(x, d, out, indices, (2, 0, 1), 3, descending)
+    launches, temporaries = sort_rows(x, d, out, indices, (2, 0, 1), 3, descending)
     return Program("t", (out, indices), tuple(launches), tuple(temporaries))
 
 
@@ -47,11 +49,14 @@ def greatest_dim(x: Tensor, k, dim, largest):
             f"topk: selected index k out of range; got {k} for a dim of size {size}; need "
             f"0 <= k <= {size}"
         )
+    if k == 1 and (largest or not x.dtype.is_floating_point):
+        # The extreme; but where NaN, the greatest, would be the least.
+        return (max_with_index if largest else min_with_index).op.program((x, d, True))
     shape = list(x.shape)
     if shape:
         shape[d] = k
     out, indices = Layout.packed(tuple(shape), x.dtype), Layout.packed(tuple(shape), types.int64)
-    launches, temporaries = kernels.topk(x, k, d, out, indices, (2, 0, 1), 3, largest)
+    launches, temporaries = topk_rows(x, k, d, out, indices, (2, 0, 1), 3, largest)
     return Program("t", (out, indices), tuple(launches), tuple(temporaries))
 
 
