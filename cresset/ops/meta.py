@@ -7,6 +7,9 @@ what it launches makes results over storages without memory.
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+
 from cresset.core.layout import Layout
 from cresset.core.storage import MetaStorage
 from cresset.core.tensor import Tensor
@@ -53,6 +56,23 @@ def processor(op, specs, out: Layout | None = None) -> tuple:
             "with .to('meta')"
         )
     return tuple(s.on("cpu") if isinstance(s, Layout) else s for s in specs)
+
+
+class _Planned(threading.local):
+    for_processor = False
+
+
+planned = _Planned()
+
+
+@contextmanager
+def planned_for_processor():
+    """What this thread plans on meta it plans for the processor, too."""
+    planned.for_processor = True
+    try:
+        yield
+    finally:
+        planned.for_processor = False
 
 
 def launcher(outs):

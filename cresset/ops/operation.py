@@ -160,7 +160,10 @@ class Operation:
     def plan(self, specs):
         """The launcher of a call with such operands."""
         if meta.concerned(specs):
-            return meta.launcher(self.infer(meta.processor(self, specs)))
+            specs = meta.processor(self, specs)
+            if meta.planned.for_processor:
+                dispatch.launcher_for(self, specs)
+            return meta.launcher(self.infer(specs))
         return dispatch.make_launcher(self.program(specs), self.label)
 
     def plan_into(self, out: Layout, specs, same: bool):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache as once
 
+from cresset.runtime.ahead import ahead
 from cresset.runtime.cache import Cache, directory
 from cresset.runtime.ir import Module
 from cresset.runtime.loader import load as load_object
@@ -29,6 +30,7 @@ class _Builder:
         self.lock = threading.RLock()  # for all but assembling
         self.being_built: dict[str, threading.Lock] = {}
         self.compiled = 0
+        self.asked = 0  # how many there were when somebody asked last
         self.cached = 0
         self.write_ns = 0
         self.assemble_ns = 0
@@ -89,14 +91,9 @@ def _load_at_once(left, threads):
             with suppress(Exception):
                 load(*left.pop(0))
 
-    helpers = [threading.Thread(target=load_some) for _ in range(threads - 1)]
-    with suppress(RuntimeError):  # no thread can be had, as when the interpreter exits
-        for helper in helpers:
-            helper.start()
+    for _ in range(threads - 1):
+        ahead(load_some)
     load_some()
-    for helper in helpers:
-        if helper.ident is not None:
-            helper.join()
 
 
 def load_module(
@@ -149,6 +146,12 @@ def _compile(write, target):
         builder.compiled += 1
         builder.assemble_ns += clock() - start
     return code
+
+
+def is_compiling() -> bool:
+    """Whether anything was compiled since this was last asked."""
+    before, _builder.asked = _builder.asked, _builder.compiled
+    return before != _builder.compiled
 
 
 def statistics() -> dict[str, float]:
