@@ -143,6 +143,26 @@ def test_large_results_go_past_the_caches(dtype, monkeypatch):
             assert np.array_equal(target.clone().numpy(), a)
         wide = cresset.from_numpy(a).unsqueeze(1).expand(size, 4, 3)
         assert np.array_equal((wide + 0).numpy(), np.repeat(a[:, None], 4, 1) + 0)
+        b = numbers(size, 35, dtype=dtype)
+        assert np.array_equal(cresset.from_numpy(b).t().contiguous().numpy(), b.T)
+
+
+def test_large_results_of_folds_go_past_the_caches(monkeypatch):
+    """Rows begin anywhere; what is computed in double does not go past them here."""
+    functional = cresset.nn.functional
+    functions = [
+        lambda x: x.log_softmax(-1), lambda x: x.log_softmax(0), lambda x: x.softmax(-1),
+        lambda x: functional.layer_norm(x, x.shape[1:]), lambda x: (x - x.mean(0)).t(),
+        lambda x: functional.batch_norm(x[None], None, None, training=True),
+    ]
+    for shape in ((19, 35), (37, 1027), (300, 131)):
+        x = cresset.from_numpy(numbers(*shape)) / 7
+        expected = [function(x.double()) for function in functions]
+        with monkeypatch.context() as patched:
+            patched.setattr(nest, "PAST_CACHES", 0)
+            results = [function(x) for function in functions]
+        for result, exact in zip(results, expected):
+            cresset.testing.assert_close(result, exact.float())
 
 
 def test_a_large_result_goes_past_the_caches():

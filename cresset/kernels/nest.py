@@ -140,6 +140,15 @@ def outputs(body) -> list[int]:
     return stored + [k for k in kept if k not in stored]
 
 
+def goes_past(nest: Nest) -> bool:
+    """Whether a result is too large for the caches, and none is read here again."""
+    if nest.in_place or any(isinstance(s, Reduce) and s.keep for s in nest.body):
+        return False
+    wide = [nest.operands[s.operand].dtype.itemsize for s in nest.body
+            if isinstance(s, Store) and not s.kept]
+    return prod(nest.shape) * max(wide, default=0) >= PAST_CACHES
+
+
 def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
     """The launches that do a nest, and the bytes of the temporaries they need.
 
@@ -282,9 +291,7 @@ def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
             for s in body
         ])
     points = prod(nest.shape)
-    past = lanes == "kept" and not nest.in_place and PAST_CACHES <= points * max(
-        roles[k].dtype.itemsize for k in written
-    )
+    past = goes_past(nest) and lanes != "whole"
     form = loops.Form(
         len(kept_dims), len(reduced_dims), lanes, width, rows, roles, body, in_place, past
     )
