@@ -174,3 +174,36 @@ def test_what_follows_a_fold_is_one_launch_with_it(function, shape):
     if "layer_norm" in function.__code__.co_names and shape[1] != 100:
         return
     assert launches(compiled(function, x, y)) <= 2
+
+
+@pytest.mark.parametrize("function, count", [
+    (lambda x, y: (x - x.mean()) * (x.mean() / 3 + 1), 1),
+    (lambda x, y: ((x - 1).pow(2) * y).sum(1) * (y.sum() / 7), 2),
+    (lambda x, y: x * (x[:, :1] * 2 + 1) - (x[:, 1:2] - 3), 1),
+    (lambda x, y: (x * (x[:, :1] / 3)).sum(1), 1),
+    (lambda x, y: (x * (y / 3), y / 3), 2),
+])
+def test_what_is_made_once_for_several_points_is_made_there(function, count):
+    """Where it costs little, and nobody else reads it."""
+    assert launches(compiled(function, X, Y)) <= count
+
+
+@pytest.mark.parametrize("shape", [(8, 16, 5, 5), (4, 3, 70, 70), (64, 33, 1, 1), (2, 300, 2, 2)])
+def test_batch_normalisation_moves_its_statistics_in_the_same_launch(shape):
+    def function(x, mean, variance, weight):
+        normalized = cresset.nn.functional.batch_norm(x, mean, variance, weight, training=True)
+        return normalized.relu(), variance * 2
+
+    vector = cresset.rand(shape[1])
+    own = compiled(function, cresset.randn(shape), vector, vector + 1, vector)
+    assert launches(own) == 1
+
+
+def test_an_optimizer_written_by_hand_is_one_launch():
+    def function(parameter, gradient, first, second):
+        first.mul_(0.9).add_(gradient, alpha=0.1)
+        second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        parameter.sub_(0.01 * (first / 0.1) / ((second / 0.001).sqrt() + 1e-8))
+        return parameter.sum()
+
+    assert launches(compiled(function, X, X * 2, X * 3, X.abs())) <= 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cresset.core import scalar
-from cresset.kernels.loops import Writer, load
+from cresset.kernels.loops import Writer, greatest_still, load
 from cresset.runtime import ir
 
 ADDED_NARROW = 4  # float32 numbers that are added up before their sum is widened
@@ -31,6 +31,7 @@ class KeptLanes(Writer):
         """The points first..last along the lane dim, at least one."""
         f, form, width = self.f, self.form, self.width
         final = last - width
+        self._settle_still(bases)
         with f.each(first, last, width) as i:
             place = f.minimum(i, final)
             seen = i - place if form.in_place else None
@@ -50,6 +51,21 @@ class KeptLanes(Writer):
                 else:
                     self.store_block(s.operand, bases[s.operand], place, value, seen)
             self.scopes.pop()
+        self.scopes.pop()
+
+    def _settle_still(self, bases):
+        """Compute once what is the same in all lanes of a row."""
+        self.scopes.append({})
+        roles = self.form.roles
+        expressions = [s.value for s in self.form.body]
+        leaves = scalar.arguments(*expressions)
+        self.load_operands(
+            bases, 0, 1, [leaf for leaf in leaves if roles[leaf.value].along == "0"]
+        )
+        for e in greatest_still(expressions, {
+            leaf for leaf in leaves if roles[leaf.value].along not in ("0", "d", "i")
+        }):
+            self.value(e, 1)
 
 
 class WholeRows(KeptLanes):

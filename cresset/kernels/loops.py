@@ -147,7 +147,7 @@ def reads(form: Form) -> list[Expression]:
     ]
 
 
-def _greatest(expressions, moving) -> list[Expression]:
+def greatest_still(expressions, moving) -> list[Expression]:
     """The greatest parts of expressions with no leaf that moves, nor a position; no leaves."""
     fixed: dict[Expression, bool] = {}
     inside: set = set()
@@ -287,7 +287,7 @@ class Writer:
 
     def still(self, expressions) -> list[Expression]:
         """The greatest parts of expressions that do not change over reduced dims, no leaves."""
-        return _greatest(expressions, {
+        return greatest_still(expressions, {
             scalar.argument(k, role.dtype) for k, role in enumerate(self.form.roles)
             if role.kind == "in" and not role.still
         })
@@ -295,7 +295,7 @@ class Writer:
     def settle_numbers(self):
         """Compute at once what numbers alone decide, in one lane."""
         expressions = reads(self.form)
-        for e in _greatest(expressions, {
+        for e in greatest_still(expressions, {
             e for e in scalar.topological(*expressions)
             if e.name == "accumulator" or (e.name == "argument" and e not in self.scopes[0])
         }):
@@ -339,7 +339,7 @@ class Writer:
         """Bring what expressions read of operands into scope, all or only those that are still."""
         for leaf in scalar.arguments(*expressions):
             role = self.form.roles[leaf.value]
-            if role.kind == "in" and still in (None, role.still):
+            if role.kind == "in" and still in (None, role.still) and not self._known(leaf):
                 value = self.load_operand(leaf.value, bases[leaf.value], at, lanes)
                 self.scopes[-1][leaf] = value
 

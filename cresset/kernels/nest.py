@@ -94,7 +94,7 @@ class Nest(NamedTuple):
     """The work itself: space, reduced dims, operands and the passes over them, in order.
 
     `position_strides` give the flat index that `position` reads; `in_place` says that an output may
-    lie exactly over an input. `lanes` names the schedule where that may be no other.
+    lie exactly over an input. `order` is that of its arrangement where it may be no other.
     """
 
     shape: tuple[int, ...]
@@ -104,7 +104,7 @@ class Nest(NamedTuple):
     position_strides: tuple[int, ...] = ()
     position_start: int = 0
     in_place: bool = False
-    lanes: str = ""
+    order: tuple = ()
 
     @property
     def folds(self) -> bool:
@@ -197,7 +197,7 @@ class Arrangement(NamedTuple):
 
     def order(self) -> tuple:
         """What the order depends on in which elements are folded, but for the blocks of folds."""
-        return [n for n, _ in self.reduced], self.lanes
+        return tuple([n for n, _ in self.reduced]), self.lanes
 
 
 def arranged(nest: Nest) -> Arrangement:
@@ -214,7 +214,7 @@ def settled(nest: Nest) -> Nest:
         s._replace(block=block) if isinstance(s, Reduce) and s.block == (0, 0) else s
         for s in nest.body
     ])
-    return nest._replace(body=body, lanes=own.lanes)
+    return nest._replace(body=body, order=own.order())
 
 
 # Fusion asks several times for each nest.
@@ -232,7 +232,7 @@ def _arranged(nest: Nest, vector_bytes: int) -> Arrangement:
     if nest.folds and not reduced_dims:
         reduced_dims = [single]
     where = {k: column for column, k in enumerate(arrays)}
-    lanes = nest.lanes or _schedule(nest, kept_dims, reduced_dims, where)
+    lanes = nest.order[1] if nest.order else _schedule(nest, kept_dims, reduced_dims, where)
     extent = (reduced_dims[-1] if lanes == "reduced" else kept_dims[-1])[0]
     extent = min(extent, SIDE) if lanes == "turned" else extent
     one_row = len(kept_dims) == 1 and not reduced_dims
@@ -284,7 +284,7 @@ def launch(nest: Nest, arrangement: Arrangement | None = None) -> Step:
     # Blocks of one lane do not overlap, and where nothing is read nothing can be read back.
     in_place = nest.in_place and width > 1 and any(role.kind == "in" for role in roles)
     body = nest.body
-    if nest.lanes:
+    if nest.order:
         own = (width, rows) if lanes == "reduced" else (0, rows)
         body = tuple([
             s._replace(block=(0, 0)) if isinstance(s, Reduce) and s.block == own else s

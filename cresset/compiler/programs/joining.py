@@ -7,6 +7,7 @@ other does at that point alone. What the first writes is then at hand in registe
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -93,22 +94,67 @@ def _aligned(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
     """Both nests over the same dims; None where they do not run over the same points.
 
     Where the first folds and the second runs over what is kept, the second does not move along the
-    folded dims, and stores once. Where both fold, it is along the same dims.
+    folded dims, and stores once. Where both fold, it is along the same dims. Where the first is of
+    fewer points (`spreads`), it is done at every point of the second.
     """
-    folded = prod(n for d, n in enumerate(first.shape) if d in first.reduced)
+    if first.shape == second.shape and not (
+        first.order and second.order and first.reduced != second.reduced
+    ):
+        return first, second
+    if spreads(first, second):
+        return _spread(first, second)
+    folded = prod([n for d, n in enumerate(first.shape) if d in first.reduced])
     once = first.reduced and prod(second.shape) * folded == prod(first.shape)
     if once and (second.folds or positioned(second.body)):
         return None
     met = [d for d in range(len(first.shape)) if not (once and d in first.reduced)]
-    sizes = [first.shape[d] for d in met]
-    cuts, others = _cuts(sizes, second.shape), _cuts(second.shape, sizes)
+    found = _cut_alike(first, met, second)
+    if found is None:
+        return None
+    one, two = found
+    if once:
+        body = tuple([s._replace(kept=True) for s in two.body])
+        two = two._replace(reduced=one.reduced, body=body)
+    if first.folds and second.folds and one.reduced != two.reduced:
+        return None
+    return one, two
+
+
+def spreads(first: Nest, second: Nest) -> bool:
+    """Whether a nest makes what another can only read at several points."""
+    return not first.folds and prod(first.shape) < prod(second.shape)
+
+
+def _spread(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
+    """A nest of few points at those of the second, where it costs little: it does not change along
+    the innermost dim.
+    """
+    written = {first.operands[k].place for k in outputs(first.body)}
+    reads = [o.strides for o in second.operands if o.strides and o.place in written]
+    met = [d for d in range(len(second.shape)) if any(strides[d] for strides in reads)]
+    if not reads or len(second.shape) - 1 in met or heavy(*computed(first.body)):
+        return None
+    if first.in_place or positioned(first.body):
+        return None
+    found = _cut_alike(second, met, first)
+    return None if found is None else found[::-1]
+
+
+def _cut_alike(large: Nest, met: list[int], small: Nest) -> tuple[Nest, Nest] | None:
+    """Two nests over the same dims, where the points of one are those of the dims `met` of the
+    other; along the others it does not move.
+    """
+    sizes = [large.shape[d] for d in met]
+    if prod(sizes) != prod(small.shape):
+        return None
+    cuts, others = _cuts(sizes, small.shape), _cuts(small.shape, sizes)
     if cuts is None or others is None:
         return None
     own = dict(zip(met, cuts))
     fitting = iter([piece for pieces in others for piece in pieces])
     ones: list[Piece] = []
     twos: list[Piece] = []
-    for d, n in enumerate(first.shape):
+    for d, n in enumerate(large.shape):
         for piece in own.get(d, [Piece(None, n, 0)]):
             if piece.dim is None:
                 ones.append(Piece(d, n, 1))
@@ -116,13 +162,7 @@ def _aligned(first: Nest, second: Nest) -> tuple[Nest, Nest] | None:
             else:
                 ones.append(piece._replace(dim=d))
                 twos.append(next(fitting))
-    one, two = _over(first, ones), _over(second, twos)
-    if once:
-        body = tuple([s._replace(kept=True) for s in two.body])
-        two = two._replace(reduced=one.reduced, body=body)
-    if first.folds and second.folds and one.reduced != two.reduced:
-        return None
-    return one, two
+    return _over(large, ones), _over(small, twos)
 
 
 # --- joining --------------------------------------------------------------------------------------
@@ -132,21 +172,24 @@ def joined(first: Nest, second: Nest, read: Container[int]) -> Nest | None:
     `read` are the values that later launches read. Others are stored nevertheless, but where there
     would be too many.
     """
-    folds = first.folds or second.folds
-    if (folds and first.in_place) or (first.folds and second.in_place):
+    if first.order and second.order and first.order != second.order:
         return None
     aligned = _aligned(first, second)
     if aligned is None or not _independent(*aligned):
         return None
     nest = _Joining(*aligned).nest()
-    if nest is None:
+    if nest is None or (nest.folds and nest.in_place and _overwrites(nest)):
         return None
-    most = repeats(first) + repeats(second) if folds else 0
+    if spreads(first, second):
+        nest = _without(nest, {first.operands[k].place for k in outputs(first.body)}, read)
+        if nest is None:
+            return None
+    most = repeats(first) + repeats(second)
     if _too_much(nest, most):
         nest = without_unread(nest, read)
         if nest is None or _too_much(nest, most):
             return None
-    if any(one.folds and in_order(one) != in_order(nest) for one in aligned):
+    if not all(keeps_order(one, nest) for one in aligned):
         return None
     if nest.in_place and arranged(nest).lanes == "turned":
         # What is turned over is read ahead of what is written.
@@ -154,9 +197,31 @@ def joined(first: Nest, second: Nest, read: Container[int]) -> Nest | None:
     return nest
 
 
-def in_order(nest: Nest) -> tuple:
-    """In which order a nest folds its elements, but for the blocks of folds."""
-    return arranged(nest).order(), folded_dims(nest)
+def _overwrites(nest: Nest) -> bool:
+    """Whether a nest overwrites what it reads in its passes, and not only once for each kept point,
+    when all passes are done.
+    """
+    written = {nest.operands[s.operand].place for s in nest.body
+               if isinstance(s, Store) and not s.kept}
+    read = scalar.arguments(*computed(nest.body))
+    return any(nest.operands[e.value].place in written for e in read)
+
+
+def _without(nest: Nest, values: set[int], read: Container[int]) -> Nest | None:
+    """The nest without stores of some values; None where these are read later."""
+    if any(value in read for value in values):
+        return None
+    nest = without_unread(nest, {nest.operands[k].place for k in outputs(nest.body)} - values)
+    if nest is None or any(nest.operands[k].place in values for k in outputs(nest.body)):
+        return None
+    return nest
+
+
+def keeps_order(nest: Nest, other: Nest) -> bool:
+    """Whether what a nest folds is folded in the same order by another over the same dims."""
+    if not nest.order:
+        return True
+    return arranged(other).order() == nest.order and folded_dims(nest) == folded_dims(other)
 
 
 def _too_much(nest: Nest, most: int) -> bool:
@@ -172,6 +237,7 @@ def _too_much(nest: Nest, most: int) -> bool:
     return repeats(nest) > most
 
 
+@lru_cache(256)
 def repeats(nest: Nest) -> int:
     """How many costly values are computed again in another pass over the same elements."""
     if not nest.folds or not heavy(*computed(nest.body)):
@@ -280,7 +346,7 @@ class _Joining:
         return Nest(
             first.shape, first.reduced | second.reduced, tuple(self.operands), tuple(self.body),
             start.position_strides, start.position_start,
-            first.in_place or second.in_place or met, first.lanes or second.lanes,
+            first.in_place or second.in_place or met, first.order or second.order,
         )
 
     def _source(self, o: Operand) -> Expression:
@@ -396,6 +462,10 @@ def as_run(nest: Nest) -> Nest:
             waiting = []
         body.append(s)
     body += waiting
+    # What kept points overwrite is read before.
+    body.sort(key=lambda s: isinstance(s, Store) and s.kept)
+    if not heavy(*computed(nest.body)):
+        return nest._replace(body=tuple(body))
     moving = moving_leaves(nest)
     held = tuple([o.dtype for o in nest.operands])
     moves = tuple([scalar.argument(k, d) in moving for k, d in enumerate(held)])

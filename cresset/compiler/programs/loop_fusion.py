@@ -13,15 +13,15 @@ order would change in which a fold meets its elements, nothing is joined.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from cresset.compiler.programs.joining import (
     as_run,
     as_stated,
     in_memory_order,
-    in_order,
     joined,
+    keeps_order,
     repeats,
     without_unread,
 )
@@ -72,22 +72,69 @@ class Launch(NamedTuple):
 
 def fused(launches: Sequence[Launch], staying: set[int]) -> list[Launch]:
     """The launches with nests joined; values in `staying` are read after the last of them."""
-    # The last launch that uses each value.
-    last = {value: k for k, entry in enumerate(launches) for value in entry.reads}
-    last.update(dict.fromkeys(staying, len(launches)))
-    done: list[_Candidate] = []
-    for k, entry in enumerate(launches):
-        candidate = _Candidate(entry)
-        if candidate.nest is None or candidate.tiled or not _join_one(done, candidate, last, k):
-            done.append(candidate)
+    fusion = _Fusion(launches, staying)
+    for number, entry in enumerate(launches):
+        fusion.take(number, entry)
     read = set(staying)
     finished: list[Launch] = []
-    for candidate in reversed(done):
+    for candidate in reversed(fusion.done):
         made = candidate.launch(read)
         if made is not None:
             read |= made.reads
             finished.append(made)
     return finished[::-1]
+
+
+class _Fusion:
+    """Launches that are taken in order and joined to those before, where they can be."""
+
+    def __init__(self, launches: Sequence[Launch], staying: set[int]):
+        # The last launch that uses each value.
+        self.last = {value: k for k, entry in enumerate(launches) for value in entry.reads}
+        self.last.update(dict.fromkeys(staying, len(launches)))
+        self.done: list[_Candidate] = []
+
+    def take(self, number: int, entry: Launch):
+        """Take the launch of this number, which follows those taken."""
+        self.done.append(_Candidate(entry))
+        at: int | None = len(self.done) - 1
+        while at is not None:
+            at = self._join(at, number)
+
+    def _join(self, at: int, number: int) -> int | None:
+        """Join a launch to the latest before it that it can join; returns where both are then.
+
+        Either it comes earlier, or the other later, past all that are between them.
+        """
+        candidate = self.done[at]
+        if candidate.nest is None or candidate.tiled:
+            return None
+        between: list[Launch] = []
+        for k in range(at - 1, max(at - LOOK_BACK, 0) - 1, -1):
+            earlier = self.done[k]
+            if earlier.nest is not None and _shares(earlier.entry, candidate.entry):
+                comes = not any(entry.meets(candidate.entry) for entry in between)
+                goes = not any(entry.meets(earlier.entry) for entry in between)
+                behind = [*between, *(other.entry for other in self.done[at + 1 :])]
+                read = _Read(self.last, number, behind)
+                if (comes or goes) and earlier.join(candidate, read):
+                    del self.done[at]
+                    if not comes:
+                        self.done.insert(at - 1, self.done.pop(k))
+                    return k if comes else at - 1
+            between.append(earlier.entry)
+        return None
+
+
+class _Read(NamedTuple):
+    """The values that are read `behind` two launches, the later of which is that `number`."""
+
+    last: Mapping[int, int]
+    number: int
+    behind: Sequence[Launch]
+
+    def __contains__(self, value) -> bool:
+        return self.last[value] > self.number or any(value in e.reads for e in self.behind)
 
 
 class _Candidate:
@@ -105,7 +152,7 @@ class _Candidate:
         if tiled is not None and tiled.nbytes >= LEAST_BYTES:
             self.tiled, self.nest = entry, _stored(entry.step)
 
-    def join(self, other: _Candidate, read: set[int]) -> bool:
+    def join(self, other: _Candidate, read: Container[int]) -> bool:
         """Take in a launch that follows, where that can be; returns whether it could.
 
         `read` are the values that are read when both have been.
@@ -154,9 +201,7 @@ class _Candidate:
         nest = without_unread(self.nest, read)
         if nest is None:
             return None
-        if nest.folds and (
-            in_order(nest) != in_order(self.nest) or repeats(nest) > repeats(self.nest)
-        ):
+        if not keeps_order(self.nest, nest) or repeats(nest) > repeats(self.nest):
             nest = self.nest
         made_of: set[int] = set()
         if self.tiled is None or not reads_box(nest):
@@ -176,31 +221,6 @@ class _Candidate:
             reads=frozenset(made_of.union(place for k, place in arrays if k not in written)),
             writes=frozenset(place for k, place in arrays if k in written),
         )
-
-
-def _join_one(
-    done: list[_Candidate], candidate: _Candidate, last: Mapping[int, int], number: int
-) -> bool:
-    """Join a nest to the latest launch that it can join; returns whether there was one.
-
-    Either the nest comes earlier, or the launch later, past all that are between them. It is launch
-    `number`, and `last` the last launch that uses each value.
-    """
-    between: list[Launch] = []
-    for k in range(len(done) - 1, max(len(done) - LOOK_BACK, 0) - 1, -1):
-        earlier = done[k]
-        if earlier.nest is not None and _shares(earlier.entry, candidate.entry):
-            comes = not any(entry.meets(candidate.entry) for entry in between)
-            goes = not any(entry.meets(earlier.entry) for entry in between)
-            both = earlier.entry.writes | candidate.entry.writes
-            read = {value for value in both if last[value] > number}
-            read.update(*(entry.reads for entry in between))
-            if (comes or goes) and earlier.join(candidate, read):
-                if not comes:
-                    done.append(done.pop(k))
-                return True
-        between.append(earlier.entry)
-    return False
 
 
 def _shares(first: Launch, second: Launch) -> bool:

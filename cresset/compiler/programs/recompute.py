@@ -12,7 +12,7 @@ from bisect import bisect, insort
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from cresset.compiler.programs.arena import in_use
-from cresset.compiler.programs.joining import as_run, in_order, without_unread
+from cresset.compiler.programs.joining import as_run, keeps_order, without_unread
 from cresset.compiler.programs.loop_fusion import Launch, located
 from cresset.core import scalar
 from cresset.core.scalar import Expression
@@ -145,7 +145,7 @@ def _repeated(entry: Launch, value: int, there: Container[int]) -> Launch | None
     reads = {o.place for o in alone.operands if o.strides is not None} - {value}
     if heavy(*computed(alone.body)) or not all(place in there for place in reads):
         return None
-    if alone.folds and in_order(alone) != in_order(nest):
+    if alone.folds and not keeps_order(nest, alone):
         return None
     step = nests.launch(as_run(alone))
     return Launch(step, frozenset(reads), frozenset({value}), entry.entries, again=True)
@@ -174,4 +174,4 @@ def _reading(nest: Nest, value: int, there: Container[int]) -> Nest:
         return nest._replace(operands=tuple(operands), body=(*folds, *made))
     # Everything that was folded is there.
     body = tuple([s._replace(kept=False) for s in made])
-    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset(), lanes="")
+    return nest._replace(operands=tuple(operands), body=body, reduced=frozenset(), order=())
