@@ -142,10 +142,10 @@ def element_of(f: Function, key: Value, type: dtype, descending: bool) -> Value:
     return value ^ (1 << (8 * type.itemsize - 1)) if type.is_signed else value
 
 
-def make_item(f: Function, value: Value, place: Value, type: dtype, descending: bool):
-    """The item of an element that stands at `place`."""
-    key = f.convert(key_of(f, value, type, descending), "i64", signed=False)
-    return [key, place] if type.itemsize == 8 else [(key << 32) | place]
+def item_of(f: Function, key: Value, place: Value):
+    """The item of a key and the place where its element stands."""
+    wide = key.type == "i64"
+    return [key, place] if wide else [(f.convert(key, "i64", signed=False) << 32) | place]
 
 
 def place_of(item):
@@ -249,7 +249,7 @@ class Row:
         return key_of(self.f, self.element(place), self.type, self.descending)
 
     def item(self, place: Value):
-        return make_item(self.f, self.element(place), place, self.type, self.descending)
+        return item_of(self.f, self.key(place), place)
 
     def write(self, item, rank, least: Value | int | None = 0):
         """Write an element: an integer as its key tells it, which is `least` more than it says.

@@ -17,6 +17,7 @@ from cresset.runtime.ir import Function, Value
 
 PAD = 256  # bytes behind a list of keys: as many as the vectors of one turn take
 FEW = 40  # keys that are compared with one another
+PARTS = 8  # bits of the number of parts, at most
 TOGETHER = 4  # vectors that a turn takes
 
 
@@ -99,25 +100,18 @@ class Keys:
         f = self.f
         self.end_with(count, base - 1)
         bases, reaches = self.splat(base), self.splat(reach)
-        with f.loop(0, count, TOGETHER * self.lanes, carry=[f.constant("i64", 0)]) as loop:
-            blocks = [self.load(loop.index + k * self.lanes, self.lanes) for k in range(TOGETHER)]
-            tests = [(block - bases).ule(reaches) for block in blocks]
-            some = tests[0]
-            for test in tests[1:]:
-                some = some | test
+        together = group(self.lanes)
+        with f.loop(0, count, together * self.lanes, carry=[f.constant("i64", 0)]) as loop:
+            tests = [
+                (self.load(loop.index + k * self.lanes, self.lanes) - bases).ule(reaches)
+                for k in range(together)
+            ]
 
-            def gather():
-                end = loop.values[0]
-                for k, test in enumerate(tests):
-                    def copy(lane, end, block=k):
-                        f.store(self.load(loop.index + block * self.lanes + lane), into.at(end))
-                        return end + 1
+            def copy(lane, end):
+                f.store(self.load(loop.index + lane), into.at(end))
+                return end + 1
 
-                    end = each_lane(f, test, end, copy)
-                return end
-
-            any = f.intrinsic("vector.reduce.or", some, returns="i1")
-            loop.next(f.either(any, gather, lambda: loop.values[0]))
+            loop.next(each_lane(f, tests, loop.values[0], copy))
         return loop.results[0]
 
     def few(self, count: Value, rank: Value) -> tuple[Value, Value]:
@@ -154,7 +148,9 @@ def threshold(keys: Keys, spare: Keys, buckets: Buckets, count: Value, rank: Val
             least, greatest = source.bounds(many)
             spread = f.convert(greatest - least, "i64", signed=False)
             bits = 64 - f.intrinsic("ctlz", spread, f.constant("i1", 0), suffix=".i64")
-            shift = f.select(bits > 8, bits - 8, 0)
+            # Few keys are divided into fewer parts, which are sooner counted up.
+            parts = f.minimum(65 - f.intrinsic("ctlz", many, f.constant("i1", 1)), PARTS)
+            shift = f.select(bits > parts, bits - parts, 0)
             narrow = f.convert(shift, keys.type)
             buckets.clear()
 
@@ -191,10 +187,30 @@ def lowest(f: Function, bits: Value) -> Value:
     return f.intrinsic("cttz", bits, f.constant("i1", 1), suffix=".i64")
 
 
-def each_lane(f: Function, mask: Value, carried: Value, visit):
-    """carried = visit(lane, carried) for every lane of a mask that holds, in order."""
-    bits = bits_of(f, mask)
-    with f.loop(0, f.intrinsic("ctpop", bits), carry=[bits, carried]) as each:
-        left, value = each.values
-        each.next(left & (left - 1), visit(lowest(f, left), value))
-    return each.results[1]
+def group(lanes: int) -> int:
+    """How many vectors' masks `each_lane` takes."""
+    return min(TOGETHER, 64 // lanes)
+
+
+def each_lane(f: Function, masks, carried: Value, visit):
+    """carried = visit(lane, carried) for every lane that holds of masks, one after another.
+
+    Hardly any does.
+    """
+    some = masks[0]
+    for mask in masks[1:]:
+        some = some | mask
+
+    def visited():
+        bits = bits_of(f, masks[0])
+        for k, mask in enumerate(masks[1:], 1):
+            bits = bits | (bits_of(f, mask) << (k * ir.lanes(mask.type)))
+        with f.repeat(bits, carried) as loop:
+            left, value = loop.values
+            following = visit(lowest(f, left), value)
+            left = left & (left - 1)
+            loop.again(left.ne(0), left, following)
+        return loop.results[1]
+
+    any = f.intrinsic("vector.reduce.or", some, returns="i1")
+    return f.either(any, visited, lambda: carried)

@@ -20,6 +20,8 @@ from cresset.runtime.program import Program
 
 __all__ = ["argsort", "msort", "sort", "topk"]
 
+LONG = 2048  # elements of a packed row in which a limit finds the first of all sooner
+
 
 def refuse(name, x, *refused):
     if x.dtype in refused:
@@ -49,7 +51,9 @@ def greatest_dim(x: Tensor, k, dim, largest):
             f"topk: selected index k out of range; got {k} for a dim of size {size}; need "
             f"0 <= k <= {size}"
         )
-    if k == 1 and (largest or not x.dtype.is_floating_point):
+    if k == 1 and (largest or not x.dtype.is_floating_point) and (
+        size <= LONG or x.strides[d] != 1
+    ):
         # The extreme; but where NaN, the greatest, would be the least.
         return (max_with_index if largest else min_with_index).op.program((x, d, True))
     shape = list(x.shape)
