@@ -55,6 +55,17 @@ for _type in ("float32", "int64", "uint8"):
         return [*found, *x.kthvalue(1 + n // 2, 1), x.median(), *x.median(1), *x.mode(1)]
 
 
+for _type in ("float32", "float64", "int64", "uint8"):
+    @family(f"runs {_type}", AROUND + LONG,
+            lambda n, d=_type: numbers(n, dtype=d, low=0))
+    def _(x):
+        found = [*x.unique(return_inverse=True, return_counts=True), x.unique(),
+                 *x.unique_consecutive(return_inverse=True, return_counts=True),
+                 cresset.isin(x, x[::3])]
+        counted = x.histc(7) if x.is_floating_point() else x.bincount()
+        return [*found, counted, *(x.median(0) if len(x) else ())]
+
+
 @family("search", AROUND, lambda n: np.sort(numbers(n)), lambda n: numbers(17))
 def _(line, x):
     sorter = cresset.arange(line.numel())

@@ -298,6 +298,7 @@ def run_every_kind_of_kernel():
     _ = x.sum(), x.sum(0), x.mean(1), x.amax(), x.argmax(1), x.max(0), whole.prod(1), x.softmax(1)
     _ = x @ y.t(), x[0] @ y.t(), whole @ whole.t(), x.double() @ y.t().double()
     _ = x.cumsum(1), x.cumsum(0), x.sort(1), cresset.rand(5000).sort(), x.topk(3, 1)
+    _ = x.unique(return_inverse=True, return_counts=True), x.mode(), x.histc(), cresset.isin(x, y)
     _ = x.view(-1).topk(3), x.kthvalue(9, 1), x.view(-1).double().sort(), cresset.bucketize(x, y[0])
     _ = x[places], x.gather(1, whole), x.index_add(0, places, y), x.scatter(1, whole, y)
     _ = x.nonzero(), x[x > 0.5], cresset.cat([x, y]), F.dropout(x), cresset.rand(3, 7)

@@ -7,7 +7,7 @@ import pytest
 from steps import guarded, layout, run
 
 from cresset.core.generator import EXCHANGED, Generator
-from cresset.kernels import compaction, index, random, scan, sort, topk
+from cresset.kernels import compaction, index, random, scan, selection, sort, topk
 from cresset.runtime.target import host
 
 TYPES = ["f4", "f8", "i8", "i4", "i2", "u1", "i1", "?"]
@@ -19,7 +19,7 @@ WIDTHS = [16, 32, 64]
 def write_for(monkeypatch, width):
     """Have kernels written for a width of vectors: any processor runs them, if not as quickly."""
     target = host()._replace(vector_bytes=width)
-    for module in (index, compaction, random, scan, sort, topk):
+    for module in (index, compaction, random, scan, selection, sort, topk):
         monkeypatch.setattr(module, "host", lambda: target)
 
 
@@ -542,6 +542,25 @@ def test_sort_of_every_vector_width(vector_bytes):
             schedule = sort.sort(layout(x), 1, layout(out), layout(places), (0, 1, 2), 3)
             done(schedule, [x, out, places])
             assert equal(places, order_of(x, 1, descending=False))
+
+
+def test_selection_of_every_vector_width(vector_bytes):
+    rng = np.random.default_rng(0)
+    for kind in ("f4", "i8", "u1", "i2"):
+        for count in (1, 39, 40, 41, 65, 300, 3000):
+            x = numbers(rng, (3, count), kind)
+            x = guarded(np.where(rng.random(x.shape) < 0.5, x, x[:, :1]))
+            want = order_of(x, 1, descending=False)
+            out, place = guarded(np.zeros((3, 1), kind)), guarded(np.zeros((3, 1), "i8"))
+            rank = count // 3
+            done(selection.kth(layout(x), rank, 1, layout(out), layout(place), (0, 1, 2), 3),
+                 [x, out, place])
+            assert equal(place[:, 0], want[:, rank])
+            k = -(-count // 5)
+            out, places = guarded(np.zeros((3, k), kind)), guarded(np.zeros((3, k), "i8"))
+            done(topk.topk(layout(x), k, 1, layout(out), layout(places), (0, 1, 2), 3, False),
+                 [x, out, places])
+            assert equal(places, want[:, :k])
 
 
 # --- kernels --------------------------------------------------------------------------------------

@@ -63,7 +63,9 @@ def all_packed(kind: dtype, first: int, layouts, temporary: int):
     The type is float32 where a half one is asked for.
     """
     kind = types.float32 if kind in types.HALVES else kind
-    launches, temporaries, places = [], [], []
+    launches: list = []
+    temporaries: list[int] = []
+    places = []
     for number, layout in enumerate(layouts, first):
         copies, bytes, place = packed_as(kind, number, layout, temporary + len(temporaries))
         launches += copies
