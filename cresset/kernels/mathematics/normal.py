@@ -15,16 +15,19 @@ from cresset.kernels.mathematics.arithmetic import (
     in_double,
     in_registers,
     polynomial,
+    power_of_two,
     with_sign,
 )
 from cresset.kernels.mathematics.error import (
     ERF_SMALL,
+    ERFC_SHIFT,
     ERFINV_TAIL,
     erf,
     erfinv,
     falling,
     scaled_erfc,
 )
+from cresset.kernels.mathematics.exponential import reduced_exp
 from cresset.kernels.mathematics.logarithm import log
 from cresset.runtime import ir
 
@@ -42,6 +45,16 @@ FAR = (
     0.035920371346561966, 0.0022747389103794633, -0.02421570943592483,
 )  # fmt: skip
 
+# (s + 9/16) e^(s^2) erfc s in (s - K) / (s + K), for 0 <= s <= 10.1, in double for floats; its
+# error is 2^-37.5 of it.
+ERFC_FOR_FLOAT_CENTRE = 3.75
+ERFC_FOR_FLOAT = (
+    0.6278556730015983, -0.08720916999206121, 0.015918211288504017, 0.03091512414875267,
+    -0.04798917436072058, 0.04272706226148119, -0.027837990414639517, 0.013666750787679014,
+    -0.004759564594884387, 0.0008796828269883306, 0.00013674149341063997, -0.00015033888925857598,
+    2.088338209779045e-05, 1.566865459816099e-05,
+)  # fmt: skip
+
 # ((2 ndtr(-x))^(1/8) - 1) / x for 0 <= x <= WEIGHT_END, where x times it reaches -1; the error of
 # ndtr is 2^-27.7.
 WEIGHT = (
@@ -55,7 +68,7 @@ WEIGHT_END = 8.2
 def ndtr(f: ir.Function, x: ir.Value) -> ir.Value:
     """The integral of the normal density from -infinity to x: erfc(-x / sqrt 2) / 2."""
     if format_of(x).name == "float":
-        return in_double(f, ndtr, x)
+        return in_double(f, _ndtr_for_float, x)
     size = at_most(f, absolute(f, x), 38.6)
     # The exponent x^2 / 2 is exact, so only what varies slowly sees the rounded quotient.
     scaled = at_least(f, size * ROOT_HALF, 0.5)
@@ -66,6 +79,19 @@ def ndtr(f: ir.Function, x: ir.Value) -> ir.Value:
     near = f.fma(polynomial(f, argument * argument, ERF_SMALL["double"]), argument, argument)
     result = f.select(size * ROOT_HALF < 0.5, f.fma(near, 0.5, 0.5), far)
     return f.select(x.unordered(x), x, result)
+
+
+def _ndtr_for_float(f, x):
+    """ndtr of doubles that stand for floats, of which it is 0 from -14.2 down."""
+    size = at_most(f, absolute(f, x), 14.2)
+    scaled = size * ROOT_HALF
+    divisor, further = scaled + ERFC_SHIFT, scaled + ERFC_FOR_FLOAT_CENTRE
+    both = 1.0 / (divisor * further)
+    t = (scaled - ERFC_FOR_FLOAT_CENTRE) * (both * divisor)
+    part, n_bits = reduced_exp(f, size * size * -0.5)
+    decay = part * power_of_two(f, n_bits) * 0.5
+    below = polynomial(f, t, ERFC_FOR_FLOAT) * (both * further) * decay
+    return f.select(x < 0, below, 1.0 - below)
 
 
 def normal_weight(f: ir.Function, x: ir.Value) -> ir.Value:
