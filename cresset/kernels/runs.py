@@ -8,6 +8,7 @@ Schedules return (steps, bytes of each temporary).
 
 from __future__ import annotations
 
+from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.layout import Layout
 from cresset.kernels.words import Words
@@ -15,6 +16,7 @@ from cresset.runtime.ir import Function, Module
 from cresset.runtime.program import Step
 
 PACE = 1  # nanoseconds that an element takes
+TABLES = 4  # in which bytes that follow one another are counted
 GRAIN = 1 << 14  # elements of rows that are a piece of shared work
 
 
@@ -32,6 +34,16 @@ def runs(x: Layout, values, order: int | None, groups: int | None, sizes: int | 
         given.remove(order)
     name = "".join(letter for letter, here in zip("ogs", form) if here)
     step = Step(f"runs.{x.dtype.name}.{name}", lambda: _write_runs(x.dtype, *form),
+                (*values, *given), (x.numel,), work=PACE * x.numel)
+    return (step,), ()
+
+
+def byte_runs(x: Layout, values, groups: int | None, sizes: int | None):
+    """`runs` of a vector of bytes as if it had been sorted, which counting them spares."""
+    given = [place for place in (groups, sizes) if place is not None]
+    form = groups is not None, sizes is not None
+    name = "".join(letter for letter, here in zip("gs", form) if here)
+    step = Step(f"runs.bytes.{x.dtype.name}.{name}", lambda: _write_byte_runs(x.dtype, *form),
                 (*values, *given), (x.numel,), work=PACE * x.numel)
     return (step,), ()
 
@@ -126,6 +138,58 @@ def _write_runs(kind: dtype, ordered: bool, grouped: bool, sized: bool) -> Modul
             last = (run + 1).eq(number)
             following = f.load("i64", f.offset(sizes, f.select(last, run, run + 1), "i64"))
             f.store(f.select(last, count, following) - f.load("i64", at), at)
+    f.ret()
+    return module
+
+
+def _write_byte_runs(kind: dtype, grouped: bool, sized: bool) -> Module:
+    """The kernel; there is one unit.
+
+    Words: x, total, firsts, then groups and sizes, if any; the number of elements.
+    """
+    module = Module()
+    f = module.kernel()
+    words = Words(f)
+    x, total, firsts = (words.pointer() for _ in range(3))
+    groups, sizes = (words.pointer() if here else None for here in (grouped, sized))
+    count = words.integer()
+    different = 2 if kind is types.bool else 256
+    counts = f.alloca("i64", TABLES * different)
+    sign = 128 if kind.is_signed and kind is not types.bool else 0
+
+    def entry(i, table):
+        key = f.convert(f.load("i8", f.offset(x, i)) ^ sign, "i64", signed=False)
+        return f.offset(counts, key + table * different, "i64")
+
+    def enter(i, table):
+        at = entry(i, table)
+        f.store(f.load("i64", at) + 1, at)
+
+    with f.loop(0, TABLES * different) as i:
+        f.store(f.constant("i64", 0), f.offset(counts, i, "i64"))
+    rest = count.urem(TABLES)
+    with f.loop(0, count - rest, TABLES) as i:
+        for table in range(TABLES):
+            enter(i + table, table)
+    with f.loop(count - rest, count) as i:
+        enter(i, 0)
+    with f.loop(0, different, carry=[f.constant("i64", 0)]) as loop:
+        key, (number,) = loop.index, loop.values
+        first = f.offset(counts, key, "i64")
+        size = f.load("i64", first)
+        for table in range(1, TABLES):
+            size = size + f.load("i64", f.offset(first, table * different, "i64"))
+        f.store(number, first)
+        here = size > 0
+        with f.when(here):
+            f.store(f.convert(key, "i8") ^ sign, f.offset(firsts, number))
+            if sized:
+                f.store(size, f.offset(sizes, number, "i64"))
+        loop.next(number + f.convert(here, "i64"))
+    f.store(loop.results[0], total)
+    if grouped:
+        with f.loop(0, count) as i:
+            f.store(f.load("i64", entry(i, 0)), f.offset(groups, i, "i64"))
     f.ret()
     return module
 

@@ -7,6 +7,7 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.kernels.runs import byte_runs
 from cresset.kernels.runs import runs as find_runs
 from cresset.kernels.search import search
 from cresset.kernels.sort import sort as sort_rows
@@ -16,6 +17,7 @@ from cresset.ops.kinds import hosted, special
 from cresset.ops.kinds.hosted import np
 from cresset.ops.kinds.promotion import computed, result_type
 from cresset.ops.kinds.widened import all_packed, packed_as
+from cresset.ops.memory.resizing import show
 from cresset.ops.operation import called, method
 from cresset.ops.ordering.sorting import refuse
 from cresset.ops.out import with_out
@@ -47,6 +49,9 @@ def runs(x: Tensor, in_order, inverse, sized):
     here = len(outputs)
     launches, temporaries, place = packed_as(x.dtype, here, x, here + 1)
     order = None
+    if in_order and x.dtype.itemsize == 1:
+        finding, _ = byte_runs(line, (place, 0, 1), groups, sizes)
+        return Program("t", tuple(outputs), (*launches, *finding), tuple(temporaries))
     if in_order:
         refuse("unique", x, types.complex64, types.complex128)
         places = (place, here + 1 + len(temporaries), here + 2 + len(temporaries))
@@ -89,7 +94,8 @@ def _cut(x, count):
     """
     if x.layout.nbytes > IDLE and 2 * count < x.layout.numel:
         return narrow(x, 0, 0, count).clone()
-    return x.detach().resize_(count)
+    part = x.detach()
+    return show(part, part.memory, Layout.packed((count,), x.layout.dtype), 0)
 
 
 def _begins(rows):
@@ -158,7 +164,8 @@ def _distinct(name, x, dim, in_order, inverse, sized):
     """The distinct elements or entries; with them, if asked for, the group of each element and the
     size of each group.
     """
-    x = x.detach()
+    if x.history is not None:
+        x = x.detach()
     if dim is None:
         total, values, *more = runs(x, in_order, bool(inverse), bool(sized))
         count = total.item()
