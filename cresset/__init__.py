@@ -128,7 +128,7 @@ __getattr__, __dir__ = _found_late(globals(), {
     ),
     **dict.fromkeys((
         "accelerator", "array_api", "backends", "cuda", "distributed", "distributions", "fft",
-        "jit", "linalg", "mps", "nn", "optim", "random", "special", "testing", "types", "utils",
-        "version", "xpu",
+        "fx", "hub", "jit", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim", "random",
+        "special", "testing", "types", "utils", "version", "xpu",
     ), ()),
 })

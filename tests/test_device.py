@@ -192,11 +192,3 @@ def test_ways_to_compute_attention_are_switched_for_a_while():
         with sdpa_kernel(["math"]):
             pass
     assert cresset.nn.attention.SDPBackend.MATH == 0
-
-
-def test_a_process_is_alone():
-    distributed = cresset.distributed
-    assert not (distributed.is_available() or distributed.is_initialized())
-    assert not distributed.is_torchelastic_launched()
-    with pytest.raises(AttributeError, match="^distributed has no 'init_process_group'"):
-        distributed.init_process_group("gloo")
