@@ -7,23 +7,19 @@ from cresset.core import scalar
 from cresset.core.layout import Layout
 from cresset.core.tensor import Tensor
 from cresset.kernels.nest import Nest, Operand, Store, steps
+from cresset.kernels.row_runs import row_runs as find_row_runs
 from cresset.kernels.runs import byte_runs
 from cresset.kernels.runs import runs as find_runs
 from cresset.kernels.search import search
 from cresset.kernels.sort import sort as sort_rows
-from cresset.ops.creation.tensors import empty, tensor
-from cresset.ops.indexing.masks import nonzero
-from cresset.ops.kinds import hosted, special
-from cresset.ops.kinds.hosted import np
+from cresset.ops.creation.tensors import tensor
+from cresset.ops.kinds import special
 from cresset.ops.kinds.promotion import computed, result_type
 from cresset.ops.kinds.widened import all_packed, packed_as
 from cresset.ops.memory.resizing import show
 from cresset.ops.operation import called, method
 from cresset.ops.ordering.sorting import refuse
 from cresset.ops.out import with_out
-from cresset.ops.reductions.reduction import any
-from cresset.ops.reductions.scans import cumsum_dim
-from cresset.ops.shapes.joining import cat
 from cresset.ops.shapes.shape import canonical_dim, movedim, narrow, reshape
 from cresset.runtime.program import Program
 
@@ -98,56 +94,20 @@ def _cut(x, count):
     return show(part, part.memory, Layout.packed((count,), x.layout.dtype), 0)
 
 
-def _begins(rows):
-    """Where an entry of the first dim differs from the one before it; the first does."""
-    count = rows.layout.shape[0]
-    differ = narrow(rows, 0, 1, count - 1).ne(narrow(rows, 0, 0, count - 1))
-    if rows.layout.ndim > 1:
-        differ = any(differ, 1)
-    return cat((differ.new_ones(1), differ))
-
-
-@hosted(lambda rows: Layout.packed((rows.shape[0],), types.int64))
-def order_of_rows(rows: Tensor):
-    """The indices that sort the rows of a matrix, stable.
-
-    Numbers become bytes of the same order, so NumPy compares a row at a time, as a string of bytes.
-    """
-    kind = rows.dtype.kind
-    if kind == "f":
-        # There is one zero and one NaN.
-        rows = np.where(np.isnan(rows), rows.dtype.type(np.nan), rows + 0)
-    bits = rows.view(f"u{rows.itemsize}")
-    sign = bits.dtype.type(1 << (8 * rows.itemsize - 1))
-    if kind == "f":
-        bits = np.where(bits & sign, ~bits, bits | sign)
-    elif kind == "i":
-        bits = bits ^ sign
-    keys = np.ascontiguousarray(bits.astype(bits.dtype.newbyteorder(">")))
-    keys = keys.view(f"S{keys.shape[1] * keys.itemsize}")[:, 0]
-    return keys.argsort(kind="stable")
-
-
-def _grouped(entries, order, inverse, sized):
-    """(places of the first of each group of equal neighbours, its group for every entry, counts).
-
-    `order` is where the entries stood before they were sorted, None where they were not. Groups and
-    counts are None where they are not asked for.
-    """
-    count = entries.layout.shape[0]
-    if not count:
-        nothing = empty(0, dtype=types.int64, device=entries.layout.device)
-        return nothing, nothing, nothing
-    begins = _begins(entries)
-    firsts = reshape(nonzero(begins), (-1,))
-    groups = counts = None
-    if inverse:
-        groups = cumsum_dim(begins, 0, False) - 1
-        if order is not None:
-            groups = order.new_zeros(count).scatter_(0, order, groups)
-    if sized:
-        counts = cat((firsts, firsts.new_tensor([count]))).diff()
-    return firsts, groups, counts
+@called("unique")
+@special(takes_complex=True)
+def row_runs(x: Tensor, in_order, inverse, sized):
+    """`runs` of the rows of a matrix, with the numbers of the first rows instead of them."""
+    if in_order:
+        refuse("unique", x, types.complex64, types.complex128)
+    count = Layout.packed((x.shape[0],), types.int64)
+    outputs = (Layout.packed((), types.int64), *[count] * (1 + inverse + sized))
+    here = len(outputs)
+    launches, temporaries, place = packed_as(x.dtype, here, x, here + 1)
+    groups, sizes = 2 if inverse else None, 2 + inverse if sized else None
+    finding, room = find_row_runs(x, in_order, (place, 0, 1), groups, sizes,
+                                  here + 1 + len(temporaries))
+    return Program("t", outputs, (*launches, *finding), (*temporaries, *room))
 
 
 def _rows(name, x, dim):
@@ -174,19 +134,12 @@ def _distinct(name, x, dim, in_order, inverse, sized):
         values = _cut(values, count)
         return (values, *more) if more else values
     d, rows = _rows(name, x, dim)
-    order = None
-    if in_order and rows.layout.numel:
-        order = order_of_rows(rows.float() if rows.layout.dtype in types.HALVES else rows)
-    entries = rows if order is None else rows[order]
-    firsts, groups, counts = _grouped(entries, order, inverse, sized)
-    chosen = firsts if order is None else order[firsts]
-    values = x.index_select(d, chosen) if x.layout.ndim else x
-    return _asked(values, inverse, groups, sized, counts)
-
-
-def _asked(values, inverse, groups, sized, counts):
-    wanted = [values] + [groups] * bool(inverse) + [counts] * bool(sized)
-    return tuple(wanted) if len(wanted) > 1 else values
+    total, firsts, *more = row_runs(rows, in_order, bool(inverse), bool(sized))
+    count = total.item()
+    if sized:
+        more[-1] = _cut(more[-1], count)
+    values = x.index_select(d, _cut(firsts, count)) if x.layout.ndim else x
+    return (values, *more) if more else values
 
 
 @method()
