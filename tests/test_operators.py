@@ -2,6 +2,7 @@
 
 import operator
 from decimal import Decimal
+from enum import IntEnum
 
 import numpy
 import pytest
@@ -59,6 +60,34 @@ def test_arrays_on_the_right(apply, torch):
         found, expected = apply(x, array), apply(y, array)
         assert type(found) is cresset.Tensor and str(found.dtype) == str(expected.dtype)
         assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("number", [
+    numpy.float64(2), numpy.float32(2), numpy.float16(2), numpy.int64(2), numpy.uint8(2),
+    numpy.complex128(2j), IntEnum("Two", {"two": 2}).two,
+], ids=repr)
+@pytest.mark.parametrize("kind", ["float32", "int64", "bool"])
+def test_numbers_of_numpy_are_numbers(number, kind, torch):
+    ones, theirs = (m.ones(2, dtype=getattr(m, kind)) for m in (cresset, torch))
+    for apply in (operator.mul, operator.add, operator.truediv, operator.eq,
+                  lambda x, y: y * x, lambda x, y: y + x, lambda x, y: x.clone().float().mul_(y)):
+        try:
+            expected = apply(theirs, number)
+        except (RuntimeError, TypeError):
+            continue
+        found = apply(ones, number)
+        assert str(found.dtype) == str(expected.dtype) and found.tolist() == expected.tolist()
+    if not numpy.iscomplexobj(number):
+        found, expected = (
+            [m.full((2,), number), m.clamp(x, max=number), m.pow(x, number)]
+            for m, x in ((cresset, ones.float()), (torch, theirs.float()))
+        )
+        assert [x.tolist() for x in found] == [x.tolist() for x in expected]
+
+
+def test_numpys_truths_are_pythons():
+    x = cresset.arange(2)
+    assert (x * numpy.True_).tolist() == [0, 1] and (x == numpy.True_).tolist() == [False, True]
 
 
 def test_arrays_have_no_gradients():

@@ -104,16 +104,28 @@ def letter(spec) -> str:
 
 
 def freeze(value):
-    """A static parameter in hashable form: lists become tuples, NumPy integers Python ones."""
+    """A static parameter in hashable form: lists become tuples, NumPy's numbers Python's."""
     if isinstance(value, (list, tuple)):
         return tuple(map(freeze, value))
-    if isinstance(value, (bool, int, float)) or value is None:
+    if type(value) in (bool, int, float) or value is None:
         return value
+    if is_numpy_truth(value):
+        return bool(value)
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)
     return complex(value) if isinstance(value, numbers.Complex) else value
+
+
+def is_number(value) -> bool:
+    """Whether a value is a number to operations."""
+    return isinstance(value, numbers.Number) or is_numpy_truth(value)
+
+
+def is_numpy_truth(value) -> bool:
+    """Whether a value is True or False of NumPy's, which are no numbers to Python."""
+    return type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_")
 
 
 def clean(op, args) -> tuple:
@@ -139,7 +151,7 @@ def clean(op, args) -> tuple:
                 a = a.item()
         elif a is None and (p.default is None or str(p.annotation).endswith("None")):
             pass
-        elif kind in ("operand", "number") and isinstance(a, numbers.Number):
+        elif kind in ("operand", "number") and is_number(a):
             a = freeze(a)
             if kind == "operand" and type(a) is int and WORD <= a < 2 * WORD:
                 a = _long_number(op, a, args)
@@ -265,14 +277,14 @@ def left_to(op, args) -> bool:
     Python's own know nothing of tensors, but for being unequal.
     """
     return any(
-        not isinstance(a, (Tensor, numbers.Number))
+        not (isinstance(a, Tensor) or is_number(a))
         and (type(a).__module__ != "builtins" or op.name in EQUALITIES)
         for a in args
     )
 
 
 def _is_array(a) -> bool:
-    return not isinstance(a, (Tensor, numbers.Number)) and hasattr(a, "__array_interface__")
+    return not (isinstance(a, Tensor) or is_number(a)) and hasattr(a, "__array_interface__")
 
 
 @guarded
