@@ -442,6 +442,45 @@ def test_elements_decide():
     assert "since an element by which it decides changed" in compiled.explain()
 
 
+def test_elements_decide_after_random_numbers_were_drawn():
+    def function(x):
+        noise = cresset.rand(4)
+        if (x + noise).sum() > 2:
+            return x + noise + cresset.randn(2, 4)
+        return x - noise
+
+    compiled = cresset.compile(function)
+    calls = [cresset.full((4,), k / 20) for k in range(-3, 4)] * 6
+    cresset.manual_seed(0)
+    expected = [function(x) for x in calls]
+    cresset.manual_seed(0)
+    assert all(map(cresset.equal, map(compiled, calls), expected))
+    assert plays(compiled) > 30
+
+
+def test_elements_decide_after_something_was_written():
+    def made():
+        norm, seen = nn.BatchNorm1d(3), cresset.zeros(3)
+
+        def function(x):
+            out = norm(x)
+            seen[1:].add_(out.detach().sum(0)[1:])
+            if norm.running_mean.sum() > x.mean():
+                seen.mul_(0.5)
+                out = out * 2
+            return out, seen.clone(), norm.running_mean.clone(), norm.num_batches_tracked.clone()
+
+        return function
+
+    compiled, immediate = cresset.compile(made()), made()
+    played = 0
+    for k in range(40):
+        x = cresset.randn(5, 3) + k % 3
+        assert all(map(cresset.equal, compiled(x), immediate(x)))
+        played = plays(compiled)
+    assert played > 20
+
+
 def test_loops_whose_length_elements_decide():
     def function(x):
         count = 0

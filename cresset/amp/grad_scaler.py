@@ -8,6 +8,7 @@ from typing import Any
 
 import cresset
 from cresset import Tensor
+from cresset.ops import made_anew
 
 
 class GradScaler:
@@ -67,6 +68,7 @@ class GradScaler:
             f"{type(outputs).__name__}"
         )
 
+    @made_anew
     def unscale_(self, optimizer: Any) -> None:
         """Divides the gradients by the scale, once before each step: to clip them, for example.
 
@@ -95,6 +97,7 @@ class GradScaler:
                 g.mul_(inverse)
             return all(bool(g.isfinite().all()) for g in gradients)
 
+    @made_anew
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """optimizer.step(...), unless a gradient is infinite or NaN; what it returns, or None."""
         if not self._enabled:
@@ -113,6 +116,7 @@ class GradScaler:
         self._stepped.add(id(optimizer))
         return optimizer.step(*args, **kwargs) if self._finite[id(optimizer)] else None
 
+    @made_anew
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """Adjusts the scale to how the steps since the last `update` went, or sets it.
 

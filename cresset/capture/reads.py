@@ -24,8 +24,14 @@ from cresset.capture.instructions import instructions
 from cresset.core.tensor import Tensor
 from cresset.runtime import watch
 
-# Code of the package whose reads count: that of layers. The rest reads nothing that changes.
-WATCHED = ("cresset.nn.module", "cresset.nn.functional", "cresset.nn.losses")
+# Code of the package whose reads count: that of layers, and of the scale of losses. The rest reads
+# nothing that changes.
+READING = ("cresset.nn.module", "cresset.nn.functional", "cresset.nn.losses",
+           "cresset.amp.grad_scaler")
+# Code of the package whose objects remember what was done with them: its assignments count.
+REMEMBERING = ("cresset.amp.grad_scaler", "cresset.optim")
+# Code of the package that puts other tensors in the place of parameters for a while.
+REPLACING = ("cresset.func.functional_call",)
 # What the package calls.
 LIBRARIES = {"llvmlite", "numpy"}
 # Methods that change the object of Python's that they are called on.
@@ -53,14 +59,16 @@ class Reads:
     """Notes what the code that runs between `__enter__` and `__exit__` reads and changes.
 
     `found` maps (where, name) to (owner, value), `where` being the owner's identity; `changes` are
-    those that a replay would leave out; `prints` are the lines that print. What becomes of
-    `numbers` is followed.
+    those that a replay would leave out; `prints` are the lines that print. `kept` maps the same to
+    the objects in which layers keep something, such as whether they train: that is not what a call
+    finds, and is put there again. What becomes of `numbers` is followed.
     """
 
     def __init__(self, numbers: GivenNumbers):
         self.numbers = numbers
         self.found: dict[tuple[int, str, Any], tuple[Any, Any]] = {}
         self.changes: list[Change] = []
+        self.kept: dict[tuple[int, str, Any], Any] = {}
         self.prints: list[tuple[str, int]] = []
         # What the instructions do of code that was run, None for code whose reads do not count; by
         # identity, since code is compared instruction by instruction.
@@ -123,10 +131,18 @@ class Reads:
         if kind == "store global" or kind == "store cell":
             self.changes.append(Change(builtins, f"it assigns to {name} outside of itself", line))
             return
-        if kind.startswith("store") and frame.f_globals["__name__"].startswith("cresset."):
-            # What layers keep for themselves.
+        module = frame.f_globals["__name__"]
+        own = module.startswith("cresset.")
+        keeps = own and kind.startswith("store") and not module.startswith(REMEMBERING)
+        if own and not kind.startswith("store") and name not in CHANGING and (
+            not module.startswith(READING) or name == "__dict__"
+        ):
             return
         owner = MISSING if chain is None else _evaluated(frame, chain)
+        if keeps:
+            key = name if kind == "store" or name is None else _evaluated(frame, name)
+            self._keep(owner, kind, key)
+            return
         if owner is MISSING and kind.startswith("store"):
             self.changes.append(Change(builtins, "it assigns to a part of something", line))
         if owner is MISSING or isinstance(owner, Tensor):
@@ -158,16 +174,28 @@ class Reads:
             value, (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type)
         ):
             return
-        self.found.setdefault((id(owner), kind, name), (owner, value))
+        registries = [vars(owner).get(r) for r in REGISTRIES] if hasattr(owner, "__dict__") else []
+        places = [(owner, kind), *((found, "item") for found in registries)]
+        if not any((id(where), how, name) in self.kept for where, how in places):
+            self.found.setdefault((id(owner), kind, name), (owner, value))
+
+    def _keep(self, owner, kind, name):
+        """Note that the package has put something into an attribute or an entry."""
+        if kind == "store" and hasattr(owner, "__dict__"):
+            self.kept[id(owner), "attribute", name] = owner
+        elif kind == "store item" and isinstance(owner, dict) and isinstance(name, PLAIN):
+            self.kept[id(owner), "item", name] = owner
 
     # --- afterwards -------------------------------------------------------------------------------
     def _prune(self):
         """Forget what the call made and dropped, which nothing but these notes hold."""
         while True:
             held = Counter(id(x) for pair in self.found.values() for x in pair)
-            held.update(id(change.owner) for change in self.changes)
+            changed = [*(change.owner for change in self.changes), *self.kept.values()]
+            held.update(map(id, changed))
             owners = {id(pair[0]): pair[0] for pair in self.found.values()}
-            owners.update((id(change.owner), change.owner) for change in self.changes)
+            owners.update((id(owner), owner) for owner in changed)
+            del changed
             # What nobody else holds shows how many references counting takes by itself.
             nobody = object()
             owners[id(nobody)], held[id(nobody)] = nobody, 1
@@ -181,6 +209,18 @@ class Reads:
                 return
             self.changes = [c for c in self.changes if id(c.owner) not in loose]
             self.found = {k: pair for k, pair in self.found.items() if id(pair[0]) not in loose}
+            self.kept = {k: owner for k, owner in self.kept.items() if id(owner) not in loose}
+
+    def assignments(self) -> list[tuple[dict, str, Any]]:
+        """(attributes, name, value) of the plain values that layers keep at the end of the call."""
+        found = [
+            (vars(owner), name) for (_, kind, name), owner in self.kept.items()
+            if kind == "attribute"
+        ]
+        return [
+            (scope, name, scope[name]) for scope, name in found
+            if isinstance(scope.get(name, MISSING), PLAIN)
+        ]
 
     def conditions(self, known: Callable[[Any], str]) -> Iterator[Condition]:
         """What holds while everything is as it was read.
@@ -290,7 +330,7 @@ def _is_watched(module: str) -> bool:
     """Whether the reads of a module's code count."""
     root = module.partition(".")[0]
     if root == "cresset":
-        return module.startswith(WATCHED)
+        return module.startswith(READING + REMEMBERING + REPLACING)
     # Code without a module was written out at run time.
     return bool(root) and root not in LIBRARIES and root not in sys.stdlib_module_names
 
@@ -328,8 +368,8 @@ def _found_actions(code: types.CodeType) -> Iterator[tuple[int, tuple]]:
             yield i.offset, ("store", chain and chain[0], i.argval)
         elif i.opname == "STORE_SUBSCR":
             place = _loaded(found, k, "BINARY_SUBSCR") if found[k - 1].opname == "SWAP" else k
-            chain = None if place is None else _entry(found, place)[0]
-            yield i.offset, ("store item", chain, None)
+            chain, key = (None, None) if place is None else _entry(found, place)
+            yield i.offset, ("store item", chain, key)
 
 
 def _loaded(found, k, opname):

@@ -157,13 +157,17 @@ class Held:
 
 
 class Live(NamedTuple):
-    """A call that is made whenever the tape is played, of an object's method, and the gradients
-    that it is to find.
+    """A call that is made whenever the tape is played, of a method of the first argument, and the
+    gradients that it is to find.
     """
 
-    owner: Any
-    call: Callable
+    call: partial
     gradients: dict[Tensor, Place | None]
+
+    @property
+    def owner(self):
+        """The object whose method is called."""
+        return self.call.args[0]
 
 
 class Looked(NamedTuple):
@@ -327,15 +331,15 @@ class Tape:
         """Note a new tensor."""
         return self._add(x.memory, x.layout)
 
-    def live(self, owner, call: Callable):
-        """Make a call of an object's method that is made anew whenever the tape is played.
+    def live(self, call: partial):
+        """Make a call of a method that is made anew whenever the tape is played.
 
         Nothing in it is noted.
         """
         if self.foreign():
             return call()
         self._stay_inside(False)
-        self.entries.append(Live(owner, call, self.gradients()))
+        self.entries.append(Live(call, self.gradients()))
         self._end()
         try:
             return untraced(call)

@@ -176,6 +176,12 @@ class Checks:
         """The function `fitting`; `plays()` counts how often the recording was played."""
         self.plays, self.played = plays, 0
         self.watched = {w: w.content() for c in self.conditions for w in c.words or ()}
+        # Words of what the call itself has changed are not as they were when it was read.
+        watched = [c for c in self.conditions if c.words]
+        if not self._hold(watched):
+            for condition in [c for c in watched if not self._hold([c])]:
+                for word in condition.words or ():
+                    self.watched.pop(word, None)
         self.scope["renewed"] = self._renewed
         self._watch()
         self.fitting = function_of(self._text(), self.scope)
@@ -207,8 +213,7 @@ class Checks:
         What changes all the time is not watched any longer: it is looked at in every call.
         """
         now = {word: word.content() for word in self.watched}
-        tests = [c.test for c in self.conditions if self._is_watched(c)]
-        if not function_of(f"def holds():\n    return {_all_of(tests)}", self.scope)():
+        if not self._hold([c for c in self.conditions if self._is_watched(c)]):
             return False
         plays = self.plays()
         if plays - self.played < STEADY:
@@ -217,6 +222,11 @@ class Checks:
         self._watch()
         self.fitting.__code__ = function_of(self._text(), self.scope).__code__
         return True
+
+    def _hold(self, conditions) -> bool:
+        """Whether some conditions are true."""
+        tests = _all_of([c.test for c in conditions])
+        return function_of(f"def holds():\n    return {tests}", self.scope)()
 
     def broken(self, args, options) -> tuple[int, str]:
         """The place of the first test that is not true, and what it looks at."""

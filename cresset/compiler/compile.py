@@ -168,24 +168,33 @@ class Compiled:
             if leaves is not None:
                 if place >= NEAR:
                     self._variants.insert(0, self._variants.pop(place))
-                try:
-                    if variant.verifier is None:
-                        result = variant.replay.play(leaves)
-                    else:
-                        call = partial(self.function, *args, **options)
-                        result = variant.verifier.call(call, leaves)
-                except Mispredicted:
-                    variant.missed += 1
-                    continue
-                except Fault:
-                    break
-                variant.plays += 1
-                return result
-        else:
-            return self._run(args, options)
-        from cresset.compiler.state import told
+                return self._played(variant, leaves, args, options)
+        return self._run(args, options)
 
-        return told(partial(self.function, *args, **options), variant.replay, leaves)
+    def _played(self, variant, leaves, args, options, gone=()):
+        """What the play of a recording gives; `gone` are those whose plays went another way."""
+        try:
+            if variant.verifier is None:
+                result = variant.replay.play(leaves)
+            else:
+                result = variant.verifier.call(partial(self.function, *args, **options), leaves)
+            variant.plays += 1
+            return result
+        except (Mispredicted, Fault) as raised:
+            # Left before anything else is done, whose errors would tell of it.
+            problem = type(raised)
+        if problem is Fault:
+            from cresset.compiler.state import told
+
+            return told(partial(self.function, *args, **options), variant.replay, leaves)
+        variant.missed += 1
+        gone = (*gone, variant)
+        # The play has let go of gradients, so others may fit that did not.
+        for other in self._variants:
+            leaves = None if other in gone else other.fitting(args, options)
+            if leaves is not None:
+                return self._played(other, leaves, args, options, gone)
+        return self._run(args, options)
 
     def __reduce__(self):
         # A copy has recordings of its own.
@@ -446,7 +455,9 @@ class Variant:
         numbers = tape.numbers.inputs()
         self.checks = Checks()
         self.checks.arguments(args, options, numbers)
-        self.replay: Replay = replay(tape, result, self.checks.leaves, numbers, backward)
+        self.replay: Replay = replay(
+            tape, result, self.checks.leaves, numbers, backward, reads.assignments()
+        )
         self.decisions = [
             (e.value, e.line) for e in tape.entries if isinstance(e, Looked) and not e.last
         ]

@@ -13,11 +13,12 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from cresset.autograd.node import Leaf, Node
-from cresset.capture.reads import PLAIN
-from cresset.capture.tape import Earlier, Launched, Live, Looked, Memory, Place, Tape
+from cresset.capture.reads import PLAIN, same
+from cresset.capture.tape import MOST_HELD, Earlier, Launched, Live, Looked, Memory, Place, Tape
 from cresset.compiler.backward import Backward, PlayedNode, storages_of, with_graph
 from cresset.compiler.programs.segment import Segment, segment
 from cresset.compiler.structure import Form, form_of, leaves_of, tensors_of
+from cresset.compiler.undo import Undo
 from cresset.core.device import device
 from cresset.core.dtype import dtype, uint8
 from cresset.core.generator import Generator
@@ -78,16 +79,17 @@ class Replay(NamedTuple):
 
 def replay(
     tape: Tape, result: Any, leaves: list[Tensor], numbers: list[float],
-    backward: Backward | None,
+    backward: Backward | None, assignments: list[tuple[dict, str, Any]],
 ) -> Replay:
     """The replay of what a tape has recorded; `leaves` are the tensors among the arguments.
 
     Behind these a play is given others for the `numbers`, which launches know by identity.
-    `backward` is the way back from the results, where it was recorded.
+    `backward` is the way back from the results, where it was recorded; `assignments` are entries of
+    dicts, which come to hold a value.
 
     Raises NotReplayable where playing again would not do what the function does.
     """
-    made = _Writer(tape, result, leaves, numbers, backward).replay()
+    made = _Writer(tape, result, leaves, numbers, backward).replay(assignments)
     for memory in tape.memories:
         # Found through its tensor from now on, which may be given other memory.
         memory.kept = None
@@ -101,6 +103,7 @@ class _Writer:
         self.backward = backward
         self.result = result
         self.leaves = leaves
+        tape.entries = [self._as_seen(entry) for entry in tape.entries]
         places = (a for e in tape.entries if isinstance(e, Launched) for a in e.arguments)
         self.used = {a.memory for a in places if isinstance(a, Place)}
         # Results may lie in memory that no launch has touched.
@@ -110,7 +113,7 @@ class _Writer:
         self.looks = [e for e in tape.entries if isinstance(e, Looked) and e.last]
         self._refuse_decisions()
         self._refuse_leaks()
-        self.scope: dict[str, Any] = {"shown": shown, "new": meta.new}
+        self.scope: dict[str, Any] = {"shown": shown, "new": meta.new, "same": same}
         self.globals: dict[tuple[str, int], str] = {}
         self.lines: list[str] = []
         self.names: dict[Memory, str] = {}
@@ -127,12 +130,21 @@ class _Writer:
         self.outs: dict[int, str] = {}
         self.parts: list[Segment | Live | Looked] = []
         self.released = self._release()
+        self.undo = self._prepare_undo()
+
+    def _as_seen(self, entry):
+        """An entry of the tape; a look whose element is not returned, as within a call of a library
+        that gives something else, is one by which Python may decide.
+        """
+        if not isinstance(entry, Looked) or not entry.last:
+            return entry
+        return entry._replace(last=any(value is entry.value for value in leaves_of(self.result)))
 
     def _refuse_decisions(self):
         """Raise where Python looks at an element and a play could not follow what it does by it.
 
         Where it is only returned it is returned again. Else another element means another way
-        through the function, on which it begins anew: nothing may have happened that lasts.
+        through the function, on which it begins anew: what was done before has to be undone.
         """
         plain = [value for value in leaves_of(self.result) if not isinstance(value, Tensor)]
         for k, entry in enumerate(self.tape.entries):
@@ -144,12 +156,14 @@ class _Writer:
                     == sum(other.value is entry.value for other in self.looks)
                 )
             else:
-                drawn = self.tape.drawn is not None and self.tape.drawn <= k
-                followed = not drawn and not any(map(_lasts, self.tape.entries[:k]))
+                earlier = self.tape.entries[:k]
+                followed = not any(isinstance(e, Live) for e in earlier) and (
+                    sum(_bytes(memory) for memory in _overwritten(earlier)) <= MOST_HELD
+                )
             if entry.memory is None or not followed:
                 raise NotReplayable(
-                    "Python looks at an element after something was done that lasts, and may "
-                    "decide by it", entry.line,
+                    "Python looks at an element after something was done that cannot be undone, "
+                    "and may decide by it", entry.line,
                 )
 
     def _changes(self, look: Looked, k: int) -> bool:
@@ -249,6 +263,18 @@ class _Writer:
                 storages[gradient.key] = block_bytes(gradient.nbytes)
         return sum(storages.values())
 
+    def _prepare_undo(self) -> str:
+        """Keep what is changed before Python decides last; returns what puts it back."""
+        entries = self.tape.entries
+        last = max((k for k, entry in enumerate(entries) if _decides(entry)), default=0)
+        written = [self.names[memory] for memory in _overwritten(entries[:last])]
+        drawn = self.tape.drawn is not None and self.tape.drawn <= last
+        if not written and not drawn:
+            return ""
+        self.scope.update(Undo=Undo, generators=self.tape.generators if drawn else ())
+        self.lines.append(f"    undo = Undo(({_listed(written)}), generators)")
+        return "undo(); "
+
     def _name(self, memory, x, name):
         self.names[memory] = name
         self.offsets[memory] = x.ptr - x.memory.ptr
@@ -261,13 +287,13 @@ class _Writer:
         return name
 
     # --- writing ----------------------------------------------------------------------------------
-    def replay(self) -> Replay:
+    def replay(self, assignments) -> Replay:
         stretches: list[list] = [[]]
         entries = self.tape.entries
         if self.backward is not None:
             entries = entries[: self.backward.start]
         for entry in entries:
-            if isinstance(entry, Live) or isinstance(entry, Looked) and not entry.last:
+            if isinstance(entry, Live) or _decides(entry):
                 stretches += [[entry], []]
             elif isinstance(entry, Launched):
                 stretches[-1].append(entry)
@@ -284,6 +310,10 @@ class _Writer:
                 self._launch(part)
                 before.update(part.outputs)
         self._hand(self.last)
+        for scope, name, value in assignments:
+            # Only where it is another: who watches the dict would take it for changed.
+            entry, known = f"{self._global('d', scope)}[{name!r}]", self._global("k", value)
+            self.lines.append(f"    if not same({entry}, {known}): {entry} = {known}")
         built = self._built(self.result)
         if self.backward is not None:
             self._write_backward(before)
@@ -342,7 +372,7 @@ class _Writer:
         """Go on only where Python would see what it saw."""
         self.scope["Mispredicted"] = Mispredicted
         seen = self._global("k", entry.value)
-        self.lines.append(f"    if {self._looked(entry)} != {seen}: raise Mispredicted")
+        self.lines.append(f"    if {self._looked(entry)} != {seen}: {self.undo}raise Mispredicted")
 
     def _hand(self, gradients):
         """Give the tensors the gradients that they have now."""
@@ -476,7 +506,7 @@ def _ends(entry) -> bool:
     """Whether a play may end at an entry, or do there what depends on more than memory."""
     if isinstance(entry, Launched):
         return entry.program.explain is not None
-    return isinstance(entry, Live) or not entry.last
+    return isinstance(entry, Live) or _decides(entry)
 
 
 def _written(entry) -> set[Memory]:
@@ -486,9 +516,22 @@ def _written(entry) -> set[Memory]:
     return {place.memory for place in entry.overwritten()}
 
 
-def _lasts(entry) -> bool:
-    """Whether an entry does something that is there after the call, whatever comes of it."""
-    return isinstance(entry, Live) or any(not memory.made for memory in _written(entry))
+def _overwritten(entries) -> dict[Memory, None]:
+    """The memories that were there before the call and that some entries write."""
+    return dict.fromkeys(
+        memory for entry in entries for memory in _written(entry) if not memory.made
+    )
+
+
+def _bytes(memory: Memory) -> int:
+    """How many bytes a memory has that was there before the call."""
+    assert memory.kept is not None
+    return memory.kept.nbytes
+
+
+def _decides(entry) -> bool:
+    """Whether Python looks at an element by which it may decide."""
+    return isinstance(entry, Looked) and not entry.last
 
 
 def _listed(names) -> str:

@@ -120,7 +120,8 @@ def state_of(replay: Replay, leaves: list[Tensor], more: dict[str, Any] | None =
     roots["the generators"] = replay.generators
     for part in replay.parts:
         if isinstance(part, Live):
-            roots[f"the {type(part.owner).__name__}"] = part.owner
+            for given in (*part.call.args, *part.call.keywords.values()):
+                roots[f"the {type(given).__name__}"] = given
     return State({**roots, **(more or {})})
 
 

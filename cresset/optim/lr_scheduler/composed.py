@@ -77,7 +77,7 @@ class SequentialLR(_Composed):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Goes one epoch on."""
         self.last_epoch += 1
         number = bisect_right(self._milestones, self.last_epoch)
@@ -112,7 +112,7 @@ class ChainedScheduler(_Composed):
         self._schedulers = list(schedulers)
         self._last_lr = self._rates()
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Goes one epoch on."""
         for scheduler in self._schedulers:
             scheduler.step()

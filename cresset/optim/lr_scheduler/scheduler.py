@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from cresset.ops import made_anew
 from cresset.optim.optimizer import Optimizer
 
 
@@ -16,6 +17,11 @@ class LRScheduler:
     """
 
     _is_initial = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in cls.__dict__:
+            cls.step = made_anew(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self._check_optimizer(optimizer)
@@ -59,6 +65,7 @@ class LRScheduler:
         """The rate of each group as the last step set it."""
         return self._last_lr
 
+    @made_anew
     def step(self, epoch: int | None = None) -> None:
         """Goes one epoch on, or (deprecated) to `epoch`, and sets the rates.
 
