@@ -109,7 +109,24 @@ def test_quantiles_know_nan():
     assert np.array_equal(medians, [1, nan, 5], equal_nan=True)
 
 
+def test_all_medians_share_their_gradient():
+    for values in ([1.0, 2.0, 2.0, 3.0], [1.0, nan, nan, 3.0]):
+        x = tensor(values, requires_grad=True)
+        x.median().backward()
+        assert x.grad.tolist() == [0, 0.5, 0.5, 0]
+
+
 # --- histograms -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", [cresset.float32, cresset.float64, cresset.bfloat16])
+def test_parts_of_a_range_hold_what_lies_in_them(kind):
+    x = tensor([[-3.0, -1.0, 0.0], [0.5, 1.0, nan]], dtype=kind)
+    assert cresset.histc(x, 2, -1, 1).tolist() == [1, 3]
+    assert cresset.histc(x.t(), 4, -2, 2).tolist() == [0, 1, 2, 1]
+    assert cresset.histc(x[0], 3).tolist() == [1, 0, 2]
+    assert cresset.histc(x[0, :1], 2).tolist() == [0, 1]
+    assert cresset.histc(x[:0], 2).tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("right", [False, True])
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 7, 8, 9, 1000])
 def test_search_is_as_numpys(length, right):
@@ -155,6 +172,57 @@ def test_unique_rows_are_as_numpys():
     assert np.array_equal(rows.numpy(), expected)
     assert np.array_equal(inverse.numpy(), places.reshape(-1))
     assert np.array_equal(counts.numpy(), times)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8", "i2", "u1", "i1", "?"])
+def test_elements_are_told_apart_as_by_numpy(kind):
+    rng = np.random.default_rng(0)
+    for count in (0, 1, 2, 7, 64, 65, 1000, 20_000):
+        for high in (2, 100, 10**9):
+            x = rng.integers(-high, high, count).astype(kind)
+            values, places, sizes = cresset.unique(cresset.from_numpy(x), return_inverse=True,
+                                                   return_counts=True)
+            wanted = np.unique(x, return_inverse=True, return_counts=True)
+            for found, expected in zip((values, places, sizes), wanted):
+                assert np.array_equal(found.numpy(), expected.reshape(-1))
+            entry, stood = cresset.mode(cresset.from_numpy(x)) if count else (values, places)
+            if count:
+                assert entry.item() == wanted[0][wanted[2].argmax()]
+                assert stood.item() == np.flatnonzero(x == entry.item())[-1]
+
+
+def test_a_few_of_many_elements_leave_their_memory():
+    x = cresset.arange(100_000) % 7
+    values, sizes = cresset.unique(x, return_counts=True)
+    assert values.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert values.untyped_storage().nbytes() == sizes.untyped_storage().nbytes() == 7 * 8
+    # There was room for all.
+    total, room = cresset.ops.ordering.sets.runs(x[:9], True, False, False)
+    assert (total.item(), room.shape) == (7, (9,))
+
+
+def test_unique_in_recorded_calls():
+    def distinct(x):
+        values, sizes = cresset.unique(x, return_counts=True)
+        return values * 2, sizes + 1
+
+    recorded = cresset.compile(distinct)
+    for high in (5, 9, 5, 9, 9):
+        x = cresset.arange(40) % high
+        for found, expected in zip(recorded(x), distinct(x)):
+            assert found.tolist() == expected.tolist()
+
+
+def test_search_takes_several_types_and_arrangements():
+    edges, x = tensor([1, 3, 5, 7]), cresset.arange(16.0).view(4, 4).t()
+    assert cresset.bucketize(x[0], edges).tolist() == [0, 2, 4, 4]
+    assert cresset.bucketize(x[0].half(), edges[::3]).tolist() == [0, 1, 2, 2]
+    assert cresset.isin(x, edges[1:3]).sum().item() == 2
+    assert cresset.isin(tensor([1.0, 2.5]).bfloat16(), 2.5).tolist() == [False, True]
+    assert cresset.isin(tensor([1, 2]), tensor([], dtype=cresset.int64)).tolist() == [False] * 2
+    assert cresset.isin(tensor([1, 2]), tensor([]), invert=True).tolist() == [True] * 2
+    with pytest.raises(RuntimeError, match="isin: Unsupported input type"):
+        cresset.isin(tensor([True]), tensor([1]))
 
 
 def test_nan_equals_nothing():
