@@ -85,6 +85,33 @@ def numbers(name):
     return np.concatenate([near, *sides, spread, [np.inf, -np.inf, np.nan, 0.0, -0.0]], dtype="f4")
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_signs_are_bits(name):
+    """Of every pattern; and what only chooses among numbers rounds none."""
+    bits = patterns(name)
+    x = cresset.from_numpy(bits.astype("i4")).to(cresset.int16).view(getattr(cresset, name))
+    other = x.flip(0)
+
+    def pattern(result):
+        return result.view(cresset.int16).numpy().view("u2")
+
+    sign = bits[::-1] & 0x8000
+    assert np.array_equal(pattern(-x), bits ^ 0x8000)
+    assert np.array_equal(pattern(x.abs()), bits & 0x7FFF)
+    assert np.array_equal(pattern(cresset.copysign(x, other)), bits & 0x7FFF | sign)
+    assert np.array_equal(pattern(-x[::3].abs()), bits[::3] | 0x8000)
+    whole = x.double().numpy()
+    for choice, meaning in [
+        (lambda x: x.clamp(-2, 3), lambda v: np.clip(v, -2, 3)),
+        (lambda x: cresset.maximum(x, 0 - x), np.abs), (lambda x: x.relu(), lambda v: v * (v > 0)),
+        (lambda x: x.floor(), np.floor), (lambda x: x.round(), np.rint),
+        (lambda x: cresset.where(x > 0, x, 1.0), lambda v: np.where(v > 0, v, 1.0)),
+    ]:
+        finite = np.isfinite(whole)
+        got = choice(x).double().numpy()
+        assert np.array_equal(got[finite], meaning(whole[finite]))
+
+
 @every_type
 def test_every_pattern_widens_exactly(name):
     assert same(seen_as(name, patterns(name)).float().numpy(), values(name)).all()

@@ -17,10 +17,10 @@ from math import prod
 from typing import NamedTuple
 
 from cresset.core import check, scalar
-from cresset.core import dtype as types
 from cresset.core.dtype import dtype
 from cresset.core.scalar import Expression
-from cresset.kernels import loops, small_floats
+from cresset.kernels import loops
+from cresset.kernels.as_bits import as_bits
 from cresset.kernels.columns import Columns
 from cresset.kernels.costs import computed, cost, heavy, names
 from cresset.kernels.lanes import KeptLanes, ReducedLanes, WholeRows
@@ -112,9 +112,6 @@ class Nest(NamedTuple):
         return any(isinstance(s, Reduce) for s in self.body)
 
 
-AS_BITS = {d: types.uint8 if d.itemsize == 1 else types.uint16 for d in small_floats.FORMATS}
-AS_BITS[types.complex64] = types.int64
-
 # --- tuning: sizes at which the schedule changes --------------------------------------------------
 TILE = 8192  # elements of the innermost kept dim that one unit takes
 PIECE = 32768  # elements that a unit of shared work should at least have
@@ -154,7 +151,7 @@ def steps(nest: Nest, temporary: int = 0) -> tuple[list[Step], list[int]]:
 
     `temporary` is the value-table index that the first temporary will have.
     """
-    nest = rewritten(paired(_as_bits(nest)))
+    nest = rewritten(paired(as_bits(nest)))
     rows = prod(n for d, n in enumerate(nest.shape) if d not in nest.reduced)
     if 0 in nest.shape:
         if rows == 0 or not nest.folds:
@@ -386,23 +383,6 @@ def _schedule(nest, kept_dims, reduced_dims, where) -> str:
         longest = max(outer, key=lambda d: (unit(d, read), kept_dims[d][0]))
         kept_dims.append(kept_dims.pop(longest))
     return "kept"
-
-
-def _as_bits(nest: Nest) -> Nest:
-    """A nest that copies small floats or complex numbers as they are, over integers of their size.
-    """
-    copied = all(isinstance(s, Store) and s.value.name == "argument" for s in nest.body)
-    found = {o.dtype for o in nest.operands}
-    if not copied or not found <= AS_BITS.keys():
-        return nest
-
-    def bits(e: Expression) -> Expression:
-        return scalar.argument(e.value, AS_BITS[e.dtype])
-
-    return nest._replace(
-        operands=tuple(o._replace(dtype=AS_BITS[o.dtype]) for o in nest.operands),
-        body=tuple(s._replace(value=bits(s.value)) for s in nest.body),
-    )
 
 
 def _ordered(nest: Nest) -> tuple[list[int], list[int]]:

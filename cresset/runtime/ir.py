@@ -279,13 +279,10 @@ class Function:
 
     def store(self, value, pointer, align=None, past=False):
         """Store; `past` the caches, where it is not before the next fence that others see it."""
-        hint = ""
-        if past:
-            hint = ", !nontemporal !0"
-            if PAST not in self.module.globals:
-                self.module.globals.append(PAST)
+        if past and PAST not in self.module.globals:
+            self.module.globals.append(PAST)
         address = f"ptr {pointer.text}, align {align or size(value.type)}"
-        self.emit(None, f"store {value}, {address}{hint}")
+        self.emit(None, f"store {value}, {address}{', !nontemporal !0' if past else ''}")
 
     def fence(self):
         """Everything stored before is seen by whoever sees what is stored afterwards."""
