@@ -14,22 +14,34 @@ from typing import Any
 from cresset.kernels.batch import Batch
 from cresset.kernels.epilogue import Epilogue
 from cresset.kernels.pack import copy_panel, starts_of
-from cresset.kernels.tile import Lines, Tile, either, in_line, in_step, product, spread, vectors
+from cresset.kernels.tile import (
+    FEW_ROWS,
+    LINE,
+    Lines,
+    Tile,
+    either,
+    in_line,
+    in_step,
+    product,
+    spread,
+    vectors,
+)
 from cresset.kernels.words import Words
 from cresset.runtime import ir
 from cresset.runtime.ir import Function, Module
 
 DEEPEST = 1 << 8  # terms of a stretch, a panel of which stays in the first cache
 SCRATCH_BYTES = 1 << 16  # for the sums of a unit
-LINE = 64  # bytes that a cache fetches at a time
+AHEAD = 6  # steps that few rows fetch b ahead: more may be more than a set of the first cache holds
 COPIES = ("", "along", "across")  # how panels are read that are copied, after those that are not
 
 
-def tiles(tile: Tile) -> Module:
+def tiles(tile: Tile, few: bool = False) -> Module:
     """c = a b (+ bias); c has unit column strides.
 
     Panels of b have unit column strides, and are read where they lie, packed or not, or copied; or
-    they have unit strides from k to k and are copied ("across").
+    they have unit strides from k to k and are copied ("across"). Where rows are `few`, each tile
+    fetches b as it goes; more of them have the next panel fetched while they meet one.
 
     Words: pointers a, b, c, bias; m, n, k, the length of a stretch, rows and columns of a unit,
     number of row and of column blocks, how panels are copied; the share of every tile in fetching
@@ -53,9 +65,9 @@ def tiles(tile: Tile) -> Module:
     epilogue = Epilogue(f, batch.after(f))
     box = f.alloca(tile.type, SCRATCH_BYTES // ir.size(tile.type))
     pitch = f.select(epilogue.wanted, wide, c_row)
-    # What a tile of one row reads of a panel it reads once: there is nothing to gain by a copy.
+    # What still fewer rows read of a panel they read once: there is nothing to gain by a copy.
     copied: Any = None
-    if tile.rows > 1:
+    if tile.rows >= FEW_ROWS:
         copied = f.alloca(tile.type, DEEPEST * tile.columns)
     _, begin, end = f.arguments
     with f.loop(begin, end) as unit:
@@ -91,7 +103,7 @@ def tiles(tile: Tile) -> Module:
             apart = f.select(a_panel.eq(0), row * a_row, turns.index * a_panel)
             sums = product(f, tile, f.minimum(deep, k - start),
                            f.offset(x, start * a_onward + apart, tile.type),
-                           in_step(f, tile, a_row), a_step, panel, step)
+                           in_step(f, tile, a_row), a_step, panel, step, AHEAD if few else 0)
 
             def bias():
                 first = f.offset(w, row * bias_row, tile.type)

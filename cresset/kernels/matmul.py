@@ -35,6 +35,9 @@ CACHED_BYTES = 3 << 17  # what a unit may read of a, which stays in the second c
 TALL = 144  # rows of a unit if less than so many stay there
 LEAST_UNITS = 64  # into which a product is cut, lest threads wait for one another at the end
 FETCHED_BYTES = 1 << 19  # panels of b are fetched ahead if it is larger
+AHEAD_ROWS = 24  # up to which every tile fetches b as it goes instead
+AHEAD_DEPTH = 256  # if there is so much of it to go through
+AHEAD_BYTES = 1 << 22  # and it is no larger
 LEAST_PANELS = 3  # of columns that a unit has room for
 STREAMED_BYTES = 1 << 23  # a matrix larger than this is streamed past a vector
 FEW_UNITS = 4  # into which its columns are cut, if they are many
@@ -228,13 +231,15 @@ def _tiles(schedule: Schedule, dtype: dtype, problem: Problem):
     b_step, b_column = problem.b.matrix
     row_blocks, column_blocks = -(-m // tall), -(-n // wide)
     lines, *ahead = blocks.lines_ahead(tile, deep, b_column, b_step)
+    few = _few(dtype, tile, problem)
     share = 0
-    if tile.rows > 1 and n * k * dtype.itemsize > FETCHED_BYTES:
+    if tile.rows > 1 and not few and n * k * dtype.itemsize > FETCHED_BYTES:
         share = -(-lines // -(-min(m, tall) // tile.rows))
     rest = n % wide or min(n, wide)
     tiled = Tiled(2, dtype, (*problem.batch, m, n), problem.c.strides, max(rest, tile.lanes),
                   wide, overlap=rest < tile.lanes)
-    _launch(schedule, f"tiles_{tile.name}", lambda: blocks.tiles(tile), problem,
+    _launch(schedule, f"tiles_{tile.name}_few" if few else f"tiles_{tile.name}",
+            lambda: blocks.tiles(tile, few), problem,
             (m, n, k, max(1, deep), tall, wide, row_blocks, column_blocks,
              blocks.COPIES.index(copying), share, *ahead, a_onward, a_panel, *problem.a.matrix,
              b_panel, b_column, b_step, problem.c.matrix[0], *problem.operands[3].matrix,
@@ -265,12 +270,19 @@ def _unit(dtype: dtype, tile: Tile, problem: Problem, stretches: int) -> tuple[i
 def _copying(dtype: dtype, tile: Tile, problem: Problem) -> str:
     """How panels of b are read to be copied, which those that lie in one piece are not."""
     step, column = problem.b.matrix
-    if tile.rows == 1:
+    if tile.rows < FEW_ROWS:
         return ""
     if column != 1:
         return "across"
     apart = step > tile.columns and problem.k * step * dtype.itemsize > SPAN_BYTES
     return "along" if problem.m >= COPIED_ROWS and apart else ""
+
+
+def _few(dtype: dtype, tile: Tile, problem: Problem) -> bool:
+    """Whether rows are so few that each tile fetches b as it goes."""
+    size = problem.n * problem.k * dtype.itemsize
+    return (tile.rows > 1 and problem.m <= AHEAD_ROWS and problem.k >= AHEAD_DEPTH
+            and size <= AHEAD_BYTES)
 
 
 def _packs_rows(dtype: dtype, problem: Problem) -> bool:

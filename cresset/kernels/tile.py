@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from cresset.core.dtype import dtype
-from cresset.runtime.ir import Function, Value, vector
+from cresset.runtime.ir import Function, Value, size, vector
 from cresset.runtime.target import host
 
 ROWS = {16: 6, 32: 6, 64: 12}  # by the bytes of a vector: 16 registers, or 32 where they are wide
-FEW_ROWS = 4  # where a result has fewer rows, or divides so much better by this
+FEW_ROWS = 4  # at most where a result has fewer rows, or divides so much better by this
 SAVING = 1.06
+LEAST_ROWS = 3  # where it has still fewer, each is a tile
 VECTORS = 2
 VECTORS_OF_ONE_ROW = 8
+LINE = 64  # bytes that a cache fetches at a time
 
 
 def lanes_of(dtype: dtype) -> int:
@@ -59,10 +61,11 @@ class Tile(NamedTuple):
     def of(cls, dtype: dtype, rows: int) -> Tile:
         """The tile for a result of so many rows, on this machine: the one that wastes the least."""
         width, lanes = host().vector_bytes, lanes_of(dtype)
-        if rows < FEW_ROWS:
+        if rows < LEAST_ROWS:
             return cls(dtype.llvm, 1, VECTORS_OF_ONE_ROW, lanes)
         many, few = (-(-rows // tall) * tall for tall in (ROWS[width], FEW_ROWS))
-        tall = FEW_ROWS if rows < ROWS[width] or few * SAVING <= many else ROWS[width]
+        suits = rows < ROWS[width] or few * SAVING <= many
+        tall = min(rows, FEW_ROWS) if suits else ROWS[width]
         # As many sums whatever the rows: they hide the latency of the additions.
         return cls(dtype.llvm, tall, VECTORS * ROWS[width] // tall, lanes)
 
@@ -80,15 +83,19 @@ def rank_one(f: Function, tile: Tile, rows: Sequence[Value], columns: Sequence[V
 
 
 def product(f: Function, tile: Tile, k: Value, a: Value, rows: Sequence[Value], a_step: Value,
-            b: Sequence[Value], b_step: Value | int) -> list[Value]:
+            b: Sequence[Value], b_step: Value | int, ahead: int = 0) -> list[Value]:
     """The tile of a b, row by row.
 
     `rows` say how far from `a` its rows lie, `b` are pointers, one per vector; the steps go from k
-    to k.
+    to k. What is read of b is fetched `ahead` steps before.
     """
+    lines = b[:: max(1, LINE // size(tile.type) // tile.lanes)] if ahead else []
+    far = [f.offset(line, b_step * ahead, tile.type) for line in lines]
     zeros = [f.constant(tile.vector, 0)] * (tile.rows * tile.vectors)
     with f.loop(0, k, carry=[a, f.constant("i64", 0), *zeros]) as loop:
         at, place, *sums = loop.values
+        for line in far:
+            f.prefetch(f.offset(line, place, tile.type), write=False)
         loaded = [f.load(tile.vector, f.offset(column, place, tile.type)) for column in b]
         pointers = [f.offset(at, row, tile.type) for row in rows]
         sums = rank_one(f, tile, pointers, loaded, sums)
