@@ -423,6 +423,10 @@ class Module(Hookable, Stateful):
         """Moves the module to a CUDA device; RuntimeError where there is none."""
         return self.to("cuda" if device is None else device)
 
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Moves the module in place to a device, without the values: memory as it happens to be."""
+        return self._apply(lambda x: cresset.empty_like(x, device=device), recurse)
+
     def type(self, dst_type: Any) -> Self:
         """Gives all parameters and buffers one dtype, integers too."""
         return self._apply(lambda tensor: tensor.to(dst_type))

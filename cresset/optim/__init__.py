@@ -4,7 +4,7 @@ from cresset.core.missing import found_late
 from cresset.optim.optimizer import Optimizer
 
 _OPTIMIZERS = ("ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW",
-               "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop")
+               "Adamax", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop")
 
 __all__ = [*_OPTIMIZERS, "Optimizer", "lr_scheduler", "swa_utils"]
 

@@ -10,7 +10,7 @@ _LAYERS = {
         "Tanh", "Tanhshrink", "Threshold",
     ),
     "attention": ("MultiheadAttention",),
-    "batchnorm": ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
+    "batchnorm": ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"),
     "channelshuffle": ("ChannelShuffle",),
     "container": ("ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"),
     "conv": (

@@ -167,3 +167,45 @@ class BatchNorm3d(_BatchNorm):
     Input (N, C, D, H, W); ValueError for others.
     """
     ranks = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    __doc__ = (_BatchNorm.__doc__ or "") + """
+    Over the batches of all processes of a group: of one, or of none, as the others. Input of two
+    dims or more, (N, C, ...); ValueError for others.
+
+    >>> SyncBatchNorm.convert_sync_batchnorm(cresset.nn.Sequential(BatchNorm1d(3)))
+    Sequential(
+      (0): SyncBatchNorm(3, eps=1e-05, momentum=0.1, affine=True, ...)
+    )
+    """
+
+    def __init__(self, *args: Any, process_group: Any = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(
+                f"SyncBatchNorm: expected at least 2D input (got {input.dim()}D input)"
+            )
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with a SyncBatchNorm in the place of each batch normalisation."""
+        if isinstance(module, _BatchNorm):
+            return cls._with_state_of(module, process_group)
+        for name, child in module.named_children():
+            module.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return module
+
+    @classmethod
+    def _with_state_of(cls, other: _BatchNorm, process_group: Any) -> SyncBatchNorm:
+        made = cls(
+            other.num_features, other.eps, other.momentum, other.affine, other.track_running_stats,
+            process_group=process_group,
+        )
+        for table in ("_parameters", "_buffers"):
+            getattr(made, table).update(getattr(other, table))
+        made.training = other.training
+        return made

@@ -9,12 +9,19 @@ from cresset.ops.arguments import guard
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
+    "skip_init",
+    "spectral_norm",
     "vector_to_parameters",
     "weight_norm",
 ]
@@ -24,5 +31,9 @@ globals().update(guard(globals(), [name for name in __all__ if name in globals()
 __getattr__, __dir__ = found_late(globals(), {
     "parametrizations": (),
     "parametrize": (),
+    "fusion": ("fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval",
+               "fuse_linear_bn_weights"),
+    "init": ("skip_init",),
+    "spectral_norm_hook": ("remove_spectral_norm", "spectral_norm"),
     "weight_norm_hook": ("remove_weight_norm", "weight_norm"),
 })

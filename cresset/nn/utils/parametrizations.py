@@ -1,4 +1,4 @@
-"""Parametrizations of weights: `weight_norm` and `spectral_norm`."""
+"""Parametrizations of weights: `weight_norm`, `spectral_norm` and `orthogonal`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cresset.nn.module import Module
 from cresset.nn.modules.conv import _ConvTransposeNd
 from cresset.nn.utils import parametrize
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 def norm_except(v: Tensor, dim: int | None) -> Tensor:
@@ -129,3 +129,122 @@ def spectral_norm(
     weight = getattr(module, name)
     made = _SpectralNorm(weight, n_power_iterations, dim, eps)
     return parametrize.register_parametrization(module, name, made)
+
+
+def _orthonormal(x: Tensor) -> Tensor:
+    """The Q of x = QR with a positive diagonal in R."""
+    packed, tau = cresset.geqrf(x)
+    q = cresset.linalg.householder_product(packed, tau)
+    return q * packed.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+
+
+class _Orthogonal(Module):
+    """A matrix with orthonormal columns, or rows where it has fewer, from any of its shape.
+
+    With a base, that times one which the original's triangle makes; at first the base itself.
+    """
+
+    base: Tensor | None
+
+    def __init__(self, weight: Tensor, orthogonal_map: str, use_trivialization: bool) -> None:
+        super().__init__()
+        if weight.is_complex() and orthogonal_map == "householder":
+            raise ValueError(
+                "orthogonal: The householder parametrization does not support complex tensors; "
+                "need 'matrix_exp' or 'cayley'"
+            )
+        self.shape = weight.shape
+        self.orthogonal_map = orthogonal_map
+        self.use_trivialization = use_trivialization
+        self.register_buffer("base", None)
+
+    def forward(self, original: Tensor) -> Tensor:
+        wide = original.shape[-2] < original.shape[-1]
+        x = original.mT if wide else original
+        q = self._reflections(x) if self.orthogonal_map == "householder" else self._rotation(x)
+        if self.base is not None:
+            q = self.base @ q
+        return q.mT if wide else q
+
+    def _rotation(self, x: Tensor) -> Tensor:
+        rows, columns = x.shape[-2:]
+        x = x.tril()
+        if rows != columns:
+            x = cresset.cat([x, x.new_zeros((*x.shape[:-1], rows - columns))], -1)
+        skew = x - x.mH
+        if self.orthogonal_map == "matrix_exp":
+            q = cresset.matrix_exp(skew)
+        else:
+            one = cresset.eye(rows, dtype=x.dtype, device=x.device)
+            q = cresset.linalg.solve(one - 0.5 * skew, one + 0.5 * skew)
+        return q[..., :columns]
+
+    def _reflections(self, x: Tensor) -> Tensor:
+        below = x.tril(-1)
+        tau = 2.0 / (1.0 + (below * below).sum(-2))
+        q = cresset.linalg.householder_product(below, tau)
+        return q * x.diagonal(dim1=-2, dim2=-1).int().unsqueeze(-2)
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        if value.shape != self.shape:
+            raise ValueError(
+                f"orthogonal: Expected a matrix or batch of matrices of shape "
+                f"{tuple(self.shape)}; got a tensor of shape {tuple(value.shape)}"
+            )
+        wide = value.shape[-2] < value.shape[-1]
+        q = value.mT if wide else value
+        rows, columns = q.shape[-2:]
+        if self.use_trivialization:
+            if rows != columns:
+                q = cresset.cat([q, cresset.randn(
+                    (*q.shape[:-1], rows - columns), dtype=q.dtype, device=q.device
+                )], -1)
+            self.base = _orthonormal(q)
+            return -cresset.eye(*value.shape[-2:], dtype=value.dtype).expand_as(value).contiguous()
+        if self.orthogonal_map != "householder":
+            raise NotImplementedError(
+                "orthogonal: It is not possible to assign to the matrix exponential or the Cayley "
+                "parametrizations when use_trivialization=False"
+            )
+        packed, tau = cresset.geqrf(q)
+        diagonal = packed.diagonal(dim1=-2, dim2=-1)
+        diagonal.sign_()
+        diagonal[tau == 0.0] *= -1
+        return packed.mT if wide else packed
+
+
+def orthogonal(
+    module: Module,
+    name: str = "weight",
+    orthogonal_map: str | None = None,
+    *,
+    use_trivialization: bool = True,
+) -> Module:
+    """Has a matrix, or a batch of them, have orthonormal columns, or rows where it has fewer.
+
+    `orthogonal_map` makes it of the original: "matrix_exp", the exponential of a skew matrix,
+    "cayley", (I + A/2)^-1 (I - A/2) of one, or "householder", reflections; by default the first of
+    square and complex matrices and the last of others. With `use_trivialization` a fixed base comes
+    before, so any orthogonal value can be assigned. Raises ValueError for tensors of less than two
+    dims, and other maps. Lezcano-Casado (2019).
+
+    >>> layer = orthogonal(cresset.nn.Linear(3, 2))
+    >>> bool(cresset.allclose(layer.weight @ layer.weight.mT, cresset.eye(2), atol=1e-5))
+    True
+    """
+    weight = getattr(module, name)
+    if weight.dim() < 2:
+        raise ValueError(
+            f"orthogonal: Expected a matrix or batch of matrices. Got a tensor of {weight.dim()} "
+            "dimensions."
+        )
+    if orthogonal_map is None:
+        square = weight.shape[-2] == weight.shape[-1]
+        orthogonal_map = "matrix_exp" if square or weight.is_complex() else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(
+            'orthogonal: orthogonal_map has to be one of "matrix_exp", "cayley", "householder". '
+            f"Got: {orthogonal_map}"
+        )
+    made = _Orthogonal(weight, orthogonal_map, use_trivialization)
+    return parametrize.register_parametrization(module, name, made, unsafe=True)

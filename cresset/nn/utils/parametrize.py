@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import cresset
@@ -52,8 +52,10 @@ class ParametrizationList(ModuleList):
         made: Any = original
         with cresset.no_grad():
             for module in reversed(list(self)):
-                if hasattr(module, "right_inverse"):
-                    made = module.right_inverse(made)
+                # One that cannot be inverted takes the tensor as it is for its original.
+                with suppress(NotImplementedError):
+                    if hasattr(module, "right_inverse"):
+                        made = module.right_inverse(made)
         self.is_tensor = isinstance(made, Tensor)
         self.ntensors = 1 if self.is_tensor else len(made)
         for name, x in self._named(made):
