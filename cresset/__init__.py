@@ -127,8 +127,8 @@ __getattr__, __dir__ = _found_late(globals(), {
         "use_deterministic_algorithms",
     ),
     **dict.fromkeys((
-        "accelerator", "array_api", "backends", "cuda", "distributed", "distributions", "fft",
-        "fx", "hub", "jit", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim", "random",
+        "_C", "accelerator", "array_api", "backends", "cuda", "distributed", "distributions",
+        "fft", "fx", "hub", "jit", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim", "random",
         "special", "testing", "types", "utils", "version", "xpu",
     ), ()),
 })
