@@ -11,7 +11,6 @@ launches; `lanes`, `columns` and `turned` write the machine code. All know nothi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -387,22 +386,23 @@ def _schedule(nest, kept_dims, reduced_dims, where) -> str:
 
 def _ordered(nest: Nest) -> tuple[list[int], list[int]]:
     """The kept and the reduced dims, each from the outermost to the innermost in memory."""
+    dims = range(len(nest.shape))
+    kept = [d for d in dims if d not in nest.reduced]
+    return _in_order(nest, kept), _in_order(nest, [d for d in dims if d in nest.reduced])
+
+
+def _in_order(nest: Nest, dims: list[int]) -> list[int]:
+    """Some dims from the outermost to the innermost in memory."""
+    if len(dims) < 2:
+        return dims
     written = outputs(nest.body)
     chosen: list = [
         o.strides for k, o in enumerate(nest.operands) if o.strides and k not in written
     ]
     full = [nest.operands[k].strides for k in written]
     first = chosen + full if nest.reduced else full + chosen
-
-    def order(dims: Iterable[int]) -> list[int]:
-        # Dims that nothing distinguishes keep their order (sorted is stable).
-        return sorted(dims, key=lambda d: [-s[d] for s in first])
-
-    rank = range(len(nest.shape))
-    return (
-        order(d for d in rank if d not in nest.reduced),
-        order(d for d in rank if d in nest.reduced),
-    )
+    # Dims that nothing distinguishes keep their order (sorted is stable).
+    return sorted(dims, key=lambda d: [-s[d] for s in first])
 
 
 def _collapse(shape, dims, columns):
@@ -436,9 +436,14 @@ def _lanes_along_kept(kept, reduced, nest) -> bool:
     return kept_size > reduced_size
 
 
-def folded_dims(nest: Nest) -> list[int]:
-    """The reduced dims that have elements to fold, from the outermost to the innermost."""
-    return [d for d in _ordered(nest)[1] if nest.shape[d] != 1]
+def folding(nest: Nest) -> tuple[list[int], tuple[int, ...]]:
+    """The reduced dims that have elements to fold, from the outermost to the innermost, and the
+    lengths of the loops over them.
+    """
+    dims = _in_order(nest, [d for d in sorted(nest.reduced) if nest.shape[d] != 1])
+    columns: list = [o.strides for o in nest.operands if o.strides is not None]
+    columns.append(nest.position_strides or None)
+    return dims, tuple([n for n, _ in _collapse(nest.shape, dims, columns)]) or (1,)
 
 
 def positioned(body) -> bool:
@@ -518,8 +523,9 @@ def compact(operands, body):
     kept = tuple(operands[k] for k in order)
 
     def rename(e):
-        leaves = {a: scalar.argument(new[a.value], a.dtype) for a in scalar.arguments(e)}
-        return scalar.substitute(e, leaves)
+        moved = [a for a in scalar.arguments(e) if new[a.value] != a.value]
+        leaves = {a: scalar.argument(new[a.value], a.dtype) for a in moved}
+        return scalar.substitute(e, leaves) if leaves else e
 
     renamed = tuple(
         s._replace(lift=tuple(map(rename, s.lift)),

@@ -7,16 +7,15 @@ other does at that point alone. What the first writes is then at hand in registe
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import prod
 from typing import NamedTuple
 
 from cresset.core import dtype as types
 from cresset.core import scalar
 from cresset.core.scalar import Expression
-from cresset.kernels.costs import HEAVY, heavy
-from cresset.kernels.kept_values import costly, kept_values
+from cresset.kernels.costs import HEAVY, heavy, names
+from cresset.kernels.kept_values import kept_values
 from cresset.kernels.nest import (
     Nest,
     Operand,
@@ -25,7 +24,7 @@ from cresset.kernels.nest import (
     arranged,
     compact,
     computed,
-    folded_dims,
+    folding,
     outputs,
     positioned,
 )
@@ -33,6 +32,11 @@ from cresset.kernels.nest import (
 # Arrays and values of a joined nest; more would not stay in registers.
 MOST_ARRAYS = 12
 MOST_VALUES = 160
+# What takes some time to compute, how many of these one costly value is as much as, and how many
+# may be computed again where that spares a launch.
+SLOW = frozenset(("div", "sqrt"))
+COSTLY = 4
+AGAIN = 3
 
 
 # --- spaces ---------------------------------------------------------------------------------------
@@ -184,10 +188,9 @@ def joined(first: Nest, second: Nest, read: Container[int]) -> Nest | None:
         nest = _without(nest, {first.operands[k].place for k in outputs(first.body)}, read)
         if nest is None:
             return None
-    most = repeats(first) + repeats(second)
-    if _too_much(nest, most):
+    if _too_much(nest, first, second):
         nest = without_unread(nest, read)
-        if nest is None or _too_much(nest, most):
+        if nest is None or _too_much(nest, first, second):
             return None
     if not all(keeps_order(one, nest) for one in aligned):
         return None
@@ -221,40 +224,43 @@ def keeps_order(nest: Nest, other: Nest) -> bool:
     """Whether what a nest folds is folded in the same order by another over the same dims."""
     if not nest.order:
         return True
-    return arranged(other).order() == nest.order and folded_dims(nest) == folded_dims(other)
+    dims, lengths = folding(other)
+    return lengths == nest.order[0] and dims == folding(nest)[0]
 
 
-def _too_much(nest: Nest, most: int) -> bool:
-    """Whether a nest has too many arrays or values, or computes costly ones again more often than
-    so many times.
-    """
+def _too_much(nest: Nest, first: Nest, second: Nest) -> bool:
+    """Whether a nest of two has too many arrays or values, or computes too much again."""
     arrays = [o for o in nest.operands if o.strides is not None]
     values = scalar.topological(*computed(nest.body))
     if len(arrays) > MOST_ARRAYS or len(values) > MOST_VALUES:
         return True
     if len({e for e in values if e.name == "position"}) > 1:
         return True
-    return repeats(nest) > most
+    again = repeats(nest)
+    return again > AGAIN and again > repeats(first) + repeats(second)
 
 
-@lru_cache(256)
 def repeats(nest: Nest) -> int:
-    """How many costly values are computed again in another pass over the same elements."""
-    if not nest.folds or not heavy(*computed(nest.body)):
+    """What is computed again in another pass over the same elements, in quotients, and roots."""
+    found = names(computed(nest.body)) if nest.folds else ()
+    if SLOW.isdisjoint(found) and HEAVY.isdisjoint(found):
         return 0
-    nest = as_run(nest)
-    leaves = moving_leaves(nest)
-    passes: list[list[Expression]] = [[]]
-    for s in nest.body:
-        if isinstance(s, Reduce):
-            passes += [[*s.lift], []]
-        else:
-            passes[-1].append(s.value)
-    found = [
-        {e for value in values for e in costly(value, leaves) if e.name in HEAVY}
-        for values in passes
-    ]
-    return sum(map(len, found)) - len(set().union(*found))
+    if not HEAVY.isdisjoint(found):
+        nest = as_run(nest)
+    moving = moving_leaves(nest)
+    done: set[Expression] = set()
+    cost = 0
+    for is_fold, statements in groupby(nest.body, lambda s: isinstance(s, Reduce)):
+        body = tuple(statements)
+        for values in ([s.lift for s in body] if is_fold else [computed(body)]):
+            whole = scalar.topological(*values)
+            for e in whole:
+                if not moving.isdisjoint(e.args):
+                    moving.add(e)
+            slow = {e for e in whole if e in moving and (e.name in SLOW or e.name in HEAVY)}
+            cost += sum(COSTLY if e.name in HEAVY else 1 for e in slow & done)
+            done |= slow
+    return cost
 
 
 def _independent(first: Nest, second: Nest) -> bool:
