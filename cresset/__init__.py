@@ -128,7 +128,7 @@ __getattr__, __dir__ = _found_late(globals(), {
     ),
     **dict.fromkeys((
         "_C", "accelerator", "array_api", "backends", "cuda", "distributed", "distributions",
-        "fft", "fx", "hub", "jit", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim", "random",
-        "special", "testing", "types", "utils", "version", "xpu",
+        "fft", "fx", "hub", "jit", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim",
+        "random", "special", "testing", "types", "utils", "version", "xpu",
     ), ()),
 })
