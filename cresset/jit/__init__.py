@@ -58,4 +58,4 @@ def is_tracing() -> bool:
     """False: no code is being traced by `jit.trace`."""
     return False
 
-__getattr__, __dir__ = found_late(globals())
+__getattr__, __dir__ = found_late(globals(), {"annotations": ()})
