@@ -186,8 +186,8 @@ def joined(first: Nest, second: Nest, read: Container[int]) -> Nest | None:
         return None
     if spreads(first, second):
         nest = _without(nest, {first.operands[k].place for k in outputs(first.body)}, read)
-        if nest is None:
-            return None
+    if nest is None:
+        return None
     if _too_much(nest, first, second):
         nest = without_unread(nest, read)
         if nest is None or _too_much(nest, first, second):
@@ -214,10 +214,11 @@ def _without(nest: Nest, values: set[int], read: Container[int]) -> Nest | None:
     """The nest without stores of some values; None where these are read later."""
     if any(value in read for value in values):
         return None
-    nest = without_unread(nest, {nest.operands[k].place for k in outputs(nest.body)} - values)
-    if nest is None or any(nest.operands[k].place in values for k in outputs(nest.body)):
+    others = {nest.operands[k].place for k in outputs(nest.body)} - values
+    left = without_unread(nest, others)
+    if left is None or any(left.operands[k].place in values for k in outputs(left.body)):
         return None
-    return nest
+    return left
 
 
 def keeps_order(nest: Nest, other: Nest) -> bool:

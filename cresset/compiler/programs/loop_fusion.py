@@ -126,12 +126,11 @@ class _Fusion:
         return None
 
 
-class _Read(NamedTuple):
+class _Read(Container[int]):
     """The values that are read `behind` two launches, the later of which is that `number`."""
 
-    last: Mapping[int, int]
-    number: int
-    behind: Sequence[Launch]
+    def __init__(self, last: Mapping[int, int], number: int, behind: Sequence[Launch]):
+        self.last, self.number, self.behind = last, number, behind
 
     def __contains__(self, value) -> bool:
         return self.last[value] > self.number or any(value in e.reads for e in self.behind)
