@@ -228,11 +228,7 @@ def forget():
 
 def launcher_of(op, args):
     """The launcher of a call, planned now unless the table has it."""
-    return launcher_for(op, specs_of(op, args))
-
-
-def launcher_for(op, specs):
-    """The launcher of calls with such operands."""
+    specs = specs_of(op, args)
     key = key_for(op, specs)
     found = plans.get(key)
     if found is None:

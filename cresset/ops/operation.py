@@ -161,9 +161,13 @@ class Operation:
         """The launcher of a call with such operands."""
         if meta.concerned(specs):
             specs = meta.processor(self, specs)
-            if meta.planned.for_processor:
-                dispatch.launcher_for(self, specs)
-            return meta.launcher(self.infer(specs))
+            key = dispatch.key_for(self, specs)
+            if not meta.planned.for_processor or key in dispatch.plans:
+                return meta.launcher(self.infer(specs))
+            # Planned once for both, as that is what takes time.
+            program = self.program(specs)
+            dispatch.remember(key, dispatch.make_launcher(program, self.label))
+            return meta.launcher(program.outputs)
         return dispatch.make_launcher(self.program(specs), self.label)
 
     def plan_into(self, out: Layout, specs, same: bool):
