@@ -305,8 +305,7 @@ def _write(method, type, descending, width):
             row.write_first(_through_bytes(f, items, other, buckets, count, type.itemsize), k)
 
         if method == "rank":
-            with f.loop(0, count) as i:
-                items.store(row.item(i), i)
+            in_order(f, count, lambda i: items.store(row.item(i), i))
             by_rank(f, items, other, count, k, row.write, width)
         elif type.itemsize < 8:
             by_all_bytes()
@@ -338,10 +337,12 @@ def by_rank(f: Function, items: Items, spare: Items, count, k, write, width):
                         for ranks, test in zip(loop.values, before)))
         for half, ranks in enumerate(loop.results):
             f.store(ranks, f.offset(spare.keys, block + half * lanes, "i64"))
-    with f.loop(0, count) as i:
+    def put(i):
         (rank, *_) = spare.load(i)
         with f.when(rank < k):
             write(items.load(i), rank)
+
+    in_order(f, count, put)
 
 
 def by_radix(f: Function, items: Items, other: Items, buckets: Buckets, count, bytes: int):

@@ -115,22 +115,31 @@ class Keys:
         return loop.results[0]
 
     def few(self, count: Value, rank: Value) -> tuple[Value, Value]:
-        """`threshold` of FEW keys at most, each of which is compared with all."""
+        """`threshold` of FEW keys at most: lanes are keys, compared with one after another."""
         f = self.f
         self.end_with(count, f.constant(self.type, -1))
-        nothing = f.constant("i64", 0)
-        with f.loop(0, count, carry=[f.constant(self.type, 0), nothing]) as loop:
-            key = self.load(loop.index)
-            wanted = self.splat(key)
-            with f.loop(0, count, self.lanes, carry=[nothing, nothing]) as each:
-                block = self.load(each.index, self.lanes)
-                before, through = block.ult(wanted), block.ule(wanted)
-                each.next(*(total + f.intrinsic("ctpop", bits_of(f, test))
-                            for total, test in zip(each.values, (before, through))))
-            less, until = each.results
-            found = (less <= rank) & (rank < until)
-            loop.next(f.select(found, key, loop.values[0]),
-                      f.select(found, rank - less, loop.values[1]))
+        nothing = f.constant(ir.vector(self.type, self.lanes), 0)
+        ranks = self.splat(f.convert(rank, self.type))
+        start = [f.constant(self.type, 0), f.constant("i64", 0)]
+        with f.loop(0, count, 2 * self.lanes, carry=start) as loop:
+            blocks = [self.load(loop.index + k * self.lanes, self.lanes) for k in range(2)]
+            with f.loop(0, count, carry=[nothing] * 4) as each:
+                other = self.splat(self.load(each.index))
+                tests = [test for block in blocks for test in (other.ult(block), other.eq(block))]
+                each.next(*(number - f.emit(number.type, f"sext {test} to {number.type}")
+                            for number, test in zip(each.values, tests)))
+            found = loop.values
+            for block, less, equal in zip(blocks, each.results[::2], each.results[1::2]):
+                # The difference wraps around where more are less than the rank says.
+                bits = bits_of(f, (ranks - less).ult(equal))
+
+                def here(bits=bits, block=block, less=less):
+                    lane = lowest(f, bits)
+                    before = f.convert(f.extract(less, lane), "i64", signed=False)
+                    return f.extract(block, lane), rank - before
+
+                found = f.either(bits.ne(0), here, lambda found=found: tuple(found))
+            loop.next(*found)
         return loop.results[0], loop.results[1]
 
 
