@@ -17,6 +17,7 @@ from cresset.distributions.bernoulli import Bernoulli
 from cresset.distributions.binomial import Binomial
 from cresset.distributions.categorical import Categorical
 from cresset.distributions.cauchy import Cauchy
+from cresset.distributions.constraint_registry import biject_to, transform_to
 from cresset.distributions.dirichlet import Beta, Dirichlet
 from cresset.distributions.distribution import Distribution
 from cresset.distributions.exponential import Exponential
@@ -51,6 +52,7 @@ __all__ = ["Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Di
            "MultivariateNormal", "NegativeBinomial", "Normal", "OneHotCategorical",
            "OneHotCategoricalStraightThrough", "Poisson", "RelaxedBernoulli",
            "RelaxedOneHotCategorical", "StudentT", "TransformedDistribution", "Uniform",
-           "constraints", "kl", "kl_divergence", "register_kl", "transforms", "utils", *_transforms]
+           "biject_to", "constraints", "kl", "kl_divergence", "register_kl", "transform_to",
+           "transforms", "utils", *_transforms]
 
 __getattr__, __dir__ = found_late(globals())

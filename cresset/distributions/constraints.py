@@ -6,17 +6,18 @@ the last dims make one event up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cresset
 from cresset import Tensor
 
-__all__ = ["Constraint", "boolean", "dependent", "dependent_property", "greater_than",
+__all__ = ["Constraint", "boolean", "cat", "dependent", "dependent_property", "greater_than",
            "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval",
            "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial",
            "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite",
-           "positive_integer", "real", "real_vector", "simplex", "square", "symmetric",
-           "unit_interval"]
+           "positive_integer", "real", "real_vector", "simplex", "square", "stack",
+           "symmetric", "unit_interval"]
 
 
 class Constraint:
@@ -234,6 +235,38 @@ class _LowerCholesky(_LowerTriangular):
     def check(self, value: Tensor) -> Tensor:
         positive = (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
         return super().check(value) & positive
+
+
+class cat(Constraint):
+    """Pieces along `dim`, of `lengths` (by default 1), each in a set of its own."""
+
+    def __init__(
+        self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None
+    ) -> None:
+        self.cseq = list(cseq)
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        self.dim = dim
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        self.event_dim = max(c.event_dim for c in self.cseq)
+
+    def check(self, value: Tensor) -> Tensor:
+        pieces = value.split(self.lengths, self.dim)
+        return cresset.cat([c.check(x) for c, x in zip(self.cseq, pieces)], self.dim)
+
+
+class stack(Constraint):
+    """Slices along `dim`, each in a set of its own."""
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
+        self.cseq = list(cseq)
+        self.dim = dim
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        inner = max(c.event_dim for c in self.cseq)
+        self.event_dim = inner + 1 if dim + inner < 0 else inner
+
+    def check(self, value: Tensor) -> Tensor:
+        slices = value.unbind(self.dim)
+        return cresset.stack([c.check(x) for c, x in zip(self.cseq, slices)], self.dim)
 
 
 dependent = _Dependent()

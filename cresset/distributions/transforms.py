@@ -12,10 +12,11 @@ from cresset.distributions import constraints
 from cresset.distributions.utils import sum_rightmost
 from cresset.nn import functional as F
 
-__all__ = ["AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform",
-           "IndependentTransform", "LowerCholeskyTransform", "PowerTransform", "SigmoidTransform",
-           "SoftmaxTransform", "SoftplusTransform", "StickBreakingTransform", "TanhTransform",
-           "Transform", "identity_transform"]
+__all__ = ["AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "ExpTransform",
+           "IndependentTransform", "LowerCholeskyTransform", "PositiveDefiniteTransform",
+           "PowerTransform", "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform",
+           "StackTransform", "StickBreakingTransform", "TanhTransform", "Transform",
+           "identity_transform"]
 
 
 class Transform:
@@ -418,3 +419,87 @@ class LowerCholeskyTransform(Transform):
 
     def _inverse(self, y: Tensor) -> Tensor:
         return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+
+
+class PositiveDefiniteTransform(Transform):
+    """L L', where L is the lower triangle of a matrix with exp of its diagonal."""
+
+    bijective = False
+    domain = constraints.independent(constraints.real, 2)
+    codomain = constraints.positive_definite
+
+    def _call(self, x: Tensor) -> Tensor:
+        lower = LowerCholeskyTransform()(x)
+        return lower @ lower.mT
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return LowerCholeskyTransform().inv(cresset.linalg.cholesky(y))
+
+
+class _JoinedTransform(Transform):
+    """A transform for each piece of a tensor along `dim`."""
+
+    _join: Any
+
+    def __init__(self, tseq: Sequence[Transform], dim: int, cache_size: int) -> None:
+        super().__init__(cache_size)
+        self.transforms = list(tseq)
+        self.dim = dim
+        self.bijective = all(t.bijective for t in self.transforms)
+        self.event_dim = max(t.domain.event_dim for t in self.transforms)
+
+    def _pieces(self, x: Tensor) -> Sequence[Tensor]:
+        raise NotImplementedError
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self._join([t(p) for t, p in zip(self.transforms, self._pieces(x))], self.dim)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return self._join([t.inv(p) for t, p in zip(self.transforms, self._pieces(y))], self.dim)
+
+
+class CatTransform(_JoinedTransform):
+    """Transforms of the pieces along `dim`, of `lengths` (by default 1), joined again."""
+
+    _join = staticmethod(cresset.cat)
+
+    def __init__(
+        self, tseq: Sequence[Transform], dim: int = 0, lengths: Sequence[int] | None = None,
+        cache_size: int = 0,
+    ) -> None:
+        super().__init__(tseq, dim, cache_size)
+        self.lengths = [1] * len(self.transforms) if lengths is None else list(lengths)
+        self.length = sum(self.lengths)
+        inputs = [t.domain for t in self.transforms]
+        outputs = [t.codomain for t in self.transforms]
+        self.domain = constraints.cat(inputs, dim, self.lengths)
+        self.codomain = constraints.cat(outputs, dim, self.lengths)
+
+    def _pieces(self, x: Tensor) -> Sequence[Tensor]:
+        return x.split(self.lengths, self.dim)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        found = [
+            sum_rightmost(t.log_abs_det_jacobian(a, b), self.event_dim - t.domain.event_dim)
+            for t, a, b in zip(self.transforms, self._pieces(x), self._pieces(y))
+        ]
+        dim = (self.dim - x.dim() if self.dim >= 0 else self.dim) + self.event_dim
+        return cresset.cat(found, dim) if dim < 0 else cresset.stack(found).sum(0)
+
+
+class StackTransform(_JoinedTransform):
+    """Transforms of the slices along `dim`, stacked again."""
+
+    _join = staticmethod(cresset.stack)
+
+    def __init__(self, tseq: Sequence[Transform], dim: int = 0, cache_size: int = 0) -> None:
+        super().__init__(tseq, dim, cache_size)
+        self.domain = constraints.stack([t.domain for t in self.transforms], dim)
+        self.codomain = constraints.stack([t.codomain for t in self.transforms], dim)
+
+    def _pieces(self, x: Tensor) -> Sequence[Tensor]:
+        return x.unbind(self.dim)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        pieces = zip(self.transforms, self._pieces(x), self._pieces(y))
+        return cresset.stack([t.log_abs_det_jacobian(a, b) for t, a, b in pieces], self.dim)
