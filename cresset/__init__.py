@@ -113,7 +113,10 @@ Tensor._repr_html_ = _repr_html_
 
 # A program that needs none of these does not wait for them.
 __getattr__, __dir__ = _found_late(globals(), {
-    "amp": ("GradScaler", "autocast", "get_autocast_dtype", "is_autocast_enabled"),
+    "amp": (
+        "GradScaler", "autocast", "get_autocast_cpu_dtype", "get_autocast_dtype",
+        "is_autocast_cpu_enabled", "is_autocast_enabled",
+    ),
     "capture.trace": ("trace",),
     "compiler.compile": ("compile",),
     "compiler.control_flow.functions": ("cond", "scan", "while_loop"),

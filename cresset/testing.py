@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cresset
 from cresset import Tensor
 
-__all__ = ["assert_close"]
+__all__ = ["assert_allclose", "assert_close"]
 
 # (relative, absolute) tolerances by type, those of PyTorch; other types must be equal.
 TOLERANCES = {
@@ -18,6 +19,13 @@ TOLERANCES = {
     "float64": (1e-7, 1e-7),
     "complex64": (1.3e-6, 1e-5),
     "complex128": (1e-7, 1e-7),
+}
+
+# Those of the older `assert_allclose`.
+OLDER_TOLERANCES = {
+    cresset.float16: (1e-3, 1e-3),
+    cresset.float32: (1e-4, 1e-5),
+    cresset.float64: (1e-5, 1e-8),
 }
 
 
@@ -66,6 +74,31 @@ def assert_close(
     if msg is not None:
         problem = msg(problem) if callable(msg) else msg
     raise AssertionError(problem)
+
+
+def assert_allclose(
+    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None,
+    equal_nan: bool = True, msg: str = "",
+) -> None:
+    """`assert_close` by its older name, with wider tolerances: of numbers and lists as well, of
+    any types, and NaN is equal to itself.
+
+    >>> assert_allclose([1.0, float("nan")], [1.00005, float("nan")])
+    """
+    warnings.warn(
+        "assert_allclose: deprecated since PyTorch 1.12; use assert_close", FutureWarning, 2
+    )
+    if not isinstance(actual, Tensor):
+        actual = cresset.tensor(actual)
+    if not isinstance(expected, Tensor):
+        expected = cresset.tensor(expected, dtype=actual.dtype)
+    if rtol is None and atol is None:
+        given = [OLDER_TOLERANCES.get(x.dtype, (0.0, 0.0)) for x in (actual, expected)]
+        rtol, atol = map(max, zip(*given))
+    assert_close(
+        actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False,
+        msg=msg or None,
+    )
 
 
 def _difference(actual, expected, options, where) -> str | None:

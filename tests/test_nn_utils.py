@@ -145,3 +145,11 @@ def test_synchronized_normalisation(torch):
     assert made[1][0].eps == 0.1 and not made[1][0].training
     with pytest.raises(ValueError, match="at least 2D"):
         ours(cresset.ones(3))
+
+
+def test_clipping_by_the_older_name():
+    x = cresset.ones(4, requires_grad=True)
+    x.sum().backward()
+    with pytest.warns(FutureWarning):
+        assert nn.utils.clip_grad_norm([x], 1.0).item() == 2
+    assert_close(x.grad, cresset.full((4,), 0.5))

@@ -170,3 +170,16 @@ def test_missing_names_name_the_nearest():
         cresset.zeroes(2)
     assert not hasattr(cresset.nn, "Liner")
     assert getattr(cresset.optim, "Sgd", None) is None
+
+
+def test_the_older_comparison(torch):
+    for library in (cresset, torch):
+        check = library.testing.assert_allclose
+        with pytest.warns(FutureWarning):
+            check([1.0, float("nan")], [1.00005, float("nan")])
+            check(library.ones(2), library.ones(2, dtype=library.float64))
+            check(library.tensor([1, 2]), [1, 2])
+            with pytest.raises(AssertionError, match="not (close|equal)"):
+                check([1.0], [1.001])
+            with pytest.raises(AssertionError, match="not (close|equal)"):
+                check(library.tensor([1, 2]), [1, 3])

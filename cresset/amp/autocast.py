@@ -97,3 +97,13 @@ def get_autocast_dtype(device_type: str) -> Any:
     torch.bfloat16
     """
     return lower_type() or cresset.bfloat16
+
+
+def get_autocast_cpu_dtype() -> Any:
+    """`get_autocast_dtype("cpu")` by its older name."""
+    return get_autocast_dtype("cpu")
+
+
+def is_autocast_cpu_enabled() -> bool:
+    """`is_autocast_enabled("cpu")` by its older name."""
+    return is_autocast_enabled("cpu")

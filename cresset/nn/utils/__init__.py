@@ -2,11 +2,17 @@
 
 from cresset.core.missing import found_late
 from cresset.nn.utils import rnn
-from cresset.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, get_total_norm
+from cresset.nn.utils.clip_grad import (
+    clip_grad_norm,
+    clip_grad_norm_,
+    clip_grad_value_,
+    get_total_norm,
+)
 from cresset.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from cresset.ops.arguments import guard
 
 __all__ = [
+    "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "fuse_conv_bn_eval",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import cresset
@@ -57,6 +58,20 @@ def clip_grad_norm_(
         for gradient in gradients:
             gradient.mul_(factor)
     return total
+
+
+def clip_grad_norm(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """`clip_grad_norm_` by its older name; warns."""
+    warnings.warn(
+        "clip_grad_norm: deprecated in PyTorch; use clip_grad_norm_", FutureWarning, 2
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
 def clip_grad_value_(
