@@ -105,6 +105,35 @@ def reduction(values, choose, buffer):
     ])()
 
 
+def normalized(values, choose, buffer):
+    """Folds, and what is done with them and their elements."""
+    x = pick(values, choose).detach().float().clamp(-9, 9)
+    x = x.reshape(1, -1) if x.ndim < 2 else x
+    dim = choose.choice([-1, 0])
+    weight = choose.choice([0.5, x > 0, buffer.mean() + 1, x.sin()])
+    return choose.choice([
+        lambda: x.softmax(dim) * weight, lambda: x.log_softmax(dim) * weight,
+        lambda: (x - x.mean(dim, keepdim=True)) / (x.var(dim, keepdim=True) + 1).sqrt() * weight,
+        lambda: x / (x.norm(dim=dim, keepdim=True) + 1) * weight,
+        lambda: (x.softmax(dim) * weight).sum(dim), lambda: x.logsumexp(dim, keepdim=True) - x,
+        lambda: x.softmax(dim).triu(), lambda: x.sum(dim) + x.double().var(dim),
+        lambda: x.exp().sum(dim, keepdim=True) * (x.amax(dim, keepdim=True) / 3 + 1) - x,
+    ])()
+
+
+def moved(values, choose, buffer):
+    """Running statistics that follow a fold."""
+    x = pick(values, choose).detach().float().clamp(-9, 9)
+    x = x.reshape(-1, x.shape[-1] if x.ndim else 1)
+    with cresset.no_grad():
+        if x.shape[-1] == buffer.shape[0]:
+            mean, variance = x.mean(0), x.var(0, unbiased=False)
+            buffer.lerp_(choose.choice([mean, variance]), 0.25)
+            return (x - mean) / (variance + 1).sqrt() + buffer
+        buffer.mul_(0.5).add_(x.mean(), alpha=0.125)
+    return x - x.mean()
+
+
 def write(values, choose, buffer):
     x = pick(values, choose).clone()
     if x.dtype is cresset.bool:
@@ -166,7 +195,7 @@ def layer(values, choose, buffer):
 
 
 PLAIN = [unary, unary, binary, binary, view, view, reduction, write, remember, convert, draw, join,
-         product, layer]
+         product, layer, normalized, moved]
 
 
 def within(values, choose, buffer, steps=PLAIN):

@@ -207,3 +207,13 @@ def test_an_optimizer_written_by_hand_is_one_launch():
         return parameter.sum()
 
     assert launches(compiled(function, X, X * 2, X * 3, X.abs())) <= 2
+
+
+def test_halves_of_what_is_the_same_in_all_rows():
+    """What is known of a column is stored as it is known."""
+    def function(x, y):
+        z = ((x - x.mean(0, keepdim=True)) / (x.abs().mean(0, keepdim=True) + 1).sqrt() * y[:1]).half()
+        return z, z.double().abs(), (x.sum(0, keepdim=True) * 2).expand(3, -1).half()
+
+    compiled(function, cresset.randn(1, 70), cresset.randn(70))
+    compiled(function, cresset.randn(9, 70), cresset.randn(70))

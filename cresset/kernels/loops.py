@@ -268,7 +268,7 @@ class Writer:
         """What is stored of an expression, as it lies in memory, to which it is rounded once."""
         d = e.dtype
         exact = d is types.bfloat16 and self._unrounded(e)
-        if e.name == "cast" and d in small_floats.FORMATS:
+        if e.name == "cast" and d in small_floats.FORMATS and not self._known(e):
             e = scalar.cast(e.args[0], types.float32)
         return to_memory(self.f, d, self.value(e, lanes), exact)
 
