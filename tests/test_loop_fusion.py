@@ -212,7 +212,8 @@ def test_an_optimizer_written_by_hand_is_one_launch():
 def test_halves_of_what_is_the_same_in_all_rows():
     """What is known of a column is stored as it is known."""
     def function(x, y):
-        z = ((x - x.mean(0, keepdim=True)) / (x.abs().mean(0, keepdim=True) + 1).sqrt() * y[:1]).half()
+        scale = (x.abs().mean(0, keepdim=True) + 1).sqrt()
+        z = ((x - x.mean(0, keepdim=True)) / scale * y[:1]).half()
         return z, z.double().abs(), (x.sum(0, keepdim=True) * 2).expand(3, -1).half()
 
     compiled(function, cresset.randn(1, 70), cresset.randn(70))
