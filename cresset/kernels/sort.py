@@ -32,7 +32,7 @@ FEW = 64  # elements up to which sorting by rank is quicker
 PAD = 32  # items that may be read and written behind the last
 BUCKETS = 256
 TURN = 4  # items that a turn of a loop takes, a power of two
-PACE = {"rank": 6, "radix": 12}  # nanoseconds an element takes
+PACE = {"rank": 6, "first": 6, "radix": 12}  # nanoseconds an element takes
 PIECES = 64  # of shared work at most; each has room of its own
 ROOM = 64 << 20  # bytes that the pieces should take together, if there are more than FEWEST
 FEWEST = 4
@@ -54,7 +54,7 @@ def first_of_sorted(x, k, dim, out, indices, values, first_temporary, descending
     sizes, *strides = zip(*axes) if axes else ((), (), (), ())
     sizes, strides = merge(sizes, strides)
     rows = prod(sizes)
-    method = "rank" if count <= FEW else "radix"
+    method = "radix" if count > FEW else "rank" if k == count else "first"
     capacity = count + PAD
     room = room_of(x.dtype, capacity)
     grain = -(-rows // pieces_of(rows, room))
@@ -304,9 +304,10 @@ def _write(method, type, descending, width):
             in_order(f, count, enter)
             row.write_first(_through_bytes(f, items, other, buckets, count, type.itemsize), k)
 
-        if method == "rank":
-            in_order(f, count, lambda i: items.store(row.item(i), i))
-            by_rank(f, items, other, count, k, row.write, width)
+        if method != "radix":
+            with f.loop(0, count) as i:
+                items.store(row.item(i), i)
+            by_rank(f, items, other, count, k if method == "first" else None, row.write, width)
         elif type.itemsize < 8:
             by_all_bytes()
         else:
@@ -322,7 +323,7 @@ def _write(method, type, descending, width):
 
 
 def by_rank(f: Function, items: Items, spare: Items, count, k, write, width):
-    """Write each item of rank below k: its rank is the number of items before it.
+    """Write each item of rank below k, or all: its rank is the number of items before it.
 
     Lanes are items to be ranked, which are compared with one item after another.
     """
@@ -337,12 +338,19 @@ def by_rank(f: Function, items: Items, spare: Items, count, k, write, width):
                         for ranks, test in zip(loop.values, before)))
         for half, ranks in enumerate(loop.results):
             f.store(ranks, f.offset(spare.keys, block + half * lanes, "i64"))
-    def put(i):
-        (rank, *_) = spare.load(i)
-        with f.when(rank < k):
-            write(items.load(i), rank)
 
-    in_order(f, count, put)
+    def put(i):
+        write(items.load(i), spare.load(i)[0])
+
+    def put_first(i):
+        with f.when(spare.load(i)[0] < k):
+            put(i)
+
+    if k is None:
+        with f.loop(0, count) as i:
+            put(i)
+    else:
+        in_order(f, count, put_first)
 
 
 def by_radix(f: Function, items: Items, other: Items, buckets: Buckets, count, bytes: int):

@@ -102,7 +102,7 @@ def _write(type, descending, width):
         def long():
             row.write_first(by_radix(f, items, other, buckets, k, type.itemsize), k)
 
-        f.either(k <= FEW, lambda: by_rank(f, items, other, k, k, row.write, width), long)
+        f.either(k <= FEW, lambda: by_rank(f, items, other, k, None, row.write, width), long)
     f.ret()
     return module
 
