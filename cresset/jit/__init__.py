@@ -4,8 +4,6 @@ Functions and modules are returned as they are, as PyTorch does with `PYTORCH_JI
 is `cresset.compile`. Graphs are not traced into files, so there is neither `trace` nor `save`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 
