@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cresset.core import dtype as types
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 BITS = {d: types.uint8 if d.itemsize == 1 else types.uint16 for d in small_floats.FORMATS}
 BITS[types.complex64] = types.int64
 # What primitives do to bits that change no more of a number of 16 than its sign.
-SIGNS = {
+SIGNS: dict[str, Callable[..., Expression]] = {
     "neg": lambda x: x ^ 0x8000,
     "abs": lambda x: x & 0x7FFF,
     "copysign": lambda x, y: (x & 0x7FFF) | (y & 0x8000),

@@ -47,9 +47,9 @@ def _divided(f, x, y, rounding, signed, wanted):
     rounder = FORMATS["double"].power(52) | 1 << SMALL
 
     def in_double():
-        wide = [number(f, value + rounder) - ROUNDER for value in (x, y)]
+        a, b = (number(f, value + rounder) - ROUNDER for value in (x, y))
         return _by_float(
-            f, *wide, rounding, lambda value: bits(f, value + ROUNDER) - rounder, wanted
+            f, a, b, rounding, lambda value: bits(f, value + ROUNDER) - rounder, wanted
         )
 
     return f.either(
