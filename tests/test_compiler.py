@@ -387,6 +387,8 @@ def test_show_takes_tensors_that_are_met_for_inputs():
         "    v3 = mul(v2, v1)\n"
         "    return v3"
     )
+    written = cresset.show(lambda x: (x + 1).mul_(1.5), scores, stages="graph")
+    assert written.graph.endswith("v2 = mul(v1, 1.5)\n    return v2")
 
 
 def test_show_runs_nothing():

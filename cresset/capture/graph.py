@@ -229,7 +229,9 @@ def capture(function, *examples, graph: Graph | None = None) -> Graph:
         for e in examples
     ]
     result = function(*args)
-    graph.outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    results = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    # What was written over is what was written.
+    graph.outputs = tuple(map(value_of, results))
     for value in graph.outputs:
         if not isinstance(value, Value):
             raise TypeError(
