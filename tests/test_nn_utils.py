@@ -153,3 +153,23 @@ def test_clipping_by_the_older_name():
     with pytest.warns(FutureWarning):
         assert nn.utils.clip_grad_norm([x], 1.0).item() == 2
     assert_close(x.grad, cresset.full((4,), 0.5))
+
+
+def test_modules_in_shared_memory():
+    model = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
+    weight = model[0].weight
+    assert model.share_memory() is model and model[0].weight is weight
+    assert all(x.is_shared() for x in (*model.parameters(), *model.buffers()))
+
+
+def test_modules_compiled_in_place():
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), cresset.randn(2, 3)
+    keys, expected, calls = [*model.state_dict()], model(x), []
+    model.register_forward_hook(lambda *given: calls.append(1))
+    model.compile()
+    for _ in range(4):
+        assert cresset.equal(model(x), expected)
+    assert len(calls) == 4 and [*model.state_dict()] == keys
+    assert "plays" in model.forward.explain()
+    model(x).sum().backward()
+    assert model[0].weight.grad is not None

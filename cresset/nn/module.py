@@ -427,6 +427,14 @@ class Module(Hookable, Stateful):
         """Moves the module in place to a device, without the values: memory as it happens to be."""
         return self._apply(lambda x: cresset.empty_like(x, device=device), recurse)
 
+    def share_memory(self) -> Self:
+        """Moves the parameters and buffers to memory that processes share; see `share_memory_`."""
+        return self._apply(lambda x: x.share_memory_())
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Has this module's `forward` be compiled, in place; arguments as `cresset.compile`."""
+        self.forward = cresset.compile(self.forward, *args, **kwargs)
+
     def type(self, dst_type: Any) -> Self:
         """Gives all parameters and buffers one dtype, integers too."""
         return self._apply(lambda tensor: tensor.to(dst_type))
