@@ -24,7 +24,7 @@ from cresset.kernels.nest import Nest, Reduce, Store, computed, outputs
 FROM = 1 << 20
 WORTH = 0.05
 # The part of a program's time that may be spent.
-SHARE = 0.05
+SHARE = 0.06
 # The part of what is in use at once that a value has to have.
 LEAST = 1 / 256
 
@@ -134,17 +134,26 @@ def _repeated(entry: Launch, value: int, there: Container[int]) -> Launch | None
     """The launch that makes again one value of those that a launch makes, and nothing else.
 
     Of the others those that are `there` are read. None where there is no such launch, or it is
-    costly, reads what is not there, or would fold elements in another order.
+    costly, reads what is not there or was overwritten, or would fold elements in another order.
     """
     nest = None if entry.pinned else located(entry.step)
-    if nest is None or nest.in_place:
+    if nest is None:
+        return None
+    written = {nest.operands[k].place for k in outputs(nest.body)}
+    overwritten = written & {
+        nest.operands[e.value].place for e in scalar.arguments(*computed(nest.body))
+    }
+    if value in overwritten:
         return None
     alone = without_unread(_reading(nest, value, there), {value})
     if alone is None or {alone.operands[k].place for k in outputs(alone.body)} != {value}:
         return None
     reads = {o.place for o in alone.operands if o.strides is not None} - {value}
-    if heavy(*computed(alone.body)) or not all(place in there for place in reads):
+    if not all(place in there and place not in overwritten for place in reads):
         return None
+    if heavy(*computed(alone.body)):
+        return None
+    alone = alone._replace(in_place=False)
     if alone.folds and not keeps_order(nest, alone):
         return None
     step = nests.launch(as_run(alone))
