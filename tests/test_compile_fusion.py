@@ -146,3 +146,22 @@ def test_divisors_that_change_are_checked():
         assert compiled(x, cresset.tensor([1, 2])).tolist() == [9, 6]
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         compiled(x, cresset.tensor([1, 0]))
+
+
+def test_a_sum_in_either_order_is_one_kernel():
+    """What is put in for an operand comes first; products likewise."""
+
+    def keys_of(function):
+        x, y = cresset.randn(2, 3000)
+        compiled = cresset.compile(function)
+        for _ in range(3):
+            compiled(x, y)
+        (part,) = compiled._variants[0].replay.segments
+        return [step.key for step in part.program.steps]
+
+    for one, other in [
+        (lambda x, y: x + (y - 3).exp(), lambda x, y: (y - 3).exp() + x),
+        (lambda x, y: x * (y - 3).exp(), lambda x, y: (y - 3).exp() * x),
+    ]:
+        assert keys_of(one) == keys_of(other)
+        assert len(keys_of(one)) == 1

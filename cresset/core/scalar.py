@@ -25,6 +25,8 @@ from cresset.core.dtype import dtype, promote
 
 # Walks over expressions that are remembered; fusion goes over the same ones again and again.
 REMEMBERED = 4096
+# Primitives whose operands may change places.
+COMMUTATIVE = frozenset({"add", "mul"})
 
 
 class Expression:
@@ -530,8 +532,11 @@ def topological(*expressions) -> tuple[Expression, ...]:
     return tuple(order)
 
 
-def substitute(expression: Expression, values: dict) -> Expression:
-    """The expression with leaves replaced: {leaf: expression}."""
+def substitute(expression: Expression, values: dict, ordered: bool = False) -> Expression:
+    """The expression with leaves replaced: {leaf: expression}.
+
+    Where that is to be `ordered`, what is put into a sum or a product of another leaf comes first.
+    """
     done = {}
     for e in topological(expression):
         if e in values:
@@ -540,6 +545,8 @@ def substitute(expression: Expression, values: dict) -> Expression:
             done[e] = e
         else:
             args = tuple(done[a] for a in e.args)
+            if ordered and e.name in COMMUTATIVE and args[0].name == "argument" != args[1].name:
+                args = args[::-1]
             done[e] = e if args == e.args else node(e.name, e.dtype, args, e.value)
     return done[expression]
 

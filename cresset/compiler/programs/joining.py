@@ -332,11 +332,13 @@ class _Joining:
             else:
                 replaced[scalar.argument(k, o.dtype)] = self._source(o)
         for s in second.body:
-            values = [scalar.substitute(e, replaced) for e in computed((s,))]
+            values = [scalar.substitute(e, replaced, ordered=True) for e in computed((s,))]
             if isinstance(s, Reduce):
                 self.body.append(s._replace(
                     lift=tuple(values),
-                    narrow=tuple(scalar.substitute(e, replaced) for e in s.narrow),
+                    narrow=tuple(
+                        scalar.substitute(e, replaced, ordered=True) for e in s.narrow
+                    ),
                 ))
             else:
                 self.body.append(Store(targets[s.operand], values[0], s.kept))
