@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import types
 from functools import cache
-from types import MappingProxyType
 
 from cresset.ops import dispatch
 from cresset.ops.casting import FULL, LOWER
@@ -23,16 +22,16 @@ ALPHA = PARAMETER("alpha", PARAMETER.KEYWORD_ONLY, default=1)
 ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 
-def functional(op, slots=MappingProxyType({})):
+def functional(op):
     """The function `op(input, ..., *, out=None)`."""
     aliases = [PARAMETER(name, PARAMETER.KEYWORD_ONLY, default=None) for name in _aliases(op)]
     more = [*aliases, *_factor(op), *[OUT] * op.has_out]
-    return _function(op, op.name, _functional_lines, more, slots)
+    return _function(op, op.name, _functional_lines, more)
 
 
-def in_place(op, slots=MappingProxyType({})):
+def in_place(op):
     """The function `op_(input, ...)`, which overwrites its first operand with the result."""
-    return _function(op, op.name + "_", _in_place_lines, _factor(op), slots)
+    return _function(op, op.name + "_", _in_place_lines, _factor(op))
 
 
 def hang_operators(cls):
@@ -43,8 +42,9 @@ def hang_operators(cls):
         op = getattr(function, "op", None)
         if name.startswith("__") and op is not None and len(op.parameters) > 1:
             if function not in made:
-                form = in_place if function.lines is _in_place_lines else functional
-                made[function] = form(op, slots)
+                made[function] = _written_late(
+                    op, function.__name__, function.lines, function.__signature__, slots
+                )
             setattr(cls, name, made[function])
 
 
@@ -65,7 +65,14 @@ def _code(text: str):
     return next(c for c in module.co_consts if isinstance(c, types.CodeType))
 
 
-def _function(op, name, lines, more, slots):
+def _function(op, name, lines, more):
+    parameters = [*_public(op), *more]
+    signature = inspect.Signature(parameters, __validate_parameters__=False)
+    return _written_late(op, name, lines, signature, {})
+
+
+def _written_late(op, name, lines, signature, slots):
+    """A function whose text is written when it is first called, with `slots` of its own."""
     # A plain dict: Python looks names up in any other at every use, and built-in ones by an error.
     scope = {**dispatch.namespace, **slots}
     scope["op"] = op
@@ -77,9 +84,7 @@ def _function(op, name, lines, more, slots):
     function.__qualname__ = name
     function.__doc__ = op.doc
     function.__module__ = op.module
-    function.__signature__ = inspect.Signature(
-        [*_public(op), *more], __validate_parameters__=False
-    )
+    function.__signature__ = signature
     function.op = op
     function.lines = lines
     scopes.append(scope)
