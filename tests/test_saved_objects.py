@@ -56,7 +56,7 @@ def test_whole_modules_and_optimizers():
 
 @pytest.mark.parametrize("value", [
     {"m": [nn.ReLU()]}, {"f": print}, {nn.ReLU: 1}, numpy.array([object()]), Fraction(1, 3),
-], ids=repr)
+], ids=["modules", "functions", "classes", "objects", "fractions"])
 def test_what_is_no_plain_value_is_restored_where_it_is_trusted(value):
     file = saved(value)
     for options in ({}, {"weights_only": True}):

@@ -433,7 +433,7 @@ class Module(Hookable, Stateful):
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Has this module's `forward` be compiled, in place; arguments as `cresset.compile`."""
-        self.forward = cresset.compile(self.forward, *args, **kwargs)
+        self.forward = cresset.compile(self.forward, *args, **kwargs)  # type: ignore[method-assign]
 
     def type(self, dst_type: Any) -> Self:
         """Gives all parameters and buffers one dtype, integers too."""
