@@ -9,6 +9,7 @@ import cresset
 from cresset import nn
 from cresset.capture.frames import function_in
 from cresset.ops.operation import Operation
+from cresset.runtime import ahead
 
 
 def recordings(compiled):
@@ -89,6 +90,8 @@ def test_a_recording_plans_nothing_anew(monkeypatch):
     for size in (6, 5):
         compiled._variants.clear()
         compiled(x[:size], y[:size])
+        # What is planned ahead, in another thread.
+        ahead.settle()
         first = len(planned)
         compiled(x[:size], y[:size])
         assert len(planned) == first and recordings(compiled) == 1

@@ -353,7 +353,7 @@ INTEGERS = {"bincount", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bit
             "bitwise_right_shift", "bitwise_xor", "gcd", "lcm", "nn.functional.one_hot"}
 UNTRACEABLE = {
     # The size of the result, or how it is computed, depends on elements.
-    "Tensor.nonzero", "Tensor.unique", "argwhere", "bincount", "histc", "histogram",
+    "Tensor.nonzero", "Tensor.unique", "argwhere", "bincount", "histogram",
     "masked_scatter", "masked_select", "nonzero", "nonzero_static",
     "unique", "unique_consecutive",
     # They write into a view of a copy.

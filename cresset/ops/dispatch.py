@@ -259,12 +259,12 @@ def miss_operator(op, args):
     """`miss`, of a call by an operator; arrays are tested for being equal element by element."""
     if op.name in EQUALITIES:
         args = tuple([namespace["tensor"](a) if _is_array(a) else a for a in args])
-    return NotImplemented if left_to(op, args) else miss(op, args)
+    return NotImplemented if left_to(op, args) else namespace["miss"](op, args)
 
 
 def miss_augmented(op, args, out):
     """`miss_into`, of a call by an augmented assignment."""
-    return NotImplemented if left_to(op, args) else miss_into(op, args, out)
+    return NotImplemented if left_to(op, args) else namespace["miss_into"](op, args, out)
 
 
 def left_to(op, args) -> bool:

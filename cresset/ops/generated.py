@@ -115,10 +115,13 @@ scopes: list[dict] = []
 
 
 def fill(**slots) -> None:
-    """Fill slots of the namespace, for functions generated before and after."""
-    dispatch.namespace.update(slots)
+    """Fill slots of the namespace, for functions generated before and after; their own stay."""
+    before = {name: dispatch.namespace.get(name) for name in slots}
     for scope in scopes:
-        scope.update(slots)
+        for name, value in slots.items():
+            if scope.get(name) is before[name]:
+                scope[name] = value
+    dispatch.namespace.update(slots)
 
 
 # --- the text -------------------------------------------------------------------------------------
